@@ -1,0 +1,97 @@
+//! What the focus may ask of one core.
+
+use std::sync::Arc;
+
+use crate::{CoreSet, Direction, Epoch, RoomId, RoomTerms, Route, SessionId};
+
+/// An order to one core. Repeating a command is harmless; one whose epoch is older than what the
+/// core has applied to the same session or room is ignored, apart from its answer.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Expect this session; it may bind and send, but is not yet a recipient. Answered by
+    /// [`Event::Installed`], or by [`Event::Refused`] when the core has no slot.
+    ///
+    /// [`Event::Installed`]: crate::Event::Installed
+    /// [`Event::Refused`]: crate::Event::Refused
+    Install {
+        /// The session to expect.
+        session: SessionId,
+        /// The room's clock.
+        epoch: Epoch,
+        /// All the core needs to serve it.
+        route: Box<Route>,
+    },
+    /// From now on the room's messages are due to the session, as soon as it is bound (CTRL-03).
+    Activate {
+        /// An installed session.
+        session: SessionId,
+        /// The room's clock.
+        epoch: Epoch,
+    },
+    /// Other rights or limits, from the next message on (CTRL-04).
+    Policy {
+        /// The room's clock.
+        epoch: Epoch,
+        /// What changes.
+        rights: Rights,
+    },
+    /// Out of the fan-out at once; later requests are answered 481. Answered by
+    /// [`Event::Removed`]; until then the id is taken.
+    ///
+    /// [`Event::Removed`]: crate::Event::Removed
+    Remove {
+        /// The session to end.
+        session: SessionId,
+        /// The room's clock.
+        epoch: Epoch,
+        /// What becomes of what is queued for it.
+        ending: Ending,
+    },
+    /// Ends every session of the room on this core and forgets the room (CHAT-38). Answered by
+    /// [`Event::Closed`], after a `Removed` for each session.
+    ///
+    /// [`Event::Closed`]: crate::Event::Closed
+    Close {
+        /// The room to forget.
+        room: RoomId,
+        /// The room's clock.
+        epoch: Epoch,
+        /// What becomes of what is queued for its sessions.
+        ending: Ending,
+    },
+    /// To the home core of a room: its members live on these cores too, each gets one relay per
+    /// chunk. Answered by [`Event::Spread`].
+    ///
+    /// [`Event::Spread`]: crate::Event::Spread
+    Spread {
+        /// The room, so that a home core without members of its own knows it.
+        room: Arc<RoomTerms>,
+        /// The room's clock.
+        epoch: Epoch,
+        /// Every core with a member, the home core itself left out.
+        cores: CoreSet,
+    },
+    /// Accept nothing new, send what is queued, close every connection. Answered by
+    /// [`Event::Drained`].
+    ///
+    /// [`Event::Drained`]: crate::Event::Drained
+    Drain,
+}
+
+/// The subject of [`Command::Policy`].
+#[derive(Clone, Debug)]
+pub enum Rights {
+    /// Which way content flows on one session.
+    Direction(SessionId, Direction),
+    /// New terms for a running room. Id and home never change.
+    Terms(Arc<RoomTerms>),
+}
+
+/// What becomes of the messages queued for a session that ends.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ending {
+    /// What is queued still goes out.
+    Flush,
+    /// Started copies are closed with `#` (CTRL-05), the rest is dropped.
+    Abort,
+}

@@ -1,0 +1,25 @@
+//! What the control plane and the cores say to each other, and the bounded ring they say it
+//! through.
+//!
+//! The focus owns intent, a core owns sockets: a [`Command`] says what shall be, an [`Event`] says
+//! what happened, a [`Relay`] carries one chunk of one message from core to core. Every command is
+//! idempotent, carries the epoch of its room, and is answered where its author has to wait for it.
+//!
+//! This crate knows no socket, no SIP and no policy.
+#![forbid(unsafe_code)]
+
+mod command;
+mod doorbell;
+mod event;
+mod id;
+mod relay;
+mod ring;
+mod route;
+
+pub use command::{Command, Ending, Rights};
+pub use doorbell::{Doorbell, Sleeper};
+pub use event::{Event, FailureCause, InstallRefusal};
+pub use id::{CORES_MAX, CoreId, CoreSet, Epoch, ParticipantId, RoomId, SessionId};
+pub use relay::{Opening, Piece, Relay, Stage};
+pub use ring::{Full, Receiver, Sender, ring};
+pub use route::{Chatroom, Direction, RoomTerms, Route};

@@ -1,0 +1,79 @@
+//! What a core must know of a session and of its room (CTRL-01). All of it is checked before it
+//! gets here: a core trusts the focus and checks only the peer.
+
+use std::sync::Arc;
+
+use msrp::{AcceptTypes, AddressBuf, PathBuf};
+
+use crate::{CoreId, ParticipantId, RoomId};
+
+/// One session, as the focus wants it served.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// The room it belongs to, for its whole life (CHAT-37).
+    pub room: Arc<RoomTerms>,
+    /// Whose session it is. The sender's own sessions get no copy (CHAT-09).
+    pub participant: ParticipantId,
+    /// The addresses that a message from here may name in CPIM `From` (CHAT-03). For an anonymous
+    /// participant this is the alias alone (CHAT-35).
+    pub identities: Box<[AddressBuf]>,
+    /// The peer's `path`, next hop first (URI-19).
+    pub peer_path: PathBuf,
+    /// What the peer accepts inside the CPIM wrapper (SDP-12, SDP-13 of msrp.md).
+    pub accept_wrapped: AcceptTypes,
+    /// Octets of the largest message the peer takes, wrapper included; `None` is no limit
+    /// (SDP-16 of msrp.md).
+    pub size_max: Option<u64>,
+    /// Which way chat content may flow (SDP-23 of msrp.md).
+    pub direction: Direction,
+    /// The peer's `a=chatroom`; `None` when it declared none (SDP-29 of msrp.md).
+    pub chatroom: Option<Chatroom>,
+}
+
+/// A room, as far as a core has to know it.
+#[derive(Clone, Debug)]
+pub struct RoomTerms {
+    /// Which room.
+    pub id: RoomId,
+    /// The addresses that mean the whole room in CPIM `To` (CHAT-06, CHAT-07).
+    pub addresses: Box<[AddressBuf]>,
+    /// The core that puts the room's messages in order (CHAT-31). Every message passes it once.
+    pub home: CoreId,
+    /// Octets of the largest complete message, wrapper included (CHAT-20).
+    pub size_max: u64,
+}
+
+/// Seen from the switch: which way chat content flows on one session.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Direction {
+    /// Both ways.
+    #[default]
+    SendReceive,
+    /// The peer only receives: content from it is refused with 403 (SDP-24 of msrp.md).
+    ToPeer,
+    /// The peer only sends: no content is due to it.
+    FromPeer,
+    /// Neither.
+    Inactive,
+}
+
+impl Direction {
+    /// Whether the peer is to be sent chat content.
+    pub fn to_peer(self) -> bool {
+        matches!(self, Self::SendReceive | Self::ToPeer)
+    }
+
+    /// Whether chat content is accepted from the peer.
+    pub fn from_peer(self) -> bool {
+        matches!(self, Self::SendReceive | Self::FromPeer)
+    }
+}
+
+/// The tokens of `a=chatroom` (RFC 7701 section 8).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Chatroom {
+    /// `nickname`.
+    pub nickname: bool,
+    /// `private-messages`.
+    pub private_messages: bool,
+}
