@@ -35,8 +35,9 @@ pub enum Command {
         /// What changes.
         rights: Rights,
     },
-    /// Out of the fan-out at once; later requests are answered 481. Answered by
-    /// [`Event::Removed`]; until then the id is taken.
+    /// Out of the fan-out at once; later requests are answered 481. What is queued still goes out,
+    /// messages begun end with `#` (CTRL-05). Answered by [`Event::Removed`]; until then the id is
+    /// taken.
     ///
     /// [`Event::Removed`]: crate::Event::Removed
     Remove {
@@ -44,8 +45,6 @@ pub enum Command {
         session: SessionId,
         /// The room's clock.
         epoch: Epoch,
-        /// What becomes of what is queued for it.
-        ending: Ending,
     },
     /// Ends every session of the room on this core and forgets the room (CHAT-38). Answered by
     /// [`Event::Closed`], after a `Removed` for each session.
@@ -56,8 +55,6 @@ pub enum Command {
         room: RoomId,
         /// The room's clock.
         epoch: Epoch,
-        /// What becomes of what is queued for its sessions.
-        ending: Ending,
     },
     /// To the home core of a room: its members live on these cores too, each gets one relay per
     /// chunk. Answered by [`Event::Spread`].
@@ -85,13 +82,4 @@ pub enum Rights {
     Direction(SessionId, Direction),
     /// New terms for a running room. Id and home never change.
     Terms(Arc<RoomTerms>),
-}
-
-/// What becomes of the messages queued for a session that ends.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Ending {
-    /// What is queued still goes out.
-    Flush,
-    /// Started copies are closed with `#` (CTRL-05), the rest is dropped.
-    Abort,
 }

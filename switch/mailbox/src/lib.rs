@@ -16,7 +16,7 @@ mod relay;
 mod ring;
 mod route;
 
-pub use command::{Command, Ending, Rights};
+pub use command::{Command, Rights};
 pub use doorbell::{Doorbell, Sleeper};
 pub use event::{Event, FailureCause, InstallRefusal};
 pub use id::{CORES_MAX, CoreId, CoreSet, Epoch, ParticipantId, RoomId, SessionId};
