@@ -1,0 +1,257 @@
+//! Addresses of rooms and participants, as SIP and the CPIM wrapper name them, compared as addresses
+//! of record (CHAT-07, JC-20).
+
+use std::{
+    fmt::{self, Write},
+    net::Ipv6Addr,
+};
+
+use crate::uri::{decode_hex, is_unreserved};
+
+/// The port that `sip` means when it names none.
+const SIP_PORT: u16 = 5060;
+
+/// The port that `sips` means when it names none.
+const SIPS_PORT: u16 = 5061;
+
+/// An address, borrowed. What it displays is its normal form: two addresses are equal if they
+/// display alike.
+#[derive(Clone, Copy, Debug)]
+pub struct Address<'a> {
+    kind: Kind<'a>,
+}
+
+/// What counts in an address, by its scheme.
+#[derive(Clone, Copy, Debug)]
+enum Kind<'a> {
+    /// `sip` and `sips`, which count as equal; the port only if it is not the default one.
+    Sip { user: Option<&'a str>, host: Host<'a>, port: Option<u16> },
+    /// `im`: user and host.
+    Im { user: &'a str, host: Host<'a> },
+    /// `tel`: a number with visual separators.
+    Tel { number: &'a str },
+    /// Nothing is known of any other scheme: what follows it has to be the same, octet for octet.
+    Other { scheme: &'a str, rest: &'a str },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Host<'a> {
+    Name(&'a str),
+    V6(Ipv6Addr),
+}
+
+impl<'a> Address<'a> {
+    /// Parses an absolute URI, given without angle brackets.
+    pub fn parse(text: &'a [u8]) -> Option<Self> {
+        let text = std::str::from_utf8(text).ok()?;
+        if text.contains(|c: char| c <= ' ' || c == '\u{7f}' || matches!(c, '<' | '>' | '"')) {
+            return None;
+        }
+        let (scheme, rest) = text.split_once(':')?;
+        if rest.is_empty() || !is_scheme(scheme) {
+            return None;
+        }
+        let is = |name: &str| scheme.eq_ignore_ascii_case(name);
+        let kind = if is("sip") {
+            parse_sip(rest, SIP_PORT)?
+        } else if is("sips") {
+            parse_sip(rest, SIPS_PORT)?
+        } else if is("im") {
+            let (user, host) = before_any(rest, &['?']).split_once('@')?;
+            let (host, port) = parse_host(host)?;
+            if user.is_empty() || port.is_some() {
+                return None;
+            }
+            Kind::Im { user, host }
+        } else if is("tel") {
+            let number = before_any(rest, &[';']);
+            number
+                .bytes()
+                .any(|octet| !is_visual_separator(octet))
+                .then_some(Kind::Tel { number })?
+        } else {
+            Kind::Other { scheme, rest }
+        };
+        Some(Self { kind })
+    }
+}
+
+/// Its normal form: scheme and host in lower case, no default port, no parameters, and of
+/// percent-encoding only as much as is needed.
+impl fmt::Display for Address<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_normal(f)
+    }
+}
+
+impl Address<'_> {
+    fn write_normal(&self, out: &mut impl Write) -> fmt::Result {
+        match self.kind {
+            Kind::Sip { user, host, port } => {
+                out.write_str("sip:")?;
+                if let Some(user) = user {
+                    write_user(out, user)?;
+                    out.write_char('@')?;
+                }
+                host.write_normal(out)?;
+                port.map_or(Ok(()), |port| write!(out, ":{port}"))
+            }
+            Kind::Im { user, host } => {
+                out.write_str("im:")?;
+                write_user(out, user)?;
+                out.write_char('@')?;
+                host.write_normal(out)
+            }
+            Kind::Tel { number } => {
+                out.write_str("tel:")?;
+                let mut digits =
+                    number.chars().filter(|c| !c.is_ascii() || !is_visual_separator(*c as u8));
+                digits.try_for_each(|digit| out.write_char(digit.to_ascii_lowercase()))
+            }
+            Kind::Other { scheme, rest } => {
+                write_lower(out, scheme)?;
+                out.write_char(':')?;
+                out.write_str(rest)
+            }
+        }
+    }
+}
+
+impl Host<'_> {
+    fn write_normal(&self, out: &mut impl Write) -> fmt::Result {
+        match self {
+            Self::Name(name) => write_lower(out, name),
+            Self::V6(address) => write!(out, "[{address}]"),
+        }
+    }
+}
+
+/// An address, owned, in its normal form.
+#[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct AddressBuf {
+    text: Box<str>,
+}
+
+impl AddressBuf {
+    /// Parses an absolute URI, given without angle brackets.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        Address::parse(text).map(Self::from)
+    }
+
+    /// The normal form.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl From<Address<'_>> for AddressBuf {
+    fn from(address: Address<'_>) -> Self {
+        Self { text: address.to_string().into_boxed_str() }
+    }
+}
+
+impl fmt::Display for AddressBuf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl PartialEq<AddressBuf> for Address<'_> {
+    fn eq(&self, other: &AddressBuf) -> bool {
+        let mut remaining = Remaining(&other.text);
+        self.write_normal(&mut remaining).is_ok() && remaining.0.is_empty()
+    }
+}
+
+impl PartialEq<Address<'_>> for AddressBuf {
+    fn eq(&self, other: &Address<'_>) -> bool {
+        other == self
+    }
+}
+
+/// What is left of a text after everything written to it was found at its front. It lets a normal
+/// form be compared without being made.
+struct Remaining<'a>(&'a str);
+
+impl Write for Remaining<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0 = self.0.strip_prefix(text).ok_or(fmt::Error)?;
+        Ok(())
+    }
+}
+
+fn parse_sip(rest: &str, default_port: u16) -> Option<Kind<'_>> {
+    // A user may hold `;` and `?`; an `@` can only be the end of a user.
+    let (user, rest) = match rest.split_once('@') {
+        Some(("", _)) => return None,
+        Some((user, rest)) => (Some(user), rest),
+        None => (None, rest),
+    };
+    let (host, port) = parse_host(before_any(rest, &[';', '?']))?;
+    Some(Kind::Sip { user, host, port: port.filter(|&port| port != default_port) })
+}
+
+fn parse_host(text: &str) -> Option<(Host<'_>, Option<u16>)> {
+    let (host, port) = if let Some(bracketed) = text.strip_prefix('[') {
+        let (address, port) = bracketed.split_once(']')?;
+        (Host::V6(address.parse().ok()?), port)
+    } else {
+        let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+        let is_name =
+            |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
+        if name.is_empty() || !name.bytes().all(is_name) {
+            return None;
+        }
+        (Host::Name(name), port)
+    };
+    match port.strip_prefix(':') {
+        Some(digits) if digits.bytes().all(|octet| octet.is_ascii_digit()) => {
+            Some((host, Some(digits.parse().ok()?)))
+        }
+        Some(_) => None,
+        None => port.is_empty().then_some((host, None)),
+    }
+}
+
+/// `scheme` of RFC 3986.
+fn is_scheme(text: &str) -> bool {
+    text.starts_with(|first: char| first.is_ascii_alphabetic())
+        && text.bytes().all(|octet| octet.is_ascii_alphanumeric() || b"+-.".contains(&octet))
+}
+
+/// Those of RFC 3966 section 3.
+fn is_visual_separator(octet: u8) -> bool {
+    matches!(octet, b'-' | b'.' | b'(' | b')')
+}
+
+fn before_any<'a>(text: &'a str, ends: &[char]) -> &'a str {
+    &text[..text.find(ends).unwrap_or(text.len())]
+}
+
+fn write_lower(out: &mut impl Write, text: &str) -> fmt::Result {
+    text.chars().try_for_each(|c| out.write_char(c.to_ascii_lowercase()))
+}
+
+/// Writes a user with its percent-encoding undone, and made again for what cannot stand in a user:
+/// users are written alike if they are the same octets.
+fn write_user(out: &mut impl Write, user: &str) -> fmt::Result {
+    let mut rest = user.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let octet = match decode_hex(tail) {
+            Some(decoded) if first == b'%' => {
+                rest = &tail[2..];
+                decoded
+            }
+            _ => {
+                rest = tail;
+                first
+            }
+        };
+        if is_unreserved(octet) || b"!*'()&=+$,;?/".contains(&octet) {
+            out.write_char(char::from(octet))?;
+        } else {
+            write!(out, "%{octet:02X}")?;
+        }
+    }
+    Ok(())
+}
