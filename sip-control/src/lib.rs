@@ -1,4 +1,7 @@
 //! The SIP control plane: the conference focus of MSRP chat rooms, and the IM Client.
 #![forbid(unsafe_code)]
 
+pub mod config;
 pub mod message;
+pub mod offer_answer;
+pub mod sdp;

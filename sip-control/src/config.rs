@@ -1,0 +1,346 @@
+//! The checked, plain-data configuration of the control plane. The node reads text and fills it;
+//! nothing downstream re-checks (OPS-12).
+//!
+//! [`Config::default`] is the built-in configuration: a focus on loopback where any
+//! `sip:NAME@chat.localhost` is a public room, made by its first join.
+
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
+};
+
+/// All that the control plane is told by its operator.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The conference host: the host part of room and session URIs, the agent of every Warning.
+    pub host: String,
+    /// Which family of clients is served.
+    pub profile: Profile,
+    /// Where SIP is listened for.
+    pub listen: Listen,
+    /// Sources whose asserted identities are believed (ID-04).
+    pub trusted: Vec<Network>,
+    /// A trusted peer without P-Asserted-Identity is taken at its From. For the built-in
+    /// configuration, where every peer is a program on this very host; never for a proxy.
+    pub identity_from_from_header: bool,
+    /// The rooms that have a name of their own.
+    pub rooms: Vec<Room>,
+    /// Whether any other `sip:NAME@host` is a public room, and under which rules.
+    pub any_room: Option<Rules>,
+    /// What the rooms' media is like.
+    pub media: Media,
+    /// Every timer of this plane.
+    pub timers: Timers,
+    /// Every bound of this plane.
+    pub limits: Limits,
+    /// A user's new leg replaces the one from the same device (FOC-14).
+    pub one_leg_per_user: bool,
+    /// Refusals tell their reason in a Warning (FOC-05).
+    pub warn_detail: bool,
+    /// Name and version as they stand behind `IM-serv/OMA1.0` (IMS-02).
+    pub product: String,
+}
+
+/// A family of clients (sip-control.md section 0).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Profile {
+    /// OMA SIMPLE IM, to the letter of the change request.
+    #[default]
+    Oma,
+    /// GSMA.
+    Rcs,
+}
+
+/// SIP listeners. Port 0 lets the host choose.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Listen {
+    /// UDP sockets.
+    pub udp: Vec<SocketAddr>,
+    /// TCP listeners.
+    pub tcp: Vec<SocketAddr>,
+}
+
+/// A block of IP addresses, `192.0.2.0/24`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Network {
+    /// Any address in the block.
+    pub address: IpAddr,
+    /// How many leading bits its members share.
+    pub prefix: u8,
+}
+
+impl Network {
+    /// Reads `address/prefix`, or an address alone, which is a block of one.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (address, prefix) = match text.split_once('/') {
+            Some((address, prefix)) => (address.parse().ok()?, Some(prefix.parse().ok()?)),
+            None => (text.parse().ok()?, None),
+        };
+        let whole = width(address);
+        let prefix = prefix.unwrap_or(whole);
+        (prefix <= whole).then_some(Self { address, prefix })
+    }
+
+    /// Whether `address` lies in the block. An IPv4 address that came mapped into IPv6 is compared
+    /// as what it is.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        let shift = u32::from(width(self.address) - self.prefix);
+        match (self.address.to_canonical(), address.to_canonical()) {
+            (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
+                (ours.to_bits() ^ theirs.to_bits()).checked_shr(shift).unwrap_or(0) == 0
+            }
+            (IpAddr::V6(ours), IpAddr::V6(theirs)) => {
+                (ours.to_bits() ^ theirs.to_bits()).checked_shr(shift).unwrap_or(0) == 0
+            }
+            _ => false,
+        }
+    }
+}
+
+fn width(address: IpAddr) -> u8 {
+    if address.to_canonical().is_ipv4() { 32 } else { 128 }
+}
+
+/// A room with a name of its own.
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// Its URI: `sip:garden-open@im.example.com`.
+    pub uri: String,
+    /// Whether it is open or a group.
+    pub kind: RoomKind,
+    /// What it is about, for rosters (EVT-04).
+    pub subject: Option<String>,
+    /// Who may do what in it.
+    pub rules: Rules,
+}
+
+/// The two kinds of provisioned room.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum RoomKind {
+    /// A public conference (PUB-03).
+    Public,
+    /// A Pre-defined Group (FOC-09): without a limit of its own unless one is given.
+    Group,
+}
+
+/// Who may do what in a room.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Rules {
+    /// Who may join.
+    pub admitted: Users,
+    /// Who may not, whatever `admitted` says (POL-04).
+    pub blocked: Vec<String>,
+    /// Users at one time. `None` is no limit but [`Limits::users_per_room`]; 0 is nobody (FOC-10,
+    /// PUB-05).
+    pub max_participants: Option<usize>,
+    /// Who may join under an alias (FOC-16).
+    pub anonymity: Users,
+}
+
+/// The ceiling of a public room that names none (PUB-05).
+pub const MAX_PARTICIPANTS: usize = 500;
+
+impl Default for Rules {
+    fn default() -> Self {
+        Self {
+            admitted: Users::Everyone,
+            blocked: Vec::new(),
+            max_participants: Some(MAX_PARTICIPANTS),
+            anonymity: Users::nobody(),
+        }
+    }
+}
+
+/// Some users, by their SIP or tel URIs (POL-08).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Users {
+    /// All that have an identity.
+    Everyone,
+    /// These.
+    Only(Vec<String>),
+}
+
+impl Users {
+    /// No user at all.
+    pub fn nobody() -> Self {
+        Self::Only(Vec::new())
+    }
+}
+
+/// What the media of all rooms is like.
+#[derive(Clone, Debug)]
+pub struct Media {
+    /// Types that messages may have inside the wrapper, as in `a=accept-wrapped-types`.
+    pub wrapped_types: String,
+    /// Octets of the largest message, wrapper included (msrp/LIM-03).
+    pub size_max: u64,
+    /// A c/m address that differs from the path is tolerated (SDP-11).
+    pub accept_sbc_rewrite: bool,
+    /// How participants are dealt to cores.
+    pub placement: Deal,
+}
+
+/// How participants are dealt to cores.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Deal {
+    /// All of a room on one core: no message crosses cores.
+    #[default]
+    Together,
+    /// Round robin over all cores: for few large rooms.
+    Spread,
+}
+
+/// Timers, by the names the catalogue gives them (OPS-13).
+#[derive(Clone, Debug)]
+pub struct Timers {
+    /// Round-trip estimate (RFC 3261 section 17).
+    pub t1: Duration,
+    /// Longest wait between retransmissions.
+    pub t2: Duration,
+    /// Longest life of a message in the network.
+    pub t4: Duration,
+    /// How long a core may take to acknowledge an INSTALL (FOC-22).
+    pub install: Duration,
+    /// How long after the 200 the old leg of a user lives at most (FOC-14).
+    pub replacement: Duration,
+    /// How long after the ACK the MSRP connection may take (FOC-33).
+    pub binding: Duration,
+    /// How long a leg outlives its MSRP connection (LEAVE-04).
+    pub media_grace: Duration,
+    /// How long an ending session waits for its BYEs (LEAVE-09).
+    pub ending: Duration,
+    /// How long the process waits for all of them when it is told to stop.
+    pub shutdown: Duration,
+    /// Least time between two change NOTIFYs of one subscription (NTF-04).
+    pub notify_min_interval: Duration,
+    /// Session interval asked of a peer that names none (TMR-01).
+    pub session_interval: Duration,
+    /// Least session interval accepted (TMR-02).
+    pub session_interval_min: Duration,
+    /// Longest subscription granted (SUB-06).
+    pub subscription_max: Duration,
+    /// Shortest subscription granted (SUB-06).
+    pub subscription_min: Duration,
+}
+
+/// Bounds (OPS-03).
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Sessions at one time.
+    pub sessions: usize,
+    /// Users of one room at one time, whatever its rules say.
+    pub users_per_room: usize,
+    /// Legs at one time.
+    pub legs: usize,
+    /// Legs of one user in one room.
+    pub legs_per_user: usize,
+    /// Subscriptions at one time.
+    pub subscriptions: usize,
+    /// Subscriptions of one user to one session (SUB-09).
+    pub subscriptions_per_user: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let sip = SocketAddr::from((Ipv4Addr::LOCALHOST, 5060));
+        Self {
+            host: "chat.localhost".to_owned(),
+            profile: Profile::Oma,
+            listen: Listen { udp: vec![sip], tcp: vec![sip] },
+            trusted: vec![
+                Network { address: IpAddr::V4(Ipv4Addr::new(127, 0, 0, 0)), prefix: 8 },
+                Network { address: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix: 128 },
+            ],
+            identity_from_from_header: true,
+            rooms: Vec::new(),
+            any_room: Some(Rules::default()),
+            media: Media::default(),
+            timers: Timers::default(),
+            limits: Limits::default(),
+            one_leg_per_user: true,
+            warn_detail: true,
+            product: concat!("sip-control/", env!("CARGO_PKG_VERSION")).to_owned(),
+        }
+    }
+}
+
+impl Default for Media {
+    fn default() -> Self {
+        Self {
+            wrapped_types: "*".to_owned(),
+            size_max: 10 * 1024 * 1024,
+            accept_sbc_rewrite: false,
+            placement: Deal::Together,
+        }
+    }
+}
+
+impl Default for Timers {
+    fn default() -> Self {
+        let seconds = Duration::from_secs;
+        Self {
+            t1: Duration::from_millis(500),
+            t2: seconds(4),
+            t4: seconds(5),
+            install: Duration::from_millis(500),
+            replacement: seconds(5),
+            binding: seconds(30),
+            media_grace: seconds(60),
+            ending: seconds(32),
+            shutdown: seconds(3),
+            notify_min_interval: seconds(5),
+            session_interval: seconds(1800),
+            session_interval_min: seconds(90),
+            subscription_max: seconds(3600),
+            subscription_min: seconds(60),
+        }
+    }
+}
+
+impl Timers {
+    /// How long a transaction may stay unanswered: 64*T1 (RFC 3261 section 17.1.1.2).
+    pub fn transaction(&self) -> Duration {
+        self.t1 * 64
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            sessions: 100_000,
+            users_per_room: 1_000,
+            legs: 500_000,
+            legs_per_user: 4,
+            subscriptions: 500_000,
+            subscriptions_per_user: 4,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Network;
+
+    fn holds(network: &str, address: &str) -> bool {
+        Network::parse(network).unwrap().contains(address.parse().unwrap())
+    }
+
+    /// ID-04: trust is a matter of the source address and of nothing else.
+    #[test]
+    fn a_network_holds_the_addresses_that_share_its_prefix() {
+        assert!(holds("127.0.0.0/8", "127.9.8.7") && !holds("127.0.0.0/8", "128.0.0.1"));
+        assert!(holds("192.0.2.64/26", "192.0.2.127") && !holds("192.0.2.64/26", "192.0.2.128"));
+        assert!(holds("192.0.2.7", "192.0.2.7") && !holds("192.0.2.7", "192.0.2.6"));
+        assert!(holds("0.0.0.0/0", "203.0.113.9") && !holds("0.0.0.0/0", "2001:db8::1"));
+        assert!(holds("2001:db8::/32", "2001:db8:1::1") && !holds("2001:db8::/32", "2001:db9::1"));
+        assert!(holds("::/0", "2001:db8::1"));
+        assert!(holds("127.0.0.0/8", "::ffff:127.0.0.1"), "mapped into IPv6 it is still loopback");
+    }
+
+    #[test]
+    fn what_is_no_network_is_refused() {
+        for text in ["", "/8", "127.0.0.1/33", "::1/129", "127.0.0.1/x", "localhost"] {
+            assert_eq!(Network::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Reading an offer: step 5 of the change request.
+
+use std::net::IpAddr;
+
+use mailbox::{Chatroom, Direction};
+use msrp::{AcceptTypes, Host, PathBuf, Scheme};
+
+use super::{Unacceptable, types};
+use crate::sdp::{Attributes, Description, Family, Media};
+
+/// The media of a room, as far as offers are measured against it.
+#[derive(Clone, Debug)]
+pub struct RoomMedia {
+    /// The types that messages may have inside the wrapper, wildcards among them, in order of
+    /// preference. They are the session's: no offer widens or narrows them (FOC-28).
+    pub wrapped_types: Vec<String>,
+    /// Octets of the largest message, wrapper included.
+    pub size_max: u64,
+    /// What the room allows.
+    pub chatroom: Chatroom,
+    /// A c/m address that differs from the path is tolerated (SDP-11).
+    pub accept_sbc_rewrite: bool,
+}
+
+/// The largest `path` that is kept (SDP-10).
+const PATH_SIZE_MAX: usize = 2048;
+/// The longest relay chain that is kept (SDP-10).
+const PATH_URIS_MAX: usize = 8;
+
+/// The port of a peer that only connects (RFC 6135 section 4.2.2).
+const DISCARD_PORT: u16 = 9;
+
+/// An offer that an answer fits. What the peer said is kept whole, because it rules what may be
+/// forwarded to it (SDP-17).
+#[derive(Clone, Debug)]
+pub struct MediaOffer {
+    /// The `m=` lines of the offer, for the same lines in the answer.
+    pub(super) lines: Vec<Line>,
+    /// Which of them is the chat.
+    pub(super) chat: usize,
+    /// The wrapped types that offer and room have in common.
+    pub(super) selected_types: Vec<String>,
+    /// The c/m address differs and the peer has said that it knows (RFC 6714).
+    pub(super) cema: bool,
+    path: PathBuf,
+    accept_wrapped: AcceptTypes,
+    size_max: Option<u64>,
+    direction: Direction,
+    chatroom: Option<Chatroom>,
+}
+
+/// What an answer repeats of an `m=` line.
+#[derive(Clone, Debug)]
+pub(super) struct Line {
+    pub kind: String,
+    pub transport: String,
+    pub formats: String,
+}
+
+impl MediaOffer {
+    /// Reads an offer against what the room allows. The first line that fits is the chat (SDP-07);
+    /// when none does, the fault of the first candidate is the answer.
+    pub fn read(body: &[u8], room: &RoomMedia) -> Result<Self, Unacceptable> {
+        let offer = Description::parse(body).map_err(|_| Unacceptable::Malformed)?;
+        let mut fault = None;
+        for (chat, media) in offer.media.iter().enumerate().filter(|(_, media)| is_chat(media)) {
+            match Self::read_line(media, &offer.attributes, room) {
+                Ok(read) => return Ok(Self { chat, lines: lines(&offer), ..read }),
+                Err(found) => fault = fault.or(Some(found)),
+            }
+        }
+        Err(fault.unwrap_or(Unacceptable::NoChatLine))
+    }
+
+    fn read_line(
+        media: &Media,
+        session: &Attributes,
+        room: &RoomMedia,
+    ) -> Result<Self, Unacceptable> {
+        let of = &media.attributes;
+        if !media.transport.eq_ignore_ascii_case("TCP/MSRP") {
+            return Err(Unacceptable::Transport);
+        }
+        if media.formats.trim() != "*" {
+            return Err(Unacceptable::Format);
+        }
+        if media.connection.family == Family::Other {
+            return Err(Unacceptable::AddressFamily);
+        }
+        let path = path(of)?;
+        let accept_types = only(of.all("accept-types")).ok_or(Unacceptable::AcceptTypes)?;
+        let accept_types = AcceptTypes::parse(accept_types.as_bytes());
+        let accept_types = accept_types.map_err(|_| Unacceptable::AcceptTypes)?;
+        if !accept_types.accepts(b"message/cpim") {
+            return Err(Unacceptable::Types);
+        }
+        let wrapped = wrapped_types(of, accept_types).ok_or(Unacceptable::AcceptWrappedTypes)?;
+        let offered = wrapped.iter().filter(|entry| !is_wrapper(entry)).collect::<Vec<_>>();
+        let selected_types = types::select(&room.wrapped_types, &offered);
+        if selected_types.is_empty() {
+            return Err(Unacceptable::Types);
+        }
+        let setup = Setup::read(of.first("setup").or_else(|| session.first("setup")));
+        if setup == Setup::Passive {
+            return Err(Unacceptable::Setup);
+        }
+        if setup != Setup::Active && media.port == DISCARD_PORT {
+            return Err(Unacceptable::DiscardPort);
+        }
+        let differs = addresses_differ(media, &path);
+        let cema = differs && of.has("msrp-cema");
+        if differs && !cema && !room.accept_sbc_rewrite {
+            return Err(Unacceptable::AddressesDiffer);
+        }
+        Ok(Self {
+            lines: Vec::new(),
+            chat: 0,
+            selected_types,
+            cema,
+            path,
+            accept_wrapped: wrapped,
+            size_max: of
+                .first("max-size")
+                .and_then(|size| size.trim().parse().ok())
+                .filter(|&size| size > 0),
+            direction: direction(of).or_else(|| direction(session)).unwrap_or_default(),
+            chatroom: of.first("chatroom").map(chatroom),
+        })
+    }
+
+    /// The peer's path, next hop first.
+    pub fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
+    /// What the peer accepts inside the wrapper (msrp/SDP-12, msrp/SDP-13).
+    pub fn accept_wrapped(&self) -> &AcceptTypes {
+        &self.accept_wrapped
+    }
+
+    /// Octets of the largest message the peer takes; `None` is no stated limit (SDP-18).
+    pub fn size_max(&self) -> Option<u64> {
+        self.size_max
+    }
+
+    /// Which way content flows, seen from the switch (SDP-22).
+    pub fn direction(&self) -> Direction {
+        self.direction
+    }
+
+    /// The peer's `a=chatroom` (SDP-19).
+    pub fn chatroom(&self) -> Option<Chatroom> {
+        self.chatroom
+    }
+}
+
+/// A chat line that is on offer: port 0 is not, and a file transfer is no chat (RFC 5547).
+fn is_chat(media: &Media) -> bool {
+    media.kind.eq_ignore_ascii_case("message")
+        && media.port != 0
+        && !media.attributes.has("file-selector")
+}
+
+fn lines(offer: &Description) -> Vec<Line> {
+    let line = |media: &Media| Line {
+        kind: media.kind.clone(),
+        transport: media.transport.clone(),
+        formats: media.formats.clone(),
+    };
+    offer.media.iter().map(line).collect()
+}
+
+/// The one value there is; none when there are several.
+fn only<'a>(mut values: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    values.next().filter(|_| values.next().is_none())
+}
+
+fn path(of: &Attributes) -> Result<PathBuf, Unacceptable> {
+    let text = only(of.all("path")).filter(|text| text.len() <= PATH_SIZE_MAX);
+    let path = text.and_then(|text| PathBuf::parse(text.as_bytes())).ok_or(Unacceptable::Path)?;
+    let fits = path.uris().count() <= PATH_URIS_MAX
+        && path.uris().last().is_some_and(|peer| peer.session_id().is_some())
+        && path.uris().next().is_some_and(|next_hop| next_hop.scheme() == Scheme::Msrp);
+    fits.then_some(path).ok_or(Unacceptable::Path)
+}
+
+/// What the peer accepts inside the wrapper: each type of `accept-types` may be used there too
+/// (msrp/SDP-12). A peer that names nothing but containers is taken to read plain text, for there
+/// would be nothing to say to it otherwise (SDP-12, msrp/SDP-13).
+fn wrapped_types(of: &Attributes, accept_types: AcceptTypes) -> Option<AcceptTypes> {
+    let assumed = || AcceptTypes::parse(ASSUMED_TYPE).ok();
+    let all = match of.first("accept-wrapped-types") {
+        Some(named) => accept_types.union(&AcceptTypes::parse(named.as_bytes()).ok()?),
+        None => accept_types.union(&assumed()?),
+    };
+    let says_nothing = all.iter().all(|entry| is_wrapper(entry) || entry.starts_with("multipart/"));
+    if says_nothing { Some(all.union(&assumed()?)) } else { Some(all) }
+}
+
+const ASSUMED_TYPE: &[u8] = b"text/plain";
+
+/// The wrapper itself. It goes around the types that are negotiated, and is none of them.
+fn is_wrapper(entry: &str) -> bool {
+    entry == "message/cpim"
+}
+
+/// Whether the c/m address is another than that of the peer's next hop (SDP-11). A name and a
+/// number cannot be compared without asking the DNS, and port 9 is nobody's.
+fn addresses_differ(media: &Media, path: &PathBuf) -> bool {
+    let Some(next_hop) = path.uris().next() else { return true };
+    let told = &media.connection.address;
+    let hosts_differ = match (next_hop.host(), told.parse::<IpAddr>()) {
+        (Host::V4(hop), Ok(IpAddr::V4(told))) => hop != told,
+        (Host::V6(hop), Ok(IpAddr::V6(told))) => hop != told,
+        (Host::Name(hop), Err(_)) => !hop.eq_ignore_ascii_case(told),
+        (Host::Name(_), Ok(_)) | (Host::V4(_) | Host::V6(_), Err(_)) => false,
+        (Host::V4(_) | Host::V6(_), Ok(_)) => true,
+    };
+    hosts_differ || media.port != DISCARD_PORT && next_hop.port() != Some(media.port)
+}
+
+/// The direction as the switch sees it: what the peer sends, we receive (SDP-22).
+fn direction(of: &Attributes) -> Option<Direction> {
+    let known = [
+        ("sendrecv", Direction::SendReceive),
+        ("sendonly", Direction::FromPeer),
+        ("recvonly", Direction::ToPeer),
+        ("inactive", Direction::Inactive),
+    ];
+    known.into_iter().find(|(name, _)| of.has(name)).map(|(_, direction)| direction)
+}
+
+/// Reads `nickname private-messages`; `nicknames` is a common slip (msrp/SDP-28).
+fn chatroom(tokens: &str) -> Chatroom {
+    let has = |token: &str| tokens.split_ascii_whitespace().any(|t| t.eq_ignore_ascii_case(token));
+    Chatroom {
+        nickname: has("nickname") || has("nicknames"),
+        private_messages: has("private-messages"),
+    }
+}
+
+/// Who connects (RFC 4145, RFC 6135).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Setup {
+    Active,
+    Passive,
+    ActPass,
+    /// Not said, or said in a way that means nothing for MSRP: the offerer connects (SDP-13).
+    Absent,
+}
+
+impl Setup {
+    fn read(value: Option<&str>) -> Self {
+        match value.map(|value| value.trim().to_ascii_lowercase()).as_deref() {
+            Some("active") => Self::Active,
+            Some("passive") => Self::Passive,
+            Some("actpass") => Self::ActPass,
+            _ => Self::Absent,
+        }
+    }
+}
