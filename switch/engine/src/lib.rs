@@ -1,2 +1,34 @@
-//! Placeholder.
+//! Everything one core of the MSRP switch knows, with no socket and no clock.
+//!
+//! A [`Core`] is fed completions, commands and relays, and is drained of operations, events and
+//! relays. It owns connections, sessions and rooms in bounded tables; the runtime owns sockets and
+//! time. See [`Core`] for the order of calls.
+//!
+//! ```text
+//! bytes -> request (481, 506, 501) -> send (400, 413, 415, 403) -> fanout -> a queue per recipient
+//!                                                                    \-> a relay per other core
+//! ```
 #![forbid(unsafe_code)]
+
+mod batch;
+mod commands;
+mod connection;
+mod core;
+mod counters;
+mod deadlines;
+mod fanout;
+mod limits;
+mod message;
+mod mint;
+mod request;
+mod room;
+mod route;
+mod send;
+mod slots;
+
+pub use batch::{BATCH_SLICES_MAX, Batch};
+pub use connection::{Connection, ConnectionId};
+pub use core::{Core, CoreConfig, Departure, Operation, SendFailed};
+pub use counters::{Counters, Refusals};
+pub use limits::Limits;
+pub use slots::Key;

@@ -64,5 +64,5 @@ pub struct Opening {
     /// WIRE-04).
     pub content_headers: Bytes,
     /// The media type inside the wrapper, without parameters (CHAT-17).
-    pub wrapped_type: Bytes,
+    pub wrapped_type: Box<str>,
 }

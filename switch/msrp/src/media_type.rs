@@ -93,12 +93,15 @@ impl AcceptTypes {
     /// Whether content of this type, given with or without parameters, is accepted. What is no type
     /// at all is accepted by nobody.
     pub fn accepts(&self, content_type: &[u8]) -> bool {
-        MediaType::parse(content_type).is_some_and(|media_type| {
-            self.entries.iter().any(|entry| match entry.split_once('/') {
-                Some((main, "*")) => main.eq_ignore_ascii_case(media_type.main),
-                Some((main, sub)) => media_type.is(main, sub),
-                None => true,
-            })
+        MediaType::parse(content_type).is_some_and(|media_type| self.includes(media_type))
+    }
+
+    /// Whether a type that was read before is accepted: one reading serves many lists.
+    pub fn includes(&self, media_type: MediaType<'_>) -> bool {
+        self.entries.iter().any(|entry| match entry.split_once('/') {
+            Some((main, "*")) => main.eq_ignore_ascii_case(media_type.main),
+            Some((main, sub)) => media_type.is(main, sub),
+            None => true,
         })
     }
 

@@ -1,0 +1,244 @@
+//! What the focus asks: sessions and rooms come, change and go. Every command is idempotent, and
+//! its answer is given again when it is repeated.
+
+use std::{sync::Arc, time::Instant};
+
+use mailbox::{
+    Command, CoreSet, Epoch, Event, FailureCause, InstallRefusal, Rights, RoomId, RoomTerms, Route,
+    SessionId,
+};
+use msrp::UriBuf;
+
+use crate::{
+    connection::ConnectionId,
+    core::{Core, Draining},
+    room::{Room, RoomKey},
+    route::{Binding, Session, SessionKey},
+};
+
+impl Core {
+    /// Does what the focus asks.
+    pub fn handle_command(&mut self, now: Instant, command: Command) {
+        match command {
+            Command::Install { session, epoch, route } => {
+                self.install(now, session, epoch, route);
+            }
+            Command::Activate { session, epoch } => self.activate(session, epoch),
+            Command::Policy { epoch, rights } => self.change_rights(epoch, rights),
+            Command::Remove { session, epoch } => self.remove(now, session, epoch),
+            Command::Close { room, epoch } => self.close_room(now, room, epoch),
+            Command::Spread { room, epoch, cores } => self.spread(&room, epoch, cores),
+            Command::Drain => self.drain(),
+        }
+    }
+
+    fn install(&mut self, now: Instant, id: SessionId, epoch: Epoch, route: Box<Route>) {
+        if let Some(session) = self.session_by_id(id) {
+            let path = session.uri.clone();
+            self.events.push_back(Event::Installed { session: id, epoch, path });
+            return;
+        }
+        let refusal = if self.draining != Draining::No {
+            Some(InstallRefusal::Draining)
+        } else if self.sessions.is_full() {
+            Some(InstallRefusal::Full)
+        } else {
+            None
+        };
+        let room = if refusal.is_none() { self.room_with(&route.room) } else { None };
+        let Some(room) = room else {
+            let reason = refusal.unwrap_or(InstallRefusal::Full);
+            self.events.push_back(Event::Refused { session: id, epoch, reason });
+            return;
+        };
+        let path = self.mint_uri();
+        let session_id = path.as_uri().session_id().unwrap_or_default().into();
+        let session = Session::new(id, epoch, room, route, path.clone());
+        let Ok(key) = self.sessions.insert(session) else { return };
+        self.sessions_by_id.insert(id, key);
+        self.sessions_by_uri.insert(session_id, key);
+        if let Some(room) = self.rooms.get_mut(room) {
+            room.sessions.push(key);
+        }
+        self.unbound_sessions.set(now, key);
+        self.events.push_back(Event::Installed { session: id, epoch, path });
+    }
+
+    /// A session URI that was never handed out before (URI-14).
+    fn mint_uri(&mut self) -> UriBuf {
+        let id = self.mint.session_id(self.config.id);
+        let uri = format!("msrp://{}/{id};tcp", self.config.authority);
+        UriBuf::parse(uri.as_bytes()).expect("the authority was checked with the configuration")
+    }
+
+    fn activate(&mut self, id: SessionId, epoch: Epoch) {
+        if let Some(key) = self.applicable(id, epoch) {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.active = true;
+            }
+            self.admit(key);
+        }
+    }
+
+    /// The session is a recipient from now on, if all it takes has happened (CTRL-03).
+    pub(crate) fn admit(&mut self, key: SessionKey) {
+        let Some(session) = self.sessions.get(key).filter(|session| session.receives()) else {
+            return;
+        };
+        if let Some(room) = self.rooms.get_mut(session.room)
+            && !room.recipients.contains(&key)
+        {
+            room.recipients.push(key);
+        }
+    }
+
+    fn change_rights(&mut self, epoch: Epoch, rights: Rights) {
+        match rights {
+            Rights::Direction(id, direction) => {
+                if let Some(key) = self.applicable(id, epoch)
+                    && let Some(session) = self.sessions.get_mut(key)
+                {
+                    session.route.direction = direction;
+                }
+            }
+            Rights::Terms(terms) => {
+                let key = self.rooms_by_id.get(&terms.id).copied();
+                if let Some(room) = key.and_then(|key| self.rooms.get_mut(key)) {
+                    if epoch >= room.epoch {
+                        room.epoch = epoch;
+                        room.terms = terms;
+                    } else {
+                        self.counters.commands_stale += 1;
+                    }
+                }
+            }
+        }
+    }
+
+    fn remove(&mut self, now: Instant, id: SessionId, epoch: Epoch) {
+        if let Some(&key) = self.sessions_by_id.get(&id) {
+            self.end_session(now, key);
+        }
+        self.events.push_back(Event::Removed { session: id, epoch });
+    }
+
+    fn close_room(&mut self, now: Instant, id: RoomId, epoch: Epoch) {
+        if let Some(&key) = self.rooms_by_id.get(&id) {
+            let sessions = self.rooms.get(key).map(|room| room.sessions.clone());
+            for session in sessions.unwrap_or_default() {
+                if let Some(id) = self.sessions.get(session).map(|session| session.id) {
+                    self.end_session(now, session);
+                    self.events.push_back(Event::Removed { session: id, epoch });
+                }
+            }
+            self.rooms.remove(key);
+            self.rooms_by_id.remove(&id);
+        }
+        self.events.push_back(Event::Closed { room: id, epoch });
+    }
+
+    fn spread(&mut self, terms: &Arc<RoomTerms>, epoch: Epoch, cores: CoreSet) {
+        let id = terms.id;
+        if let Some(key) = self.room_with(terms)
+            && let Some(room) = self.rooms.get_mut(key)
+        {
+            if epoch >= room.epoch {
+                room.epoch = epoch;
+                room.cores = cores.without(self.config.id);
+            } else {
+                self.counters.commands_stale += 1;
+            }
+            self.forget_idle_room(key);
+        }
+        self.events.push_back(Event::Spread { room: id, epoch });
+    }
+
+    fn drain(&mut self) {
+        if self.draining != Draining::No {
+            return;
+        }
+        self.draining = Draining::Yes;
+        let connections: Vec<ConnectionId> = self.connections.iter().map(|(id, _)| id).collect();
+        for id in connections {
+            self.close_after_flush(id);
+        }
+        self.check_drained();
+    }
+
+    /// Ends a session: its own unfinished messages and those on their way to it (CTRL-05).
+    fn end_session(&mut self, now: Instant, key: SessionKey) {
+        self.abandon(key);
+        let Some(session) = self.sessions.remove(key) else { return };
+        self.sessions_by_id.remove(&session.id);
+        if let Some(session_id) = session.uri.as_uri().session_id() {
+            self.sessions_by_uri.remove(session_id);
+        }
+        if let Some(connection) = session.connection() {
+            self.unbind(now, connection, key);
+        }
+        if let Some(room) = self.rooms.get_mut(session.room) {
+            room.sessions.retain(|&it| it != key);
+        }
+        self.forget_idle_room(session.room);
+    }
+
+    /// The session is dead but the focus does not know yet: its URI answers 481 until it is
+    /// removed (CONN-07).
+    pub(crate) fn fail_session(&mut self, key: SessionKey, cause: FailureCause) {
+        self.abandon(key);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.binding == Binding::Failed {
+            return;
+        }
+        session.binding = Binding::Failed;
+        self.counters.sessions_failed += 1;
+        self.events.push_back(Event::Failed { session: session.id, cause });
+    }
+
+    /// Takes a session out of the fan-out and ends what it was sending and what it was being sent.
+    fn abandon(&mut self, key: SessionKey) {
+        self.abort_copies_to(key);
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let messages = std::mem::take(&mut session.incoming);
+        if let Some(room) = self.rooms.get_mut(session.room) {
+            room.recipients.retain(|&it| it != key);
+        }
+        for message in &messages {
+            self.abort_message(key, message);
+        }
+    }
+
+    /// The room with these terms, made if it was not known. `None` when there is no slot for it.
+    fn room_with(&mut self, terms: &Arc<RoomTerms>) -> Option<RoomKey> {
+        if let Some(&key) = self.rooms_by_id.get(&terms.id) {
+            return Some(key);
+        }
+        let key = self.rooms.insert(Room::new(Arc::clone(terms))).ok()?;
+        self.rooms_by_id.insert(terms.id, key);
+        Some(key)
+    }
+
+    fn forget_idle_room(&mut self, key: RoomKey) {
+        if self.rooms.get(key).is_some_and(Room::is_idle)
+            && let Some(room) = self.rooms.remove(key)
+        {
+            self.rooms_by_id.remove(&room.terms.id);
+        }
+    }
+
+    fn session_by_id(&self, id: SessionId) -> Option<&Session> {
+        self.sessions.get(*self.sessions_by_id.get(&id)?)
+    }
+
+    /// The session a command is about, unless something newer has been applied to it.
+    fn applicable(&mut self, id: SessionId, epoch: Epoch) -> Option<SessionKey> {
+        let key = *self.sessions_by_id.get(&id)?;
+        let session = self.sessions.get_mut(key)?;
+        if epoch < session.epoch {
+            self.counters.commands_stale += 1;
+            return None;
+        }
+        session.epoch = epoch;
+        Some(key)
+    }
+}

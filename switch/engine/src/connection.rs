@@ -1,0 +1,160 @@
+//! One TCP connection: where its bytes are in the stream, which sessions it carries, and what
+//! waits to go out.
+//!
+//! At most one send is in flight. What is queued meanwhile rides on the next:
+//!
+//! ```text
+//! queue --take_batch--> in the kernel --sent--> rest goes again, or the batch is spare
+//! ```
+
+use std::time::Instant;
+
+use mailbox::CoreId;
+use msrp::{Framer, TransactionId};
+
+use crate::{
+    Batch,
+    limits::{MALFORMED_MAX, MALFORMED_WINDOW},
+    route::SessionKey,
+    slots::Key,
+};
+
+/// A connection: its slot in the core's table, and which tenant of that slot it is.
+pub type ConnectionId = Key<Connection>;
+
+/// One TCP connection. Owns no socket and reads no clock.
+#[derive(Debug)]
+pub struct Connection {
+    pub(crate) phase: Phase,
+    pub(crate) framer: Framer,
+    /// The chunk whose head was seen and whose end was not.
+    pub(crate) incoming: Incoming,
+    /// The sessions bound here, in the order they came.
+    pub(crate) sessions: Vec<SessionKey>,
+    /// Since when it has carried none, if it ever did (CONN-15, CONN-16).
+    pub(crate) idle_since: Option<Instant>,
+    pub(crate) queue: Batch,
+    pub(crate) sending: Sending,
+    /// Whether the core's list of connections to flush has it.
+    pub(crate) dirty: bool,
+    /// Whether the stall timer will ask for it.
+    pub(crate) stall_watched: bool,
+    /// Requests that found no session, while none was bound (LIM-07).
+    pub(crate) strays: u32,
+    malformed: Malformed,
+}
+
+/// How far a connection is in its life.
+#[derive(Debug)]
+pub(crate) enum Phase {
+    /// The first head is not complete. `received` is all there was, for the core it may belong to.
+    Fresh { received: Vec<u8> },
+    /// Served here.
+    Open,
+    /// Its session lives on another core. Nothing is read any more but what was under way.
+    Departing { to: CoreId, received: Vec<u8> },
+    /// What is queued still goes out, nothing is read.
+    Flushing,
+    /// The socket is being closed; the slot is free when the kernel has let go of it.
+    Closing,
+}
+
+/// The one send that may be in the kernel.
+#[derive(Debug)]
+pub(crate) enum Sending {
+    Idle,
+    /// `octets` are with the kernel, which has taken none of them since `since`.
+    InFlight {
+        since: Instant,
+        octets: usize,
+    },
+}
+
+/// What becomes of the body octets that still come in.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    /// Between two messages.
+    Nothing,
+    /// The chunk was answered or needs no answer (RESP-17).
+    Discarded,
+    /// Octets of a message; the answer is due at the end-line.
+    Chunk(Chunk),
+}
+
+/// A chunk that arrives in several reads: what its answer needs.
+#[derive(Debug)]
+pub(crate) struct Chunk {
+    pub(crate) session: SessionKey,
+    /// Which of the session's unfinished messages.
+    pub(crate) message: u64,
+    pub(crate) transaction: TransactionId,
+    /// The previous hop, where the response goes (RESP-05).
+    pub(crate) previous_hop: Box<[u8]>,
+    /// The whole way back, where a success report goes, if one was asked for (RPT-03).
+    pub(crate) report_to: Option<Box<[u8]>>,
+    pub(crate) failure_report: msrp::FailureReport,
+    /// Position of the octet that comes next in this chunk.
+    pub(crate) at: u64,
+    /// Octets the chunk may still bring before it is longer than it said (CHUNK-13).
+    pub(crate) allowance: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Malformed {
+    count: u32,
+    since: Option<Instant>,
+}
+
+impl Connection {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Phase::Fresh { received: Vec::new() },
+            framer: Framer::new(),
+            incoming: Incoming::Nothing,
+            sessions: Vec::new(),
+            idle_since: None,
+            queue: Batch::default(),
+            sending: Sending::Idle,
+            dirty: false,
+            stall_watched: false,
+            strays: 0,
+            malformed: Malformed::default(),
+        }
+    }
+
+    /// Whether what is queued may be handed to the kernel now.
+    pub(crate) fn may_send(&self) -> bool {
+        matches!(self.sending, Sending::Idle)
+            && !self.queue.is_empty()
+            && matches!(self.phase, Phase::Open | Phase::Flushing | Phase::Fresh { .. })
+    }
+
+    /// Octets that wait here or are with the kernel (FLOW-01).
+    pub(crate) fn queued(&self) -> usize {
+        let in_flight = match self.sending {
+            Sending::Idle => 0,
+            Sending::InFlight { octets, .. } => octets,
+        };
+        self.queue.len() + in_flight
+    }
+
+    /// Where to write what shall go out next. An idle connection holds no memory for it: it comes
+    /// from `spare`.
+    pub(crate) fn writer(&mut self, spare: &mut Vec<Batch>) -> &mut Batch {
+        if self.queue.is_empty() {
+            self.queue = spare.pop().unwrap_or_default();
+        }
+        &mut self.queue
+    }
+
+    /// Counts a malformed request; `true` when there were too many (WIRE-34).
+    pub(crate) fn malformed_too_often(&mut self, now: Instant) -> bool {
+        match self.malformed.since {
+            Some(since) if now.duration_since(since) < MALFORMED_WINDOW => {
+                self.malformed.count += 1;
+            }
+            _ => self.malformed = Malformed { count: 1, since: Some(now) },
+        }
+        self.malformed.count >= MALFORMED_MAX
+    }
+}

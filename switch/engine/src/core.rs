@@ -1,0 +1,401 @@
+//! One core: completions and commands in, operations and events out.
+//!
+//! After any batch of `handle_*`, drain `poll_operation`, `poll_event` and `poll_relay`, then arm
+//! `poll_timeout`. Time never runs backwards. The core owns no socket, reads no clock and draws its
+//! randomness from the seed it was given: the same inputs give the same outputs.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    time::Instant,
+};
+
+use mailbox::{CoreId, Event, FailureCause, Relay, RoomId, SessionId};
+
+use crate::{
+    Batch, Counters, Limits,
+    connection::{Connection, ConnectionId, Incoming, Phase, Sending},
+    deadlines::Deadlines,
+    fanout::Portion,
+    mint::Mint,
+    room::{Room, RoomKey},
+    route::{Binding, Session, SessionKey},
+    slots::Slots,
+};
+
+/// Emptied batches kept for reuse: as many as connections send at once in a busy turn.
+const SPARE_BATCHES_MAX: usize = 1024;
+
+/// Which core this is.
+#[derive(Clone, Debug)]
+pub struct CoreConfig {
+    /// Its number, which its session-ids name.
+    pub id: CoreId,
+    /// How many cores the node has.
+    pub cores: usize,
+    /// `host:port` of the session URIs it mints (URI-05): where clients connect.
+    pub authority: String,
+}
+
+/// What the runtime is to do.
+#[derive(Debug)]
+pub enum Operation {
+    /// Hand `batch` to the kernel; answered once by [`Core::handle_sent`], which takes it back.
+    Send {
+        /// Where to.
+        connection: ConnectionId,
+        /// What; never empty.
+        batch: Batch,
+    },
+    /// Close the socket when the kernel holds no operation on it any more; answered by
+    /// [`Core::handle_closed`].
+    Close {
+        /// Which one.
+        connection: ConnectionId,
+    },
+    /// Stop receiving and take the socket out of this core's hands; answered by
+    /// [`Core::handle_detached`] when the kernel holds no operation on it any more.
+    Detach {
+        /// Which one.
+        connection: ConnectionId,
+    },
+}
+
+/// A connection on its way to the core that serves its session.
+#[derive(Debug)]
+pub struct Departure {
+    /// The core to give the socket to.
+    pub to: CoreId,
+    /// Every octet received on it so far.
+    pub received: Vec<u8>,
+}
+
+/// The send failed: the connection is gone.
+#[derive(Clone, Copy, Debug)]
+pub struct SendFailed;
+
+/// Everything one core knows.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) config: CoreConfig,
+    pub(crate) limits: Limits,
+    pub(crate) mint: Mint,
+    pub(crate) connections: Slots<Connection>,
+    pub(crate) sessions: Slots<Session>,
+    pub(crate) rooms: Slots<Room>,
+    pub(crate) sessions_by_id: HashMap<SessionId, SessionKey>,
+    /// By the session-id of their URI. Only ids minted here are in it, so no peer can choose what
+    /// it holds.
+    pub(crate) sessions_by_uri: HashMap<Box<str>, SessionKey>,
+    pub(crate) rooms_by_id: HashMap<RoomId, RoomKey>,
+    pub(crate) events: VecDeque<Event>,
+    /// What waits for each other core.
+    pub(crate) relays: Box<[VecDeque<Relay>]>,
+    pub(crate) counters: Counters,
+    pub(crate) draining: Draining,
+    pub(crate) spare: Vec<Batch>,
+    /// Memory for headers under construction, kept between messages.
+    pub(crate) scratch: Vec<u8>,
+    pub(crate) unbound_sessions: Deadlines<SessionKey>,
+    /// Connections with something queued since the last drain.
+    dirty: VecDeque<ConnectionId>,
+    operations: VecDeque<Operation>,
+    unbound_connections: Deadlines<ConnectionId>,
+    idle_connections: Deadlines<ConnectionId>,
+    stalled_connections: Deadlines<ConnectionId>,
+}
+
+/// Whether the core is on its way out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Draining {
+    No,
+    /// Nothing new is accepted; said `Drained` when the last connection is gone.
+    Yes,
+    Done,
+}
+
+impl Core {
+    /// A core without connections, sessions or rooms. `seed` must be unpredictable to peers.
+    pub fn new(config: CoreConfig, limits: Limits, seed: [u8; 32]) -> Self {
+        Self {
+            mint: Mint::new(seed),
+            connections: Slots::new(limits.connections_max),
+            sessions: Slots::new(limits.sessions_max),
+            rooms: Slots::new(limits.rooms_max),
+            sessions_by_id: HashMap::new(),
+            sessions_by_uri: HashMap::new(),
+            rooms_by_id: HashMap::new(),
+            events: VecDeque::new(),
+            relays: (0..config.cores).map(|_| VecDeque::new()).collect(),
+            counters: Counters::default(),
+            draining: Draining::No,
+            spare: Vec::new(),
+            scratch: Vec::new(),
+            unbound_sessions: Deadlines::new(limits.session_unbound_max),
+            dirty: VecDeque::new(),
+            operations: VecDeque::new(),
+            unbound_connections: Deadlines::new(limits.connection_unbound_max),
+            idle_connections: Deadlines::new(limits.connection_idle_max),
+            stalled_connections: Deadlines::new(limits.send_stall_max),
+            config,
+            limits,
+        }
+    }
+
+    /// A socket was accepted, here or by the core that handed it over. `None`: there is no slot for
+    /// it, close it.
+    pub fn handle_accepted(&mut self, now: Instant) -> Option<ConnectionId> {
+        let refused = self.draining != Draining::No;
+        let id = (!refused).then(|| self.connections.insert(Connection::new()).ok()).flatten();
+        match id {
+            Some(id) => {
+                self.counters.connections_accepted += 1;
+                self.unbound_connections.set(now, id);
+            }
+            None => self.counters.connections_refused += 1,
+        }
+        id
+    }
+
+    /// Octets arrived. They are borrowed for the call: what outlives it is copied.
+    pub fn handle_received(&mut self, now: Instant, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        match &mut connection.phase {
+            Phase::Fresh { .. } | Phase::Open => self.read(now, id, bytes),
+            Phase::Departing { received, .. } => received.extend_from_slice(bytes),
+            Phase::Flushing | Phase::Closing => {}
+        }
+    }
+
+    /// The peer closed the connection or it broke.
+    pub fn handle_disconnected(&mut self, id: ConnectionId) {
+        self.fail_connection(id, FailureCause::ConnectionLost);
+        self.close(id);
+    }
+
+    /// The kernel took octets of a batch, or the connection is gone.
+    pub fn handle_sent(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        mut batch: Batch,
+        result: Result<usize, SendFailed>,
+    ) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.sending = Sending::Idle;
+        let Ok(sent) = result else {
+            self.fail_connection(id, FailureCause::ConnectionLost);
+            self.close(id);
+            return;
+        };
+        batch.advance(sent);
+        if !batch.is_empty() && !matches!(connection.phase, Phase::Closing) {
+            connection.sending = Sending::InFlight { since: now, octets: batch.len() };
+            self.operations.push_back(Operation::Send { connection: id, batch });
+            return;
+        }
+        batch.clear();
+        if self.spare.len() < SPARE_BATCHES_MAX {
+            self.spare.push(batch);
+        }
+        if !connection.queue.is_empty() {
+            self.mark_dirty(id);
+        } else if matches!(connection.phase, Phase::Flushing) {
+            self.close(id);
+        }
+    }
+
+    /// Answers [`Operation::Detach`]: the slot is free, the socket belongs to another core.
+    pub fn handle_detached(&mut self, id: ConnectionId) -> Option<Departure> {
+        let connection = self.connections.remove(id)?;
+        match connection.phase {
+            Phase::Departing { to, received } => {
+                self.counters.connections_handed_over += 1;
+                Some(Departure { to, received })
+            }
+            _ => None,
+        }
+    }
+
+    /// Answers [`Operation::Close`]: the slot is free.
+    pub fn handle_closed(&mut self, id: ConnectionId) {
+        self.connections.remove(id);
+        self.check_drained();
+    }
+
+    /// A piece of a message from another core.
+    pub fn handle_relay(&mut self, relay: &Relay) {
+        let Some(&room) = self.rooms_by_id.get(&relay.room) else { return };
+        let flight = (relay.origin, relay.message);
+        let mut portion = Portion::of(&relay.piece);
+        match relay.stage {
+            mailbox::Stage::ToHome => self.distribute(room, flight, &mut portion),
+            mailbox::Stage::ToMembers => self.deliver(room, flight, &mut portion),
+        }
+    }
+
+    /// Some time has come that [`Core::poll_timeout`] named.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(id) = self.unbound_connections.expired(now) {
+            let never_bound = |it: &Connection| it.sessions.is_empty() && it.idle_since.is_none();
+            if self.connections.get(id).is_some_and(never_bound) {
+                self.close(id);
+            }
+        }
+        while let Some(id) = self.idle_connections.expired(now) {
+            let idle_max = self.limits.connection_idle_max;
+            let idle = |it: &Connection| {
+                let since = it.idle_since.filter(|_| it.sessions.is_empty());
+                since.is_some_and(|since| now.duration_since(since) >= idle_max)
+            };
+            if self.connections.get(id).is_some_and(idle) {
+                self.close(id);
+            }
+        }
+        while let Some(key) = self.unbound_sessions.expired(now) {
+            if self.sessions.get(key).is_some_and(|it| it.binding == Binding::Awaited) {
+                self.fail_session(key, FailureCause::Unbound);
+            }
+        }
+        while let Some(id) = self.stalled_connections.expired(now) {
+            self.check_stall(now, id);
+        }
+    }
+
+    /// What to do next. Drain it after a whole batch of completions: what was queued for one
+    /// connection meanwhile goes out in one send.
+    pub fn poll_operation(&mut self, now: Instant) -> Option<Operation> {
+        if let Some(operation) = self.operations.pop_front() {
+            return Some(operation);
+        }
+        while let Some(id) = self.dirty.pop_front() {
+            let Some(connection) = self.connections.get_mut(id) else { continue };
+            connection.dirty = false;
+            if !connection.may_send() {
+                continue;
+            }
+            let batch = std::mem::take(&mut connection.queue);
+            connection.sending = Sending::InFlight { since: now, octets: batch.len() };
+            if !connection.stall_watched {
+                connection.stall_watched = true;
+                self.stalled_connections.set(now, id);
+            }
+            return Some(Operation::Send { connection: id, batch });
+        }
+        None
+    }
+
+    /// What the focus is to be told next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What another core is to be sent next. Ask only while the ring to it has room.
+    pub fn poll_relay(&mut self, to: CoreId) -> Option<Relay> {
+        self.relays.get_mut(to.index())?.pop_front()
+    }
+
+    /// When to call [`Core::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        [
+            self.unbound_connections.next(),
+            self.idle_connections.next(),
+            self.unbound_sessions.next(),
+            self.stalled_connections.next(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What was counted so far.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Connections, sessions and rooms there are now.
+    pub fn occupancy(&self) -> (usize, usize, usize) {
+        (self.connections.len(), self.sessions.len(), self.rooms.len())
+    }
+
+    /// Something was queued for the connection.
+    pub(crate) fn mark_dirty(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id)
+            && !std::mem::replace(&mut connection.dirty, true)
+        {
+            self.dirty.push_back(id);
+        }
+    }
+
+    /// Stops reading and hands the connection to another core.
+    pub(crate) fn depart(&mut self, id: ConnectionId, to: CoreId, received: Vec<u8>) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.phase = Phase::Departing { to, received };
+            self.operations.push_back(Operation::Detach { connection: id });
+        }
+    }
+
+    /// Closes a connection after what is queued has gone out.
+    pub(crate) fn close_after_flush(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if matches!(connection.phase, Phase::Departing { .. } | Phase::Closing) {
+            return;
+        }
+        if connection.queue.is_empty() && matches!(connection.sending, Sending::Idle) {
+            self.close(id);
+        } else {
+            connection.phase = Phase::Flushing;
+            self.mark_dirty(id);
+        }
+    }
+
+    /// Closes a connection now. Its sessions must have been dealt with.
+    pub(crate) fn close(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        // A departing connection closes itself on the core that gets it.
+        if !matches!(connection.phase, Phase::Closing | Phase::Departing { .. }) {
+            connection.phase = Phase::Closing;
+            connection.incoming = Incoming::Nothing;
+            self.operations.push_back(Operation::Close { connection: id });
+        }
+    }
+
+    /// Fails every session of a connection (CONN-12).
+    pub(crate) fn fail_connection(&mut self, id: ConnectionId, cause: FailureCause) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        for session in std::mem::take(&mut connection.sessions) {
+            self.fail_session(session, cause);
+        }
+    }
+
+    /// A session is no longer bound to its connection; the last one leaves it idle (CONN-16).
+    pub(crate) fn unbind(&mut self, now: Instant, id: ConnectionId, session: SessionKey) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.sessions.retain(|&it| it != session);
+        if connection.sessions.is_empty() {
+            connection.idle_since = Some(now);
+            self.idle_connections.set(now, id);
+        }
+    }
+
+    pub(crate) fn check_drained(&mut self) {
+        if self.draining == Draining::Yes && self.connections.len() == 0 {
+            self.draining = Draining::Done;
+            self.events.push_back(Event::Drained);
+        }
+    }
+
+    fn check_stall(&mut self, now: Instant, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        match connection.sending {
+            Sending::InFlight { since, .. }
+                if now.duration_since(since) >= self.limits.send_stall_max =>
+            {
+                self.counters.connections_stalled += 1;
+                self.fail_connection(id, FailureCause::SlowReader);
+                self.close(id);
+            }
+            Sending::InFlight { .. } => self.stalled_connections.set(now, id),
+            Sending::Idle => connection.stall_watched = false,
+        }
+    }
+}

@@ -1,0 +1,421 @@
+//! One piece of a message in; one chunk out per recipient here, one relay per other core.
+//!
+//! Every queued chunk is whole, re-chunked at what has arrived, so a stalled sender can never hold
+//! a recipient's connection. Per copy only the transaction id, the paths and the end-line differ;
+//! everything between them is written once:
+//!
+//! ```text
+//! MSRP tid SEND | To-Path, From-Path | Message-ID, Byte-Range, Content-* | body | -------tid$
+//!  per copy        per session          once per piece                    shared   per copy
+//! ```
+
+use std::io::Write;
+
+use bytes::Bytes;
+use mailbox::{Opening, ParticipantId, Piece, Relay, Stage};
+use msrp::{Flag, MediaType};
+
+use crate::{
+    core::Core,
+    limits::{BODY_COPIED_MAX, CHUNK_BODY_DEFINITE_MAX},
+    mint::{MESSAGE_ID_LEN, PREFIX_LEN, write_transaction},
+    room::{Flight, FlightId, RoomKey},
+    route::{Session, SessionKey},
+};
+
+/// One piece of a message as the fan-out sees it: borrowed from a receive buffer or from a relay.
+pub(crate) enum Portion<'a> {
+    /// The first octets; the wrapper's head is complete in them.
+    Open { opening: OpeningView<'a>, body: Body<'a>, last: bool },
+    /// The next octets.
+    More { body: Body<'a>, last: bool },
+    /// The sender gave up or is gone.
+    Abort,
+}
+
+/// A borrowed [`Opening`].
+#[derive(Clone, Copy)]
+pub(crate) struct OpeningView<'a> {
+    pub(crate) sender: ParticipantId,
+    pub(crate) total: Option<u64>,
+    pub(crate) content_headers: &'a [u8],
+    /// `None`, from another core, is a type that nobody accepts.
+    pub(crate) wrapped_type: Option<MediaType<'a>>,
+}
+
+/// Body octets that become shareable when the first taker needs them to be.
+pub(crate) struct Body<'a> {
+    octets: &'a [u8],
+    shared: Option<Bytes>,
+}
+
+impl<'a> Body<'a> {
+    pub(crate) fn borrowed(octets: &'a [u8]) -> Self {
+        Self { octets, shared: None }
+    }
+
+    fn share(&mut self) -> Bytes {
+        self.shared.get_or_insert_with(|| Bytes::copy_from_slice(self.octets)).clone()
+    }
+}
+
+impl<'a> Portion<'a> {
+    /// A view of what came from another core.
+    pub(crate) fn of(piece: &'a Piece) -> Self {
+        let shared = |body: &'a Bytes| Body { octets: body, shared: Some(body.clone()) };
+        match piece {
+            Piece::Open { opening, body, last } => Self::Open {
+                opening: OpeningView {
+                    sender: opening.sender,
+                    total: opening.total,
+                    content_headers: &opening.content_headers,
+                    wrapped_type: MediaType::parse(opening.wrapped_type.as_bytes()),
+                },
+                body: shared(body),
+                last: *last,
+            },
+            Piece::More { body, last } => Self::More { body: shared(body), last: *last },
+            Piece::Abort => Self::Abort,
+        }
+    }
+
+    /// An owned copy that can go to another core.
+    fn own(&mut self) -> Piece {
+        match self {
+            Self::Open { opening, body, last } => Piece::Open {
+                opening: Box::new(Opening {
+                    sender: opening.sender,
+                    total: opening.total,
+                    content_headers: Bytes::copy_from_slice(opening.content_headers),
+                    wrapped_type: opening
+                        .wrapped_type
+                        .map(|it| it.to_string())
+                        .unwrap_or_default()
+                        .into(),
+                }),
+                body: body.share(),
+                last: *last,
+            },
+            Self::More { body, last } => Piece::More { body: body.share(), last: *last },
+            Self::Abort => Piece::Abort,
+        }
+    }
+}
+
+/// What the copies of one piece have in common.
+struct Chunk<'a> {
+    prefix: [u8; PREFIX_LEN],
+    /// Message-ID, Byte-Range, Content-*, blank line.
+    middle: &'a [u8],
+    flag: Flag,
+}
+
+impl Chunk<'_> {
+    /// Octets one copy of it takes at most, for the recipient's queue.
+    fn size_max(&self, session: &Session, body: usize) -> usize {
+        const FRAME_SIZE_MAX: usize = "MSRP  SEND\r\n\r\n-------$\r\n".len() + 2 * 32;
+        FRAME_SIZE_MAX + session.path_headers.len() + self.middle.len() + body
+    }
+}
+
+impl Core {
+    /// Takes a piece from the core it arrived at to the room's home. `false`: the way there is full
+    /// and nothing was passed on; the sender has to be told.
+    pub(crate) fn submit(
+        &mut self,
+        room: RoomKey,
+        flight: FlightId,
+        portion: &mut Portion<'_>,
+    ) -> bool {
+        let Some(terms) = self.rooms.get(room).map(|room| room.terms.clone()) else { return true };
+        if terms.home == self.config.id {
+            self.distribute(room, flight, portion);
+            return true;
+        }
+        let backlog = &mut self.relays[terms.home.index()];
+        // An abort takes next to nothing and must not be lost.
+        if backlog.len() >= self.limits.relay_backlog_max && !matches!(portion, Portion::Abort) {
+            return false;
+        }
+        let piece = portion.own();
+        let (origin, message) = flight;
+        backlog.push_back(Relay { room: terms.id, stage: Stage::ToHome, origin, message, piece });
+        true
+    }
+
+    /// On the home core: to every recipient here, and once to every other core with members.
+    pub(crate) fn distribute(&mut self, key: RoomKey, flight: FlightId, portion: &mut Portion<'_>) {
+        let Some(room) = self.rooms.get(key) else { return };
+        let (id, cores) = (room.terms.id, room.cores);
+        for core in cores.iter() {
+            let backlog = &mut self.relays[core.index()];
+            let full = backlog.len() >= self.limits.relay_backlog_max;
+            let piece = match portion {
+                Portion::Open { .. } if full => None,
+                // What has begun there must not look complete there.
+                Portion::More { .. } if full => Some(Piece::Abort),
+                _ => Some(portion.own()),
+            };
+            self.counters.relays_shed += u64::from(full);
+            if let Some(piece) = piece {
+                let (origin, message) = flight;
+                let stage = Stage::ToMembers;
+                backlog.push_back(Relay { room: id, stage, origin, message, piece });
+            }
+        }
+        self.deliver(key, flight, portion);
+    }
+
+    /// To every recipient on this core.
+    pub(crate) fn deliver(&mut self, room: RoomKey, flight: FlightId, portion: &mut Portion<'_>) {
+        match portion {
+            Portion::Open { opening, body, last } => {
+                self.open_flight(room, flight, *opening, body, *last);
+            }
+            Portion::More { body, last } => {
+                let flag = if *last { Flag::End } else { Flag::More };
+                self.continue_flight(room, flight, body, flag);
+            }
+            Portion::Abort => {
+                self.continue_flight(room, flight, &mut Body::borrowed(&[]), Flag::Abort);
+            }
+        }
+    }
+
+    fn open_flight(
+        &mut self,
+        key: RoomKey,
+        id: FlightId,
+        opening: OpeningView<'_>,
+        body: &mut Body<'_>,
+        last: bool,
+    ) {
+        let message_id = self.mint.message_id();
+        let size = body.octets.len() as u64;
+        let definite = last && body.octets.len() <= CHUNK_BODY_DEFINITE_MAX;
+        let mut middle = std::mem::take(&mut self.scratch);
+        write_middle(
+            &mut middle,
+            &message_id,
+            (1, definite.then_some(size), opening.total),
+            opening.content_headers,
+        );
+        let flag = if last { Flag::End } else { Flag::More };
+        let chunk = Chunk { prefix: self.prefix_for(body.octets), middle: &middle, flag };
+
+        let mut started = Vec::new();
+        let recipients = self.rooms.get(key).map_or(0, |room| room.recipients.len());
+        for copy in 0..recipients {
+            let Some(&recipient) = self.rooms.get(key).and_then(|room| room.recipients.get(copy))
+            else {
+                break;
+            };
+            if self.is_due(recipient, &opening, size) && self.copy(recipient, copy, &chunk, body) {
+                if last {
+                    self.counters.copies_delivered += 1;
+                } else {
+                    started.push(recipient);
+                }
+            }
+        }
+        if !last && let Some(room) = self.rooms.get_mut(key) {
+            let flight = Flight {
+                recipients: started,
+                message_id,
+                content_headers: opening.content_headers.into(),
+                total: opening.total,
+                next: size + 1,
+            };
+            room.flights.insert(id, flight);
+        }
+        middle.clear();
+        self.scratch = middle;
+    }
+
+    fn continue_flight(&mut self, key: RoomKey, id: FlightId, body: &mut Body<'_>, flag: Flag) {
+        let Some(mut flight) = self.rooms.get_mut(key).and_then(|room| room.flights.remove(&id))
+        else {
+            return;
+        };
+        let size = body.octets.len() as u64;
+        let definite = flag == Flag::End && body.octets.len() <= CHUNK_BODY_DEFINITE_MAX;
+        let end = definite.then(|| flight.next + size - 1);
+        let mut middle = std::mem::take(&mut self.scratch);
+        let range = (flight.next, end, flight.total);
+        write_middle(&mut middle, &flight.message_id, range, &flight.content_headers);
+        let chunk = Chunk { prefix: self.prefix_for(body.octets), middle: &middle, flag };
+        let mut copy = 0;
+        let mut cut = Vec::new();
+        flight.recipients.retain(|&recipient| {
+            copy += 1;
+            let Some(session) = self.sessions.get(recipient).filter(|it| it.receives()) else {
+                return false;
+            };
+            let past_size = session.route.size_max.is_some_and(|max| flight.next - 1 + size > max);
+            if flag != Flag::Abort && past_size {
+                self.counters.copies_skipped_size += 1;
+                cut.push(recipient);
+                return false;
+            }
+            let written = self.copy(recipient, copy, &chunk, body);
+            match flag {
+                Flag::End if written => self.counters.copies_delivered += 1,
+                Flag::End | Flag::More if !written => cut.push(recipient),
+                _ => {}
+            }
+            written
+        });
+        middle.clear();
+        self.scratch = middle;
+        for recipient in cut {
+            self.abort_copy(recipient, &flight);
+        }
+        if flag == Flag::More
+            && let Some(room) = self.rooms.get_mut(key)
+        {
+            flight.next += size;
+            room.flights.insert(id, flight);
+        }
+    }
+
+    /// Ends one started copy with a `#` chunk (CHAT-27), whatever is queued already: it must not
+    /// look complete.
+    fn abort_copy(&mut self, recipient: SessionKey, flight: &Flight) {
+        let mut middle = Vec::new();
+        let range = (flight.next, None, flight.total);
+        write_middle(&mut middle, &flight.message_id, range, &flight.content_headers);
+        let prefix = self.mint.transaction_prefix();
+        let chunk = Chunk { prefix, middle: &middle, flag: Flag::Abort };
+        self.copy(recipient, 0, &chunk, &mut Body::borrowed(&[]));
+    }
+
+    /// Takes a session out of every message in flight to it and ends what it got of them with `#`
+    /// (CTRL-05).
+    pub(crate) fn abort_copies_to(&mut self, recipient: SessionKey) {
+        let Some(session) = self.sessions.get(recipient) else { return };
+        let key = session.room;
+        let Some(room) = self.rooms.get_mut(key) else { return };
+        let mut flights = std::mem::take(&mut room.flights);
+        for flight in flights.values_mut() {
+            if let Some(at) = flight.recipients.iter().position(|&it| it == recipient) {
+                flight.recipients.swap_remove(at);
+                self.abort_copy(recipient, flight);
+            }
+        }
+        if let Some(room) = self.rooms.get_mut(key) {
+            room.flights = flights;
+        }
+    }
+
+    /// Whether the session is to get a copy of this message, as far as can be known at its start
+    /// (CHAT-08, CHAT-09, CHAT-17, CHAT-19).
+    fn is_due(&mut self, recipient: SessionKey, opening: &OpeningView<'_>, size: u64) -> bool {
+        let Some(session) = self.sessions.get(recipient) else { return false };
+        let route = &session.route;
+        if route.participant == opening.sender || !route.direction.to_peer() {
+            return false;
+        }
+        if !opening.wrapped_type.is_some_and(|it| route.accept_wrapped.includes(it)) {
+            self.counters.copies_skipped_type += 1;
+            return false;
+        }
+        let announced = opening.total.unwrap_or(0).max(size);
+        if route.size_max.is_some_and(|max| announced > max) {
+            self.counters.copies_skipped_size += 1;
+            return false;
+        }
+        true
+    }
+
+    /// Queues one copy of a chunk; `false` when the recipient's queue has no room for it
+    /// (FLOW-04). A `#` always has room.
+    fn copy(
+        &mut self,
+        recipient: SessionKey,
+        copy: usize,
+        chunk: &Chunk<'_>,
+        body: &mut Body<'_>,
+    ) -> bool {
+        let Some(session) = self.sessions.get(recipient) else { return false };
+        let Some(id) = session.connection() else { return false };
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        let queued = connection.queued() + chunk.size_max(session, body.octets.len());
+        if queued > self.limits.connection_queue_bytes_max && chunk.flag != Flag::Abort {
+            self.counters.copies_shed += 1;
+            return false;
+        }
+        let queue = connection.writer(&mut self.spare);
+        let out = queue.writer();
+        out.extend_from_slice(b"MSRP ");
+        write_transaction(out, &chunk.prefix, copy);
+        out.extend_from_slice(b" SEND\r\n");
+        out.extend_from_slice(&session.path_headers);
+        out.extend_from_slice(chunk.middle);
+        if body.octets.len() <= BODY_COPIED_MAX {
+            out.extend_from_slice(body.octets);
+        } else {
+            queue.share(body.share());
+        }
+        let out = queue.writer();
+        out.extend_from_slice(b"\r\n-------");
+        write_transaction(out, &chunk.prefix, copy);
+        out.extend_from_slice(&[chunk.flag.octet(), b'\r', b'\n']);
+        self.mark_dirty(id);
+        true
+    }
+
+    /// A prefix for the transaction ids of all copies of a chunk with this body, such that no copy's
+    /// end-line occurs in it (WIRE-17, WIRE-19). One scan clears the body for every copy; only a
+    /// body that has seven hyphens is looked at again.
+    fn prefix_for(&mut self, body: &[u8]) -> [u8; PREFIX_LEN] {
+        let hyphens = msrp::has_hyphens(body);
+        loop {
+            let prefix = self.mint.transaction_prefix();
+            if !hyphens || !msrp::collides(body, &prefix) {
+                return prefix;
+            }
+        }
+    }
+}
+
+/// Writes the headers that all copies of one chunk share, and the blank line.
+fn write_middle(
+    out: &mut Vec<u8>,
+    message_id: &[u8; MESSAGE_ID_LEN],
+    (start, end, total): (u64, Option<u64>, Option<u64>),
+    content_headers: &[u8],
+) {
+    out.extend_from_slice(b"Message-ID: ");
+    out.extend_from_slice(message_id);
+    // Writing to memory cannot fail.
+    let _ = write!(out, "\r\nByte-Range: {start}-");
+    for (bound, after) in [(end, "/"), (total, "\r\n")] {
+        let _ = match bound {
+            Some(octets) => write!(out, "{octets}{after}"),
+            None => write!(out, "*{after}"),
+        };
+    }
+    out.extend_from_slice(content_headers);
+    out.extend_from_slice(b"\r\n");
+}
+
+#[cfg(test)]
+mod tests {
+    use mailbox::CoreId;
+
+    use crate::{Core, CoreConfig, Limits, mint::Mint};
+
+    /// WIRE-17, WIRE-19: a body that holds the end-line of the ids at hand gets other ids.
+    #[test]
+    fn ids_that_the_body_would_end_are_not_used() {
+        let seed = [3; 32];
+        let mut foretold = Mint::new(seed);
+        let (first, second) = (foretold.transaction_prefix(), foretold.transaction_prefix());
+        let id = CoreId::new(0).unwrap();
+        let config = CoreConfig { id, cores: 1, authority: "h:2855".to_owned() };
+        let core = || Core::new(config.clone(), Limits::default(), seed);
+        let body = [b"x--------".as_slice(), &first].concat();
+        assert_eq!(core().prefix_for(b"-------"), first);
+        assert_eq!(core().prefix_for(&body), second);
+    }
+}

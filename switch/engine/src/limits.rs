@@ -1,0 +1,69 @@
+//! Every bound of one core: unit and reason. Memory at the limit is a sum one can read.
+
+use std::time::Duration;
+
+/// Octets of a body up to which a copy per recipient is cheaper than one more slice in its send.
+pub(crate) const BODY_COPIED_MAX: usize = 2048;
+
+/// Body octets of one outbound chunk up to which its range names its end; above it is
+/// interruptible and says `*` (CHUNK-05).
+pub(crate) const CHUNK_BODY_DEFINITE_MAX: usize = 2048;
+
+/// Refused requests on a connection without a session, after which it is closed (LIM-07).
+pub(crate) const STRAY_REQUESTS_MAX: u32 = 5;
+
+/// Malformed requests within [`MALFORMED_WINDOW`] after which a connection is closed (WIRE-34).
+pub(crate) const MALFORMED_MAX: u32 = 10;
+
+/// See [`MALFORMED_MAX`].
+pub(crate) const MALFORMED_WINDOW: Duration = Duration::from_secs(60);
+
+/// Octets kept from a connection that has not finished its first head, so that another core can
+/// be given all of them. Above the framer's own limit for a head, so that the framer decides.
+pub(crate) const FIRST_HEAD_SIZE_MAX: usize = 32 * 1024;
+
+/// What one core may hold. Checked by the configuration; defaults are the catalogue's.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Connections at once. Each costs a slot of about 300 octets, more only while data is held.
+    pub connections_max: u32,
+    /// Sessions at once, installed or bound.
+    pub sessions_max: u32,
+    /// Rooms with members here at once.
+    pub rooms_max: u32,
+    /// Sessions that may share one connection (LIM-04).
+    pub connection_sessions_max: usize,
+    /// Octets queued for one connection, above which copies are shed (FLOW-01, FLOW-04).
+    pub connection_queue_bytes_max: usize,
+    /// Unfinished incoming messages of one session (LIM-05).
+    pub session_messages_max: usize,
+    /// Relays waiting for one other core. Above it new messages are refused with 413.
+    pub relay_backlog_max: usize,
+    /// An accepted connection must bind a session within this time (CONN-15).
+    pub connection_unbound_max: Duration,
+    /// An installed session must be bound within this time (LIM-08).
+    pub session_unbound_max: Duration,
+    /// A connection whose last session has ended is kept this long (CONN-16).
+    pub connection_idle_max: Duration,
+    /// Data is queued and the kernel takes none of it for this long: the reader is too slow
+    /// (FLOW-07).
+    pub send_stall_max: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections_max: 131_072,
+            sessions_max: 131_072,
+            rooms_max: 65_536,
+            connection_sessions_max: 1000,
+            connection_queue_bytes_max: 64 << 20,
+            session_messages_max: 8,
+            relay_backlog_max: 4096,
+            connection_unbound_max: Duration::from_secs(30),
+            session_unbound_max: Duration::from_secs(60),
+            connection_idle_max: Duration::from_secs(60),
+            send_stall_max: Duration::from_secs(60),
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! Everything unguessable that a core makes: session-ids, transaction ids, Message-IDs.
+
+use rand_chacha::{
+    ChaCha12Rng,
+    rand_core::{Rng, SeedableRng},
+};
+
+use mailbox::CoreId;
+
+/// Characters of the random part of a session-id: 26 * log2(36) > 128 bits (URI-15).
+const SESSION_RANDOM_LEN: usize = 26;
+/// Characters of the random prefix that the transaction ids of one chunk's copies share: more than
+/// 64 bits (WIRE-03, WIRE-19).
+pub(crate) const PREFIX_LEN: usize = 14;
+/// Characters of a Message-ID: more than 96 bits (SEND-02).
+pub(crate) const MESSAGE_ID_LEN: usize = 20;
+
+const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// A source of identifiers. Seeded by the kernel in the node, by a number in simulations.
+#[derive(Debug)]
+pub(crate) struct Mint {
+    random: ChaCha12Rng,
+}
+
+impl Mint {
+    pub(crate) fn new(seed: [u8; 32]) -> Self {
+        Self { random: ChaCha12Rng::from_seed(seed) }
+    }
+
+    /// Fills with digits and lower-case letters. 36^12 does not divide 2^64: of the 62.04 bits that
+    /// 12 characters could hold, the skew leaves 62.
+    fn alphanumeric<const N: usize>(&mut self) -> [u8; N] {
+        let mut drawn = 0u64;
+        let mut octets = [0; N];
+        for (at, octet) in octets.iter_mut().enumerate() {
+            if at % 12 == 0 {
+                drawn = self.random.next_u64();
+            }
+            *octet = ALPHABET[(drawn % 36) as usize];
+            drawn /= 36;
+        }
+        octets
+    }
+
+    /// The shared start of the transaction ids of all copies of one chunk.
+    pub(crate) fn transaction_prefix(&mut self) -> [u8; PREFIX_LEN] {
+        self.alphanumeric()
+    }
+
+    /// A Message-ID for the copies of one message.
+    pub(crate) fn message_id(&mut self) -> [u8; MESSAGE_ID_LEN] {
+        self.alphanumeric()
+    }
+
+    /// A session-id that names its core, so that whichever core accepts the connection can hand
+    /// it to the right one.
+    pub(crate) fn session_id(&mut self, core: CoreId) -> String {
+        let random: [u8; SESSION_RANDOM_LEN] = self.alphanumeric();
+        let mut id = format!("{:02x}", core.index());
+        id.extend(random.map(char::from));
+        id
+    }
+}
+
+/// The core that a session-id names, if one of this product made it.
+pub(crate) fn core_of(session_id: &[u8]) -> Option<CoreId> {
+    if session_id.len() != 2 + SESSION_RANDOM_LEN {
+        return None;
+    }
+    let number = std::str::from_utf8(&session_id[..2]).ok()?;
+    CoreId::new(usize::from(u8::from_str_radix(number, 16).ok()?))
+}
+
+/// Appends the transaction id of copy number `copy`: the prefix and two base-36 digits or more.
+pub(crate) fn write_transaction(out: &mut Vec<u8>, prefix: &[u8; PREFIX_LEN], copy: usize) {
+    out.extend_from_slice(prefix);
+    let mut rest = copy;
+    loop {
+        out.push(ALPHABET[rest % 36]);
+        rest /= 36;
+        if rest == 0 {
+            break;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use mailbox::CoreId;
+
+    use super::{Mint, core_of, write_transaction};
+
+    /// URI-15: a session-id holds at least 128 random bits, here 26 characters of 36.
+    #[test]
+    fn a_session_id_is_random_and_names_its_core() {
+        let mut mint = Mint::new([7; 32]);
+        let core = CoreId::new(100).unwrap();
+        let ids: HashSet<String> = (0..1000).map(|_| mint.session_id(core)).collect();
+        assert_eq!(ids.len(), 1000);
+        for id in &ids {
+            assert_eq!(id.len(), 28);
+            assert_eq!(core_of(id.as_bytes()), Some(core));
+        }
+        assert_eq!(core_of(b"nOsUcHsEsSiOn12345"), None);
+        assert_eq!(core_of(b"zz00000000000000000000000000"), None);
+    }
+
+    /// WIRE-02, WIRE-19: the copies' transaction ids share a random prefix of at least 12
+    /// alphanumeric characters, differ, and stay within 32 octets for any number of copies.
+    #[test]
+    fn transaction_ids_of_copies_share_a_prefix_and_differ() {
+        let prefix = Mint::new([1; 32]).transaction_prefix();
+        let mut seen = HashSet::new();
+        for copy in (0..2000).chain([usize::MAX]) {
+            let mut id = Vec::new();
+            write_transaction(&mut id, &prefix, copy);
+            assert!(id.len() <= 32 && id.starts_with(&prefix) && prefix.len() >= 12);
+            assert!(id.iter().all(u8::is_ascii_alphanumeric));
+            assert!(seen.insert(id));
+        }
+    }
+}

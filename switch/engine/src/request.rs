@@ -1,0 +1,406 @@
+//! Requests from a peer, in the order of their checks (RESP-09): syntax 400, session 481 and 506,
+//! method 501, then the method's own rules.
+
+use std::time::Instant;
+
+use mailbox::{Event, FailureCause};
+use msrp::{FailureReport, Flag, Frame, Head, Method, Piece, Start, TransactionId};
+
+use crate::{
+    connection::{Chunk, ConnectionId, Incoming, Phase},
+    core::Core,
+    limits::{FIRST_HEAD_SIZE_MAX, STRAY_REQUESTS_MAX},
+    message::Refusal,
+    mint::{core_of, write_transaction},
+    route::{Binding, SessionKey},
+};
+
+/// Where a response goes and whether one is wanted: what is needed of a head when its chunk ends.
+#[derive(Clone, Copy)]
+pub(crate) struct ReplyTo<'a> {
+    pub(crate) transaction: TransactionId,
+    /// The To-Path of the response.
+    pub(crate) to: &'a [u8],
+    pub(crate) failure_report: FailureReport,
+}
+
+impl<'a> ReplyTo<'a> {
+    /// Where the answer to this request goes; `None` when it does not say (RESP-07).
+    fn of(head: &Head<'a>) -> Option<Self> {
+        let failure_report = match head.start {
+            Start::Request(Method::Nickname | Method::Auth) => FailureReport::Yes, // RESP-19
+            _ => head.failure_report,
+        };
+        let to = head.response_path()?;
+        Some(Self { transaction: head.transaction, to, failure_report })
+    }
+}
+
+impl Core {
+    /// Frames what arrived and acts on it.
+    pub(crate) fn read(&mut self, now: Instant, id: ConnectionId, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        // Taken out for the while: the frames borrow from it.
+        let mut framer = std::mem::take(&mut connection.framer);
+        let mut input = bytes;
+        loop {
+            let frame = match framer.next(&mut input) {
+                Ok(Some(frame)) => frame,
+                Ok(None) => break,
+                Err(_) => {
+                    self.counters.connections_unframable += 1;
+                    self.fail_connection(id, FailureCause::Unframable);
+                    self.close_after_flush(id);
+                    return;
+                }
+            };
+            match frame {
+                Frame::Head { head, piece } => {
+                    if self.belongs_elsewhere(id, &head, bytes) {
+                        return;
+                    }
+                    self.handle_head(now, id, &head, &piece);
+                }
+                Frame::Body(piece) => self.handle_body(id, &piece),
+            }
+            let reading = self
+                .connections
+                .get(id)
+                .is_some_and(|it| matches!(it.phase, Phase::Fresh { .. } | Phase::Open));
+            if !reading {
+                return;
+            }
+        }
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.framer = framer;
+        if let Phase::Fresh { received } = &mut connection.phase {
+            received.extend_from_slice(bytes);
+            if received.len() > FIRST_HEAD_SIZE_MAX {
+                connection.phase = Phase::Open;
+            }
+        }
+    }
+
+    /// Decides, at the first head of a connection, whether its session lives on another core, and
+    /// if so sends the connection there with every octet it brought.
+    fn belongs_elsewhere(&mut self, id: ConnectionId, head: &Head<'_>, bytes: &[u8]) -> bool {
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        let Phase::Fresh { received } = &mut connection.phase else { return false };
+        let mut received = std::mem::take(received);
+        connection.phase = Phase::Open;
+        let core = head
+            .to_path
+            .and_then(|path| msrp::Uri::parse(path.first()))
+            .and_then(|uri| core_of(uri.session_id()?.as_bytes()));
+        match core {
+            Some(core) if core != self.config.id && core.index() < self.config.cores => {
+                received.extend_from_slice(bytes);
+                self.depart(id, core, received);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    fn handle_head(&mut self, now: Instant, id: ConnectionId, head: &Head<'_>, piece: &Piece<'_>) {
+        let incoming = match head.start {
+            Start::Response(status) => {
+                self.handle_response(id, head, status);
+                Incoming::Discarded
+            }
+            Start::Request(method) => self.handle_request(now, id, head, method, piece),
+        };
+        if let Some(connection) = self.connections.get_mut(id)
+            && piece.end.is_none()
+        {
+            connection.incoming = incoming;
+        }
+    }
+
+    /// Answers a request, or says what its answer still waits for.
+    fn handle_request(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        head: &Head<'_>,
+        method: Method,
+        piece: &Piece<'_>,
+    ) -> Incoming {
+        if head.fault.is_some() {
+            self.refuse_malformed(now, id, head, method);
+            return Incoming::Discarded;
+        }
+        let (Some(to_path), Some(reply)) = (head.to_path, ReplyTo::of(head)) else {
+            return Incoming::Discarded;
+        };
+        let session = match self.find_session(id, to_path) {
+            Ok(session) => session,
+            Err(refusal) => {
+                if method != Method::Report {
+                    self.refuse(id, &reply, refusal, to_path.first());
+                    self.count_stray(id);
+                }
+                return Incoming::Discarded;
+            }
+        };
+        self.bind(session, id);
+        let refusal = match method {
+            Method::Send => return self.handle_send(id, session, head, piece, reply),
+            Method::Report => {
+                self.handle_report(session, head);
+                return Incoming::Discarded;
+            }
+            // This release's rooms allow no nicknames (NICK-02).
+            Method::Nickname => Refusal::Forbidden,
+            Method::Auth | Method::Other => Refusal::UnknownMethod,
+        };
+        self.refuse_in(id, session, &reply, refusal);
+        Incoming::Discarded
+    }
+
+    /// More octets of the chunk whose head was last seen.
+    fn handle_body(&mut self, id: ConnectionId, piece: &Piece<'_>) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        match std::mem::replace(&mut connection.incoming, Incoming::Nothing) {
+            Incoming::Nothing | Incoming::Discarded => {
+                if piece.end.is_none() {
+                    connection.incoming = Incoming::Discarded;
+                }
+            }
+            Incoming::Chunk(chunk) => {
+                let next = self.continue_chunk(id, chunk, piece);
+                if let Some(connection) = self.connections.get_mut(id)
+                    && piece.end.is_none()
+                {
+                    connection.incoming = next;
+                }
+            }
+        }
+    }
+
+    /// The session that a To-Path names on this connection (CONN-04..CONN-07).
+    fn find_session(
+        &self,
+        id: ConnectionId,
+        to_path: msrp::Path<'_>,
+    ) -> Result<SessionKey, Refusal> {
+        let raw = to_path.raw();
+        let connection = self.connections.get(id).ok_or(Refusal::NoSuchSession)?;
+        // Nearly always the path is spelt as we gave it out, and for the only session here.
+        if let [key] = connection.sessions[..]
+            && self.sessions.get(key).is_some_and(|session| session.uri.as_bytes() == raw)
+        {
+            return Ok(key);
+        }
+        if to_path.count() != 1 {
+            return Err(Refusal::NoSuchSession);
+        }
+        let uri = msrp::Uri::parse(to_path.first()).ok_or(Refusal::NoSuchSession)?;
+        let key = uri.session_id().and_then(|session_id| self.sessions_by_uri.get(session_id));
+        let key = *key.ok_or(Refusal::NoSuchSession)?;
+        let session = self.sessions.get(key).ok_or(Refusal::NoSuchSession)?;
+        if session.uri.as_uri() != uri {
+            return Err(Refusal::NoSuchSession);
+        }
+        match session.binding {
+            Binding::Failed => Err(Refusal::NoSuchSession),
+            Binding::Bound(bound) if bound != id => Err(Refusal::SessionInUse),
+            Binding::Awaited
+                if connection.sessions.len() >= self.limits.connection_sessions_max =>
+            {
+                Err(Refusal::NoSuchSession)
+            }
+            Binding::Bound(_) | Binding::Awaited => Ok(key),
+        }
+    }
+
+    /// The first request naming a session binds it to its connection (CONN-04).
+    fn bind(&mut self, key: SessionKey, id: ConnectionId) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.binding != Binding::Awaited {
+            return;
+        }
+        session.binding = Binding::Bound(id);
+        let event = Event::Bound { session: session.id };
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.sessions.push(key);
+            connection.strays = 0;
+        }
+        self.counters.sessions_bound += 1;
+        self.events.push_back(event);
+        self.admit(key);
+    }
+
+    /// What a recipient says of its copy. Only what ends the session matters here (SEND-15).
+    fn handle_response(&mut self, id: ConnectionId, head: &Head<'_>, status: u16) {
+        if head.fault.is_some() || status < 300 {
+            return;
+        }
+        self.counters.copies_refused_by_peer += 1;
+        if status == 481 || status == 506 {
+            let session = head.to_path.map(|path| self.find_session(id, path)).and_then(Result::ok);
+            if let Some(session) = session {
+                self.fail_session(session, FailureCause::RefusedByPeer);
+            }
+        }
+    }
+
+    /// A report about a copy ends here: it is never answered (RESP-08) and never goes to the sender
+    /// (RPT-12).
+    fn handle_report(&mut self, session: SessionKey, head: &Head<'_>) {
+        // Other namespaces are not ours to act on (RPT-13).
+        let Some(msrp::Status { namespace: 0, code }) = head.status else { return };
+        if code >= 300 {
+            self.counters.copies_refused_by_peer += 1;
+        }
+        if code == 481 || code == 506 {
+            self.fail_session(session, FailureCause::RefusedByPeer);
+        }
+    }
+
+    /// 400 for what could be framed and not understood (WIRE-34), as far as there is somebody to
+    /// tell (RESP-07).
+    fn refuse_malformed(
+        &mut self,
+        now: Instant,
+        id: ConnectionId,
+        head: &Head<'_>,
+        method: Method,
+    ) {
+        let own = match head.to_path {
+            Some(path) => Some(path.first().to_vec()),
+            // Without a To-Path only the one session of this connection can be meant.
+            None => self.connections.get(id).and_then(|connection| match connection.sessions[..] {
+                [only] => self.sessions.get(only).map(|session| session.uri.as_bytes().to_vec()),
+                _ => None,
+            }),
+        };
+        if let (Some(own), Some(reply)) = (own, ReplyTo::of(head))
+            && method != Method::Report
+        {
+            self.refuse(id, &reply, Refusal::Malformed, &own);
+        } else {
+            self.count_refusal(Refusal::Malformed);
+        }
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.malformed_too_often(now) || head.close_after {
+            self.counters.connections_unframable += 1;
+            self.fail_connection(id, FailureCause::Unframable);
+            self.close_after_flush(id);
+        }
+    }
+
+    /// A request that found no session here; too many of them and the connection goes (LIM-07).
+    fn count_stray(&mut self, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.sessions.is_empty() {
+            connection.strays += 1;
+            if connection.strays >= STRAY_REQUESTS_MAX {
+                self.close_after_flush(id);
+            }
+        }
+    }
+
+    /// Refuses a request of a known session.
+    pub(crate) fn refuse_in(
+        &mut self,
+        id: ConnectionId,
+        session: SessionKey,
+        reply: &ReplyTo<'_>,
+        refusal: Refusal,
+    ) {
+        self.count_refusal(refusal);
+        if reply.failure_report != FailureReport::No {
+            self.respond(id, session, reply, refusal.status());
+        }
+    }
+
+    /// Answers a request of a known session.
+    pub(crate) fn respond(
+        &mut self,
+        id: ConnectionId,
+        session: SessionKey,
+        reply: &ReplyTo<'_>,
+        status: u16,
+    ) {
+        let Some(session) = self.sessions.get(session) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let out = connection.writer(&mut self.spare).writer();
+        let from = session.uri.as_bytes();
+        let comment = msrp::status::comment(status);
+        msrp::write_response(out, &reply.transaction, status, comment, reply.to, from);
+        self.mark_dirty(id);
+    }
+
+    /// Refuses a request that matched no session, speaking as `own`.
+    fn refuse(&mut self, id: ConnectionId, reply: &ReplyTo<'_>, refusal: Refusal, own: &[u8]) {
+        self.count_refusal(refusal);
+        if reply.failure_report == FailureReport::No {
+            return;
+        }
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let out = connection.writer(&mut self.spare).writer();
+        let (status, comment) = (refusal.status(), msrp::status::comment(refusal.status()));
+        msrp::write_response(out, &reply.transaction, status, comment, reply.to, own);
+        self.mark_dirty(id);
+    }
+
+    /// The success report for a complete message of `size` octets (RPT-05, RPT-06).
+    pub(crate) fn report_success(
+        &mut self,
+        id: ConnectionId,
+        session: SessionKey,
+        to: &[u8],
+        message_id: &[u8],
+        size: u64,
+    ) {
+        let Some(session) = self.sessions.get(session) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let mut transaction = Vec::with_capacity(16);
+        write_transaction(&mut transaction, &self.mint.transaction_prefix(), 0);
+        let Some(transaction) = TransactionId::parse(&transaction) else { return };
+        let out = connection.writer(&mut self.spare).writer();
+        msrp::Report {
+            transaction: &transaction,
+            to_path: to,
+            from_path: session.uri.as_bytes(),
+            message_id,
+            range: msrp::ByteRange { start: 1, end: Some(size), total: Some(size) },
+            status: msrp::status::OK,
+            comment: msrp::status::comment(msrp::status::OK),
+            content_headers: &[],
+            body: &[],
+        }
+        .write(out);
+        self.mark_dirty(id);
+    }
+
+    fn count_refusal(&mut self, refusal: Refusal) {
+        let refusals = &mut self.counters.refusals;
+        *match refusal {
+            Refusal::Malformed => &mut refusals.bad_request,
+            Refusal::Forbidden => &mut refusals.forbidden,
+            Refusal::StopSending => &mut refusals.stop_sending,
+            Refusal::UnsupportedType => &mut refusals.unsupported_type,
+            Refusal::NoSuchSession => &mut refusals.no_session,
+            Refusal::UnknownMethod => &mut refusals.unknown_method,
+            Refusal::SessionInUse => &mut refusals.session_in_use,
+        } += 1;
+    }
+}
+
+impl Chunk {
+    /// Where its answer goes.
+    pub(crate) fn reply(&self) -> ReplyTo<'_> {
+        ReplyTo {
+            transaction: self.transaction,
+            to: &self.previous_hop,
+            failure_report: self.failure_report,
+        }
+    }
+
+    /// Whether this flag is the last thing heard of its message.
+    pub(crate) fn ends_message(end: Option<Flag>) -> bool {
+        matches!(end, Some(Flag::End | Flag::Abort))
+    }
+}

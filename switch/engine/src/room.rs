@@ -1,0 +1,64 @@
+//! One room on one core: who is here, and who gets the rest of each message in flight.
+
+use std::{collections::HashMap, sync::Arc};
+
+use mailbox::{CoreSet, Epoch, RoomTerms, SessionId};
+
+use crate::{mint::MESSAGE_ID_LEN, route::SessionKey, slots::Key};
+
+/// A room's slot in the core's table.
+pub(crate) type RoomKey = Key<Room>;
+
+/// Names one message while it is in flight, on every core of its room: who sent it, and the how
+/// manieth of that session it is.
+pub(crate) type FlightId = (SessionId, u64);
+
+/// One room as one core knows it.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(crate) terms: Arc<RoomTerms>,
+    /// The newest command about the room as a whole.
+    pub(crate) epoch: Epoch,
+    /// On the home core: the other cores with members.
+    pub(crate) cores: CoreSet,
+    /// Every session here, bound or not.
+    pub(crate) sessions: Vec<SessionKey>,
+    /// The sessions that are due what the room says (CTRL-03), in the order they came.
+    pub(crate) recipients: Vec<SessionKey>,
+    /// Messages of which more is to come.
+    pub(crate) flights: HashMap<FlightId, Flight>,
+}
+
+/// A message that arrives piece by piece, from the moment its recipients were fixed (CHAT-08,
+/// CHAT-22).
+#[derive(Debug)]
+pub(crate) struct Flight {
+    /// Who got the beginning and is still to get the rest (CHAT-23).
+    pub(crate) recipients: Vec<SessionKey>,
+    /// The Message-ID of all copies made here.
+    pub(crate) message_id: [u8; MESSAGE_ID_LEN],
+    /// The `Content-*` lines of every chunk.
+    pub(crate) content_headers: Box<[u8]>,
+    /// The total that the sender announced.
+    pub(crate) total: Option<u64>,
+    /// Position of the octet that comes next.
+    pub(crate) next: u64,
+}
+
+impl Room {
+    pub(crate) fn new(terms: Arc<RoomTerms>) -> Self {
+        Self {
+            terms,
+            epoch: Epoch(0),
+            cores: CoreSet::EMPTY,
+            sessions: Vec::new(),
+            recipients: Vec::new(),
+            flights: HashMap::new(),
+        }
+    }
+
+    /// Whether nothing keeps the room here: no session, and no other core to relay to.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.sessions.is_empty() && self.cores.is_empty()
+    }
+}

@@ -1,0 +1,284 @@
+//! Cores and peers on a network that exists only in memory: every octet arrives at once, in order,
+//! and only when the test says so.
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use engine::{ConnectionId, Core, CoreConfig, Counters, Limits, Operation};
+use mailbox::{
+    Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, RoomId, RoomTerms,
+    Route, SessionId,
+};
+use msrp::{AcceptTypes, AddressBuf, PathBuf};
+
+/// The room of the catalogue's test vectors.
+pub const ROOM: &str = "sip:lobby@chat.example.com";
+
+/// A peer's TCP connection, whichever core has it.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct Peer(pub usize);
+
+struct Wire {
+    core: usize,
+    id: ConnectionId,
+    output: Vec<u8>,
+    closed: bool,
+}
+
+/// Some cores, the peers connected to them, and a clock that only the test moves.
+pub struct Node {
+    pub cores: Vec<Core>,
+    pub now: Instant,
+    pub events: Vec<Event>,
+    pub terms: Arc<RoomTerms>,
+    wires: Vec<Wire>,
+    sessions: u64,
+    epoch: u64,
+    spread: CoreSet,
+}
+
+/// What a test wants to say of a member.
+pub struct Member<'a> {
+    pub core: usize,
+    pub address: &'a str,
+    pub path: &'a str,
+    pub wrapped: &'a str,
+    pub participant: u64,
+    pub size_max: Option<u64>,
+    pub direction: Direction,
+}
+
+impl Default for Member<'_> {
+    fn default() -> Self {
+        Self {
+            core: 0,
+            address: "sip:alice@example.org",
+            path: "msrp://alice.example.org:7654/aL4c8Vn1Xy0B;tcp",
+            wrapped: "*",
+            participant: 1,
+            size_max: None,
+            direction: Direction::SendReceive,
+        }
+    }
+}
+
+pub fn core_id(number: usize) -> CoreId {
+    CoreId::new(number).expect("a test has few cores")
+}
+
+impl Node {
+    pub fn new(cores: usize) -> Self {
+        Self::with(cores, &Limits::default(), 10_485_760)
+    }
+
+    pub fn with(cores: usize, limits: &Limits, size_max: u64) -> Self {
+        let core = |number: usize| {
+            let config = CoreConfig {
+                id: core_id(number),
+                cores,
+                authority: "sw.example.com:2855".to_owned(),
+            };
+            Core::new(config, limits.clone(), [number as u8 + 1; 32])
+        };
+        let address = AddressBuf::parse(ROOM.as_bytes()).expect("a valid address");
+        let terms =
+            RoomTerms { id: RoomId(1), addresses: [address].into(), home: core_id(0), size_max };
+        Self {
+            cores: (0..cores).map(core).collect(),
+            now: Instant::now(),
+            events: Vec::new(),
+            terms: Arc::new(terms),
+            wires: Vec::new(),
+            sessions: 0,
+            epoch: 0,
+            spread: CoreSet::EMPTY,
+        }
+    }
+
+    /// Installs and activates a session; returns its id and the URI that was minted for it.
+    pub fn join(&mut self, member: &Member<'_>) -> (SessionId, String) {
+        let (session, path) = self.install(member);
+        self.activate(member.core, session);
+        (session, path)
+    }
+
+    /// Installs a session without making it a recipient.
+    pub fn install(&mut self, member: &Member<'_>) -> (SessionId, String) {
+        self.sessions += 1;
+        self.epoch += 1;
+        let (session, epoch) = (SessionId(self.sessions), Epoch(self.epoch));
+        let route = Route {
+            room: Arc::clone(&self.terms),
+            participant: ParticipantId(member.participant),
+            identities: [AddressBuf::parse(member.address.as_bytes()).expect("valid")].into(),
+            peer_path: PathBuf::parse(member.path.as_bytes()).expect("valid"),
+            accept_wrapped: AcceptTypes::parse(member.wrapped.as_bytes()).expect("valid"),
+            size_max: member.size_max,
+            direction: member.direction,
+            chatroom: Some(Chatroom::default()),
+        };
+        let route = Box::new(route);
+        self.command(member.core, Command::Install { session, epoch, route });
+        if member.core != self.terms.home.index() {
+            self.spread = self.spread.with(core_id(member.core));
+            let (room, cores) = (Arc::clone(&self.terms), self.spread);
+            self.epoch += 1;
+            let epoch = Epoch(self.epoch);
+            self.command(self.terms.home.index(), Command::Spread { room, epoch, cores });
+        }
+        let path = self.events.iter().rev().find_map(|event| match event {
+            Event::Installed { session: it, path, .. } if *it == session => Some(path.clone()),
+            _ => None,
+        });
+        let path = path.expect("every install is answered");
+        (session, String::from_utf8(path.as_bytes().to_vec()).expect("ASCII"))
+    }
+
+    pub fn activate(&mut self, core: usize, session: SessionId) {
+        self.epoch += 1;
+        let epoch = Epoch(self.epoch);
+        self.command(core, Command::Activate { session, epoch });
+    }
+
+    pub fn remove(&mut self, core: usize, session: SessionId) {
+        self.epoch += 1;
+        let epoch = Epoch(self.epoch);
+        self.command(core, Command::Remove { session, epoch });
+    }
+
+    pub fn command(&mut self, core: usize, command: Command) {
+        self.cores[core].handle_command(self.now, command);
+        self.settle();
+    }
+
+    /// A new connection, accepted by this core.
+    pub fn connect(&mut self, core: usize) -> Peer {
+        let id = self.cores[core].handle_accepted(self.now).expect("there is room");
+        self.wires.push(Wire { core, id, output: Vec::new(), closed: false });
+        Peer(self.wires.len() - 1)
+    }
+
+    /// Octets from a peer, in one read.
+    pub fn feed(&mut self, peer: Peer, bytes: &[u8]) {
+        let Wire { core, id, .. } = self.wires[peer.0];
+        self.cores[core].handle_received(self.now, id, bytes);
+        self.settle();
+    }
+
+    /// The peer is gone.
+    pub fn disconnect(&mut self, peer: Peer) {
+        let Wire { core, id, .. } = self.wires[peer.0];
+        self.cores[core].handle_disconnected(id);
+        self.settle();
+    }
+
+    /// Everything sent to a peer since the last call.
+    pub fn output(&mut self, peer: Peer) -> String {
+        let output = std::mem::take(&mut self.wires[peer.0].output);
+        String::from_utf8(output).expect("the tests send text")
+    }
+
+    pub fn is_closed(&self, peer: Peer) -> bool {
+        self.wires[peer.0].closed
+    }
+
+    pub fn core_of(&self, peer: Peer) -> usize {
+        self.wires[peer.0].core
+    }
+
+    pub fn advance(&mut self, by: Duration) {
+        self.now += by;
+        for core in &mut self.cores {
+            core.handle_timeout(self.now);
+        }
+        self.settle();
+    }
+
+    pub fn counters(&self, core: usize) -> Counters {
+        *self.cores[core].counters()
+    }
+
+    /// Joins, connects and binds; returns the connection and the switch's URI.
+    pub fn bound(&mut self, member: &Member<'_>) -> (Peer, String) {
+        let (_, uri) = self.join(member);
+        let peer = self.connect(member.core);
+        let bind = format!(
+            "MSRP bind0001 SEND\r\nTo-Path: {uri}\r\nFrom-Path: {}\r\n-------bind0001$\r\n",
+            member.path
+        );
+        self.feed(peer, bind.as_bytes());
+        let answer = self.output(peer);
+        assert!(answer.starts_with("MSRP bind0001 200 "), "binding was answered {answer:?}");
+        (peer, uri)
+    }
+
+    fn settle(&mut self) {
+        loop {
+            let mut quiet = true;
+            for core in 0..self.cores.len() {
+                while let Some(operation) = self.cores[core].poll_operation(self.now) {
+                    quiet = false;
+                    self.perform(core, operation);
+                }
+                while let Some(event) = self.cores[core].poll_event() {
+                    self.events.push(event);
+                }
+                for to in 0..self.cores.len() {
+                    while let Some(relay) = self.cores[core].poll_relay(core_id(to)) {
+                        quiet = false;
+                        self.cores[to].handle_relay(&relay);
+                    }
+                }
+            }
+            if quiet {
+                break;
+            }
+        }
+    }
+
+    fn perform(&mut self, core: usize, operation: Operation) {
+        let wire = |wires: &mut Vec<Wire>, id: ConnectionId| {
+            wires.iter_mut().position(|it| it.core == core && it.id == id).expect("known")
+        };
+        match operation {
+            Operation::Send { connection, batch } => {
+                let at = wire(&mut self.wires, connection);
+                let octets = batch.slices().collect::<Vec<_>>().concat();
+                self.wires[at].output.extend_from_slice(&octets);
+                self.cores[core].handle_sent(self.now, connection, batch, Ok(octets.len()));
+            }
+            Operation::Close { connection } => {
+                let at = wire(&mut self.wires, connection);
+                self.wires[at].closed = true;
+                self.cores[core].handle_closed(connection);
+            }
+            Operation::Detach { connection } => {
+                let at = wire(&mut self.wires, connection);
+                let departure = self.cores[core].handle_detached(connection).expect("departing");
+                let to = departure.to.index();
+                let id = self.cores[to].handle_accepted(self.now).expect("there is room");
+                self.wires[at].core = to;
+                self.wires[at].id = id;
+                self.cores[to].handle_received(self.now, id, &departure.received);
+            }
+        }
+    }
+}
+
+/// Takes a transaction id or Message-ID that the switch chose out of what it sent, so that the rest
+/// can be compared octet by octet: returns the text with `{tid}` and `{mid}` in their places.
+pub fn masked(output: &str) -> (String, String, String) {
+    let tid = output.strip_prefix("MSRP ").and_then(|rest| rest.split(' ').next()).expect("a tid");
+    let mid = output
+        .split_once("\r\nMessage-ID: ")
+        .and_then(|(_, rest)| rest.split("\r\n").next())
+        .unwrap_or("");
+    let mut text = output.replace(tid, "{tid}");
+    if !mid.is_empty() {
+        text = text.replace(mid, "{mid}");
+    }
+    (text, tid.to_owned(), mid.to_owned())
+}
