@@ -582,7 +582,7 @@ fn a_wrapper_split_over_two_chunks_is_judged_when_it_is_complete() {
     }
 }
 
-/// TV-19, CHAT-22, CHAT-23, CHAT-26, CHAT-27, WIRE-23: what a sender gives up, or leaves behind,
+/// TV-19, CHAT-22, CHAT-26, CHAT-27, WIRE-23: what a sender gives up, or leaves behind,
 /// ends with `#` and never with `$`.
 #[test]
 fn an_abandoned_message_ends_with_a_hash_at_every_recipient() {
@@ -619,7 +619,7 @@ fn an_abandoned_message_ends_with_a_hash_at_every_recipient() {
     }
 }
 
-/// CHUNK-16, CHUNK-17, TV-17, CHUNK-19: chunks of one sender's messages may be interleaved; each
+/// CHUNK-16, CHUNK-17, TV-17: chunks of one sender's messages may be interleaved; each
 /// message is its own.
 #[test]
 fn interleaved_messages_arrive_whole_and_apart() {

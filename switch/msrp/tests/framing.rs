@@ -59,7 +59,7 @@ const CRLF_BODY: &[u8] = b"MSRP crlf0010aaaabbbb SEND\r\n\
     \r\n\
     -------crlf0010aaaabbbb$\r\n";
 
-/// WIRE-09, WIRE-21 (TV-10): the last CRLF before the end-line is not body, however it is split.
+/// WIRE-09, WIRE-21, TV-10: the last CRLF before the end-line is not body, however it is split.
 #[test]
 fn split_at_any_octet_yields_the_same_message() {
     let whole = messages([CRLF_BODY]);
