@@ -54,6 +54,8 @@ pub struct Crew {
     /// Dialogs of legs that were cut off.
     abandoned: RefCell<Vec<Dialog>>,
     leaving: Cell<bool>,
+    /// From the 200 to the answered binding, in nanoseconds.
+    bind: RefCell<Histogram<u64>>,
 }
 
 /// One member's dialog and connection.
@@ -92,6 +94,7 @@ impl Crew {
             legs: RefCell::default(),
             abandoned: RefCell::default(),
             leaving: Cell::new(false),
+            bind: RefCell::new(report::histogram()),
         })
     }
 
@@ -100,7 +103,12 @@ impl Crew {
         self.legs.borrow().len()
     }
 
-    /// Dialogs that have ended so far while everybody leaves.
+    /// How long it took from each 200 to the answer to the binding, in nanoseconds.
+    pub fn bind_times(&self) -> Histogram<u64> {
+        self.bind.borrow().clone()
+    }
+
+    /// Dialogs that the focus has ended although nobody had left or replaced them.
     pub fn dismissed(&self) -> u64 {
         self.agent.dismissed()
     }
@@ -181,8 +189,11 @@ impl Crew {
         let uri = self.scenario.member_uri(place.room, place.member);
         let joined = self.agent.invite(&uri, target, &offer).await;
         let joined = joined.map_err(|failure| failure.to_string())?;
+        let answered = Instant::now();
         match self.connect(place, serial, &offer, &joined.answer).await {
             Ok(link) => {
+                let took = answered.elapsed().as_nanos() as u64;
+                self.bind.borrow_mut().saturating_record(took);
                 let leg = Leg { dialog: joined.dialog, link };
                 self.legs.borrow_mut().insert((place.room, place.member), leg);
                 Ok(joined.took)

@@ -11,6 +11,7 @@ mod clock;
 mod content;
 mod crew;
 mod fault;
+mod machine;
 mod pacer;
 mod peer;
 mod process;
@@ -65,7 +66,7 @@ fn main() -> ExitCode {
             } else {
                 print!("{}", report.to_text());
             }
-            ExitCode::from(u8::from(!report.is_clean()))
+            ExitCode::from(report.exit_status())
         }
         Err(error) => {
             eprintln!("msrp-bench: {error}");

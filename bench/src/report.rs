@@ -6,9 +6,12 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::fault::{Fault, Faults};
+use crate::machine::Machine;
 use crate::process::Usage;
 use crate::scenario::{Load, Scenario};
 
+/// The exit status of a run that was interrupted, as shells have it.
+pub const INTERRUPTED: u8 = 130;
 /// The longest time told apart: one minute, in nanoseconds.
 const TIME_MAX: u64 = 60_000_000_000;
 /// Digits that percentiles are exact to.
@@ -22,6 +25,8 @@ pub fn histogram() -> Histogram<u64> {
 /// A run, measured.
 #[derive(Debug)]
 pub struct Report {
+    /// Where.
+    pub machine: Machine,
     /// What was asked for.
     pub scenario: Scenario,
     /// Sessions that came up.
@@ -30,6 +35,8 @@ pub struct Report {
     pub join_time: Duration,
     /// From INVITE to 200, in nanoseconds.
     pub invite: Histogram<u64>,
+    /// From the 200 to the bound session, in nanoseconds.
+    pub bind: Histogram<u64>,
     /// From the cut to the new binding, in nanoseconds.
     pub rejoin: Histogram<u64>,
     /// The measured window.
@@ -44,8 +51,12 @@ pub struct Report {
     pub notices: u64,
     /// From due to delivered, in nanoseconds.
     pub latency: Histogram<u64>,
+    /// From due to sent, in nanoseconds, in the open loop.
+    pub lateness: Histogram<u64>,
     /// Whether the run was ended early because nothing came any more.
     pub stalled: bool,
+    /// Whether it was ended early because somebody asked for that.
+    pub interrupted: bool,
     /// The switch over the window.
     pub switch: Option<SwitchUsage>,
     /// This tool over the window.
@@ -66,6 +77,15 @@ pub struct SwitchUsage {
 }
 
 impl Report {
+    /// The exit status: 0 only for a whole run in which all went well.
+    pub fn exit_status(&self) -> u8 {
+        match (self.is_clean(), self.interrupted) {
+            (false, _) => 1,
+            (true, true) => INTERRUPTED,
+            (true, false) => 0,
+        }
+    }
+
     /// Whether all went well.
     pub fn is_clean(&self) -> bool {
         self.faults.is_clean()
@@ -86,7 +106,14 @@ impl Report {
             // Writing to a String cannot fail.
             let _ = writeln!(text, "{label:<13}{value}");
         };
-        let scenario = &self.scenario;
+        let (machine, scenario) = (&self.machine, &self.scenario);
+        line(
+            "machine",
+            format!(
+                "{} processors ({}), Linux {}",
+                machine.processors, machine.model, machine.kernel
+            ),
+        );
         line(
             "scenario",
             format!(
@@ -112,6 +139,7 @@ impl Report {
             ),
         );
         line("INVITE-200", percentiles_text(&self.invite));
+        line("200-bound", percentiles_text(&self.bind));
         if !self.rejoin.is_empty() {
             line(
                 "rejoined",
@@ -130,6 +158,9 @@ impl Report {
             ),
         );
         line("latency", percentiles_text(&self.latency));
+        if !self.lateness.is_empty() {
+            line("sent late", percentiles_text(&self.lateness));
+        }
         if let Some(switch) = &self.switch {
             let cpu = switch.usage.cpu;
             line(
@@ -176,6 +207,9 @@ impl Report {
         if self.notices > 0 {
             line("notices", format!("{} messages from the rooms themselves", self.notices));
         }
+        if self.interrupted {
+            line("interrupted", "ended early, as asked".into());
+        }
         if self.stalled {
             line("stalled", "ended early: nothing came any more".into());
         }
@@ -204,15 +238,23 @@ impl Report {
         for fault in Fault::ALL {
             faults.integer(fault.name(), self.faults.of(fault));
         }
+        let mut machine = Object::default();
+        machine
+            .integer("processors", self.machine.processors as u64)
+            .text("model", &self.machine.model)
+            .text("kernel", &self.machine.kernel);
         let mut object = Object::default();
         object
+            .object("machine", &machine)
             .object("scenario", &load)
             .flag("clean", self.is_clean())
             .flag("stalled", self.stalled)
+            .flag("interrupted", self.interrupted)
             .integer("joined", self.joined as u64)
             .number("join_seconds", self.join_time.as_secs_f64())
             .number("joins_per_second", self.joins_per_second())
             .object("invite_us", &percentiles(&self.invite))
+            .object("bind_us", &percentiles(&self.bind))
             .object("rejoin_us", &percentiles(&self.rejoin))
             .number("window_seconds", self.window.as_secs_f64())
             .integer("delivered", self.delivered)
@@ -221,6 +263,7 @@ impl Report {
             .integer("delivered_total", self.delivered_total)
             .integer("notices", self.notices)
             .object("latency_us", &percentiles(&self.latency))
+            .object("sent_late_us", &percentiles(&self.lateness))
             .number("tool_cpu_seconds", self.tool.cpu.total().as_secs_f64());
         if let Some(switch) = &self.switch {
             let cpu = switch.usage.cpu;
@@ -306,6 +349,12 @@ fn percentiles(histogram: &Histogram<u64>) -> Object {
     object
 }
 
+/// A JSON string. What we name holds no control characters, or loses them here.
+fn quoted(text: &str) -> String {
+    let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
 /// A JSON object being written.
 #[derive(Debug, Default)]
 struct Object(String);
@@ -313,10 +362,13 @@ struct Object(String);
 impl Object {
     fn field(&mut self, name: &str, value: &str) -> &mut Self {
         let comma = if self.0.is_empty() { "" } else { "," };
-        let name = name.replace('\\', "\\\\").replace('"', "\\\"");
         // Writing to a String cannot fail.
-        let _ = write!(self.0, "{comma}\"{name}\":{value}");
+        let _ = write!(self.0, "{comma}{}:{value}", quoted(name));
         self
+    }
+
+    fn text(&mut self, name: &str, value: &str) -> &mut Self {
+        self.field(name, &quoted(value))
     }
 
     fn integer(&mut self, name: &str, value: u64) -> &mut Self {
@@ -360,7 +412,14 @@ mod tests {
         let mut inner = Object::default();
         inner.number("p50", 1.5);
         let mut outer = Object::default();
-        outer.flag("clean", true).object("latency", &inner).integer("a \"core\"", 7);
-        assert_eq!(outer.finish(), r#"{"clean":true,"latency":{"p50":1.500},"a \"core\"":7}"#);
+        outer
+            .flag("clean", true)
+            .object("latency", &inner)
+            .integer("a \"core\"", 7)
+            .text("b", "\\\n");
+        assert_eq!(
+            outer.finish(),
+            r#"{"clean":true,"latency":{"p50":1.500},"a \"core\"":7,"b":"\\"}"#
+        );
     }
 }

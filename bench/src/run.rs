@@ -1,15 +1,17 @@
 //! A whole run: everybody joins, messages flow, the window is measured, everybody leaves.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::io;
 use std::rc::Rc;
 use std::time::Duration;
 
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::crew::{Crew, SETTLING_TIME, Tally, token};
 use crate::fault::Fault;
+use crate::machine::Machine;
 use crate::pacer::Pacer;
 use crate::peer::sip::Agent;
 use crate::process::Usage;
@@ -30,17 +32,19 @@ struct Run {
     clock: Clock,
     traffic: Rc<RefCell<Traffic>>,
     progress: Progress,
+    interrupted: Rc<Cell<bool>>,
 }
 
 /// Runs a scenario. An error means that it could not even begin.
 pub async fn run(scenario: Scenario, progress: Progress) -> io::Result<Report> {
+    let interrupted = heed_interrupts()?;
     let before = scenario.pid.map(|pid| Usage::of(Some(pid))).transpose()?;
     let clock = Clock::start();
     let name = token::<RUN_ENTROPY>().map_err(io::Error::other)?;
     let agent = Agent::start(scenario.sip, scenario.sip_transport, &name).await?;
     let traffic = Rc::new(RefCell::new(Traffic::new(&scenario)));
     let crew = Crew::new(scenario.clone(), agent, Rc::clone(&traffic), clock, &name);
-    let run = Run { scenario, clock, traffic, progress };
+    let run = Run { scenario, clock, traffic, progress, interrupted };
 
     let joins = run.watch_joins(&crew).await;
     explain("could not join", &joins);
@@ -55,9 +59,10 @@ pub async fn run(scenario: Scenario, progress: Progress) -> io::Result<Report> {
     let leaves = crew.leave_all().await;
     explain("could not leave", &leaves);
     run.progress.finish();
+    let bind = crew.bind_times();
     drop(crew);
 
-    let Run { scenario, traffic, .. } = run;
+    let Run { scenario, traffic, interrupted, .. } = run;
     let outcome = traffic.replace(Traffic::new(&scenario)).close(scenario.one_order());
     let mut faults = outcome.faults;
     faults.add(Fault::JoinFailed, joins.failed());
@@ -66,9 +71,11 @@ pub async fn run(scenario: Scenario, progress: Progress) -> io::Result<Report> {
     faults.add(Fault::Dismissed, dismissed);
     let switch = before.zip(after_joins).zip(load.switch);
     Ok(Report {
+        machine: Machine::this(),
         joined,
         join_time: joins.took,
         invite: joins.times,
+        bind,
         rejoin: load.rejoins.times,
         window: load.window,
         delivered: load.delivered,
@@ -76,7 +83,9 @@ pub async fn run(scenario: Scenario, progress: Progress) -> io::Result<Report> {
         delivered_total: outcome.delivered,
         notices: outcome.notices,
         latency: outcome.latency,
+        lateness: outcome.lateness,
         stalled: load.stalled,
+        interrupted: interrupted.get(),
         switch: switch.map(|((before, joined), usage)| SwitchUsage {
             usage,
             resident_before: before.resident,
@@ -135,7 +144,7 @@ impl Run {
         self.progress.phase("measuring");
         let opened = self.open_window()?;
         let mut rejoins = Tally::default();
-        if self.scenario.rejoin && !stalled {
+        if self.scenario.rejoin && !stalled && !self.interrupted.get() {
             let middle = begun + self.scenario.warmup + self.scenario.window / 2;
             stalled = self.hold(begun, middle).await;
             self.progress.phase("rejoining");
@@ -156,7 +165,7 @@ impl Run {
 
     /// Lets messages flow until `end`. Returns whether they stopped flowing before.
     async fn hold(&self, begun: Instant, end: Instant) -> bool {
-        while Instant::now() < end {
+        while Instant::now() < end && !self.interrupted.get() {
             sleep_until(end.min(Instant::now() + GLANCE)).await;
             self.progress.set(begun.elapsed().as_millis() as u64);
             self.progress.tell(self.traffic.borrow().delivered());
@@ -236,6 +245,22 @@ struct Window {
     delivered: u64,
     switch: Option<Usage>,
     tool: Usage,
+}
+
+/// The first interrupt ends the load, and everybody leaves as they would have anyway; the second
+/// ends the tool. Returns where to see that the first has come.
+fn heed_interrupts() -> io::Result<Rc<Cell<bool>>> {
+    let interrupted = Rc::new(Cell::new(false));
+    let mut interrupts = signal(SignalKind::interrupt())?;
+    let seen = Rc::clone(&interrupted);
+    tokio::task::spawn_local(async move {
+        while interrupts.recv().await.is_some() {
+            if seen.replace(true) {
+                std::process::exit(report::INTERRUPTED.into());
+            }
+        }
+    });
+    Ok(interrupted)
 }
 
 /// Says why something failed, most frequent first.

@@ -5,6 +5,8 @@
 use std::rc::Rc;
 
 use hdrhistogram::Histogram;
+use msrp::cpim::Wrapper;
+use msrp::{Address, AddressBuf};
 
 use crate::check::{Ledger, Verdict};
 use crate::content::{Content, Stamp};
@@ -24,14 +26,14 @@ pub struct Traffic {
     /// Latencies of messages due from here on are recorded.
     measured_from: u64,
     latency: Histogram<u64>,
+    lateness: Histogram<u64>,
     delivered: u64,
     notices: u64,
     last_delivery: u64,
 }
 
 struct Room {
-    /// The start of what the room itself says, rather than a member.
-    address: Vec<u8>,
+    address: Option<AddressBuf>,
     ledger: Ledger,
     senders: Vec<Sender>,
 }
@@ -47,7 +49,7 @@ impl Traffic {
     /// Nobody has joined yet, and nobody sends.
     pub fn new(scenario: &Scenario) -> Self {
         let room = |room| Room {
-            address: format!("From: <{}>\r\n", scenario.room_uri(room)).into_bytes(),
+            address: AddressBuf::parse(scenario.room_uri(room).as_bytes()),
             ledger: Ledger::new(scenario.members, scenario.senders),
             senders: (0..scenario.senders)
                 .map(|member| Sender { head: scenario.cpim_head(room, member), line: None })
@@ -60,6 +62,7 @@ impl Traffic {
             sending: false,
             measured_from: u64::MAX,
             latency: report::histogram(),
+            lateness: report::histogram(),
             delivered: 0,
             notices: 0,
             last_delivery: 0,
@@ -100,6 +103,9 @@ impl Traffic {
     /// The open loop: sends everything that is due by now.
     pub fn send_due(&mut self, schedule: &mut Schedule, now: u64) {
         while let Some((due, turn)) = schedule.pop(now) {
+            if due >= self.measured_from {
+                self.lateness.saturating_record(now - due);
+            }
             self.send(turn, due);
         }
     }
@@ -148,7 +154,7 @@ impl Traffic {
     fn handle_message(&mut self, number: usize, member: usize, body: &[u8], sound: bool, now: u64) {
         let room = &mut self.rooms[number];
         let Some(stamp) = self.content.stamp(body) else {
-            if body.starts_with(&room.address) {
+            if room.says(body) {
                 self.notices += 1;
             } else {
                 room.ledger.fault(member, Fault::Corrupted);
@@ -236,6 +242,7 @@ impl Traffic {
             delivered: self.delivered,
             notices: self.notices,
             latency: self.latency,
+            lateness: self.lateness,
             faults: Faults::default(),
         };
         for room in self.rooms {
@@ -243,6 +250,15 @@ impl Traffic {
             outcome.faults += room.ledger.close(one_order);
         }
         outcome
+    }
+}
+
+impl Room {
+    /// Whether a message comes from the room itself, as explanations and warnings do
+    /// (RFC 7701 section 11).
+    fn says(&self, body: &[u8]) -> bool {
+        let from_room = |from: Address<'_>| self.address.as_ref().is_some_and(|room| from == *room);
+        Wrapper::parse_whole(body).is_ok_and(|wrapper| from_room(wrapper.from))
     }
 }
 
@@ -257,6 +273,8 @@ pub struct Outcome {
     pub notices: u64,
     /// From due to delivered, in nanoseconds.
     pub latency: Histogram<u64>,
+    /// From due to sent, in nanoseconds: the part of the latency that is this tool's own.
+    pub lateness: Histogram<u64>,
     /// What went wrong.
     pub faults: Faults,
 }

@@ -3,7 +3,9 @@
 
 mod fake;
 
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::fake::{Fake, Mischief, Whim};
 
@@ -263,6 +265,36 @@ fn an_answer_without_media_fails_the_join_and_ends_the_dialog() {
 fn a_dialog_that_the_focus_ends_is_reported() {
     let fake = Fake::start(Whim::Dismissal, Mischief::None);
     run(&fake, "--members 3").assert_faults(&["dismissed"]);
+}
+
+#[test]
+fn what_the_focus_asks_in_a_dialog_is_answered() {
+    let fake = Fake::start(Whim::Curiosity, Mischief::None);
+    run(&fake, "--members 3").assert_clean();
+    let expected = ["OPTIONS 200", "NOTIFY 200", "UPDATE 200", "INVITE 200", "INFO 405", "BYE 481"];
+    assert_eq!(fake.answers(), expected);
+}
+
+#[test]
+fn an_interrupted_run_leaves_politely_and_reports_what_it_has() {
+    let fake = Fake::start(Whim::None, Mischief::None);
+    let sip = fake.sip.to_string();
+    let tool = Command::new(env!("CARGO_BIN_EXE_msrp-bench"))
+        .args(["--json", "--members", "3", "--seconds", "600", "--sip", &sip])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    while fake.dialogs() < 3 {
+        std::thread::yield_now();
+    }
+    let id = Pid::from_child(&tool);
+    kill_process(id, Signal::INT).unwrap();
+    let output = tool.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130));
+    let report = String::from_utf8(output.stdout).unwrap();
+    assert!(report.contains("\"clean\":true"), "{report}");
+    assert_eq!(fake.dialogs(), 0, "everybody has left");
 }
 
 #[test]

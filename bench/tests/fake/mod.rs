@@ -28,6 +28,8 @@ pub enum Whim {
     Dismissal,
     /// No BYE finds its dialog.
     Amnesia,
+    /// The first dialog is asked everything a focus may ask in one, and then something else.
+    Curiosity,
 }
 
 /// A running fake. Its threads end with the test process.
@@ -48,6 +50,7 @@ impl Fake {
             media,
             invites: 0,
             acks: 0,
+            answers: Vec::new(),
             seen: HashSet::new(),
             unacknowledged: HashMap::new(),
             dialogs: HashMap::new(),
@@ -93,6 +96,11 @@ impl Fake {
         self.focus.lock().unwrap().acks
     }
 
+    /// The answers to what the focus asked: the method, then the first line.
+    pub fn answers(&self) -> Vec<String> {
+        self.focus.lock().unwrap().answers.clone()
+    }
+
     /// Dialogs that are still up.
     pub fn dialogs(&self) -> usize {
         self.focus.lock().unwrap().dialogs.len()
@@ -123,6 +131,7 @@ struct Focus {
     media: Media,
     invites: usize,
     acks: usize,
+    answers: Vec<String>,
     /// Branches of INVITEs seen.
     seen: HashSet<String>,
     /// The 200s that no ACK has come for, by Call-ID.
@@ -149,8 +158,31 @@ impl Focus {
                 if self.whim == Whim::LossyNetwork {
                     return lost.into_iter().collect();
                 }
-                let dismissed = self.whim == Whim::Dismissal && self.dialogs.len() == 3;
-                if dismissed { self.bye(&call_id).into_iter().collect() } else { vec![] }
+                let dialogs = self.dialogs.len();
+                match self.whim {
+                    Whim::Dismissal if dialogs == 3 => {
+                        let dialog = self.dialogs.remove(&call_id).unwrap();
+                        vec![dialog.ask("BYE", &call_id, 1)]
+                    }
+                    Whim::Curiosity if dialogs == 1 => {
+                        let dialog = &self.dialogs[&call_id];
+                        let methods = ["OPTIONS", "NOTIFY", "UPDATE", "INVITE", "INFO"];
+                        let mut asked: Vec<_> = (1..)
+                            .zip(methods)
+                            .map(|(number, method)| dialog.ask(method, &call_id, number))
+                            .collect();
+                        asked.push(dialog.ask("BYE", "another-dialog", 1));
+                        asked
+                    }
+                    _ => vec![],
+                }
+            }
+            "SIP/2.0" => {
+                let method = header(message, "CSeq").unwrap().split(' ').nth(1).unwrap();
+                let status = message.split(' ').nth(1).unwrap();
+                self.answers.push(format!("{method} {status}"));
+                assert_eq!(method == "INVITE", attribute(message, "path").is_some());
+                vec![]
             }
             "BYE" if self.whim == Whim::Amnesia => {
                 vec![reply(message, "481 Call/Transaction Does Not Exist", "", "")]
@@ -205,17 +237,23 @@ impl Focus {
         self.dialogs.insert(call_id.clone(), dialog);
         let mut replies = vec![trying, ok.clone()];
         self.unacknowledged.insert(call_id, ok);
-        replies.extend(replaced.iter().filter_map(|old| self.bye(old)));
+        for old in replaced {
+            let dialog = self.dialogs.remove(&old).unwrap();
+            replies.push(dialog.ask("BYE", &old, 1));
+        }
         replies
     }
+}
 
-    fn bye(&mut self, call_id: &str) -> Option<String> {
-        let dialog = self.dialogs.remove(call_id)?;
-        Some(format!(
-            "BYE {} SIP/2.0\r\nVia: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{call_id}\r\n\
-             From: {}\r\nTo: {}\r\nCall-ID: {call_id}\r\nCSeq: 1 BYE\r\nContent-Length: 0\r\n\r\n",
-            dialog.contact, dialog.from, dialog.to
-        ))
+impl Dialog {
+    fn ask(&self, method: &str, call_id: &str, number: u32) -> String {
+        let Self { contact, from, to, .. } = self;
+        format!(
+            "{method} {contact} SIP/2.0\r\n\
+             Via: SIP/2.0/UDP 127.0.0.1;branch=z9hG4bK{number}{call_id}\r\nFrom: {from}\r\n\
+             To: {to}\r\nCall-ID: {call_id}\r\nCSeq: {number} {method}\r\n\
+             Content-Length: 0\r\n\r\n"
+        )
     }
 }
 
