@@ -1,2 +1,121 @@
-//! Placeholder.
-fn main() {}
+//! `msrp-switch`: the composition root. Starts the cores, then the focus, and ends them in the
+//! opposite order.
+//!
+//! This is the only place that names both planes. What is said on standard output is one line when
+//! everything serves; all else is log, on standard error.
+
+// Only `io::uring` may allow it, and says why.
+#![deny(unsafe_code)]
+
+mod config;
+mod failure;
+mod host;
+mod io;
+mod node;
+mod runtime;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use mailbox::{Command, CoreId};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::{
+    config::{Config, Io},
+    failure::Failure,
+    node::Node,
+};
+
+/// How long the cores may take to send what is queued once they are told to stop.
+const STOP_MAX: Duration = Duration::from_secs(4);
+
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// A chat switch: rooms over MSRP (RFC 4975, RFC 7701) behind a SIP conference focus.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Arguments {
+    /// What to run with; without it, a built-in configuration on loopback.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Say whether a configuration file is sound, and do nothing else.
+    #[arg(long, value_name = "FILE", conflicts_with = "config")]
+    check: Option<PathBuf>,
+    /// How the cores get at their sockets, whatever the configuration says.
+    #[arg(long, value_name = "WAY")]
+    io: Option<Io>,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    match run(arguments) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("msrp-switch: {failure}");
+            failure.status()
+        }
+    }
+}
+
+fn run(arguments: Arguments) -> Result<(), Failure> {
+    if let Some(file) = arguments.check {
+        return read(&file).map(|_| ());
+    }
+    let mut config = match &arguments.config {
+        Some(file) => read(file)?,
+        None => Config::default(),
+    };
+    config.io = arguments.io.unwrap_or(config.io);
+    if config.sip.identity_from_from_header {
+        tracing::warn!("peers without an asserted identity are taken at their From");
+    }
+    let node = Node::start(&config)?;
+    let control = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let control = control
+        .map_err(|error| Failure::Broken(format!("no runtime for the control plane: {error}")))?;
+    control.block_on(serve(node))
+}
+
+/// Serves until the process is told to stop, or a core breaks.
+async fn serve(mut node: Node) -> Result<(), Failure> {
+    let mut terminate = stop_signal(SignalKind::terminate())?;
+    let mut interrupt = stop_signal(SignalKind::interrupt())?;
+    println!("ready msrp={} cores={} io={}", node.address, node.links.len(), node.way);
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+        Some((core, end)) = node.ended.recv() => return Err(broken(core, end)),
+    }
+    for link in &node.links {
+        // A ring that is full belongs to a core that does not take anything any more.
+        let _ = link.commands.send(Command::Drain);
+    }
+    let drained = async {
+        for _ in &node.links {
+            if let Some((core, Err(error))) = node.ended.recv().await {
+                return Err(broken(core, Err(error)));
+            }
+        }
+        Ok(())
+    };
+    tokio::time::timeout(STOP_MAX, drained).await.unwrap_or(Ok(()))
+}
+
+fn stop_signal(kind: SignalKind) -> Result<Signal, Failure> {
+    signal(kind).map_err(|error| Failure::Broken(format!("cannot wait for signals: {error}")))
+}
+
+fn broken(core: CoreId, end: std::io::Result<()>) -> Failure {
+    let how = end.err().map_or_else(|| "it ended by itself".to_owned(), |error| error.to_string());
+    Failure::Broken(format!("core {} does not serve any more: {how}", core.index()))
+}
+
+fn read(file: &PathBuf) -> Result<Config, Failure> {
+    let name = file.display().to_string();
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Failure::Refused(format!("{name}: cannot be read: {error}; give --config a readable file"))
+    })?;
+    Config::parse(&name, &text).map_err(|complaint| Failure::Refused(complaint.to_string()))
+}

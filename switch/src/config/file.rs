@@ -1,0 +1,340 @@
+//! The shape of the configuration file, and what its values have to be to each other.
+
+use std::{
+    num::{NonZeroU32, NonZeroU64, NonZeroUsize},
+    ops::Range,
+};
+
+use serde::Deserialize;
+use sip_control::config::{Room, Rules};
+use toml::Spanned;
+
+use super::{
+    Config,
+    value::{
+        Address, Authority, Block, Ceiling, Cores, Crowd, Family, Host, Io, Kind, Placement,
+        SipUri, Time, Types,
+    },
+};
+
+/// Where in the text, and what was expected there.
+type Wrong = (Range<usize>, String);
+
+/// Connections that can be told apart in the user data of a completion, with room to spare.
+const CONNECTIONS_MAX: u32 = 1 << 24;
+
+/// A whole file. Everything may be left out.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct File {
+    node: NodeTable,
+    msrp: MsrpTable,
+    sip: SipTable,
+    rooms: RoomsTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct NodeTable {
+    cores: Option<Spanned<Cores>>,
+    io: Option<Io>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct MsrpTable {
+    listen: Option<Spanned<Address>>,
+    advertise: Option<Authority>,
+    placement: Option<Placement>,
+    wrapped_types: Option<Types>,
+    message_bytes_max: Option<NonZeroU64>,
+    accept_sbc_rewrite: Option<bool>,
+    connections_max: Option<Spanned<NonZeroU32>>,
+    sessions_max: Option<NonZeroU32>,
+    rooms_max: Option<NonZeroU32>,
+    connection_sessions_max: Option<NonZeroUsize>,
+    connection_queue_bytes_max: Option<NonZeroUsize>,
+    session_messages_max: Option<NonZeroUsize>,
+    relay_backlog_max: Option<NonZeroUsize>,
+    connection_unbound_max: Option<Time>,
+    session_unbound_max: Option<Time>,
+    connection_idle_max: Option<Time>,
+    send_stall_max: Option<Time>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SipTable {
+    host: Option<Host>,
+    listen_udp: Option<Spanned<Vec<Address>>>,
+    listen_tcp: Option<Vec<Address>>,
+    profile: Option<Family>,
+    trusted: Option<Vec<Block>>,
+    identity_from_from_header: Option<bool>,
+    one_leg_per_user: Option<bool>,
+    warn_detail: Option<bool>,
+    limits: SipLimitsTable,
+    timers: TimersTable,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct SipLimitsTable {
+    sessions: Option<NonZeroUsize>,
+    users_per_room: Option<NonZeroUsize>,
+    legs: Option<NonZeroUsize>,
+    legs_per_user: Option<NonZeroUsize>,
+    subscriptions: Option<usize>,
+    subscriptions_per_user: Option<usize>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct TimersTable {
+    t1: Option<Time>,
+    t2: Option<Spanned<Time>>,
+    t4: Option<Time>,
+    install: Option<Time>,
+    replacement: Option<Time>,
+    binding: Option<Time>,
+    media_grace: Option<Time>,
+    ending: Option<Time>,
+    shutdown: Option<Time>,
+    notify_min_interval: Option<Time>,
+    session_interval: Option<Spanned<Time>>,
+    session_interval_min: Option<Time>,
+    subscription_max: Option<Spanned<Time>>,
+    subscription_min: Option<Time>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RoomsTable {
+    any: AnyTable,
+    room: Vec<RoomTable>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct AnyTable {
+    enabled: Option<bool>,
+    admitted: Option<Crowd>,
+    blocked: Option<Vec<SipUri>>,
+    max_participants: Option<Ceiling>,
+    anonymity: Option<Crowd>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoomTable {
+    uri: Spanned<SipUri>,
+    #[serde(default)]
+    kind: Kind,
+    subject: Option<String>,
+    admitted: Option<Crowd>,
+    #[serde(default)]
+    blocked: Vec<SipUri>,
+    max_participants: Option<Ceiling>,
+    anonymity: Option<Crowd>,
+}
+
+/// Puts what the file says over what is built in.
+macro_rules! put {
+    ($from:expr => $into:expr; $($key:ident $(as $inner:tt)?),* $(,)?) => {
+        $(if let Some(value) = $from.$key { $into.$key = put!(@ value $($inner)?); })*
+    };
+    (@ $value:ident) => { $value };
+    (@ $value:ident number) => { $value.get() };
+    (@ $value:ident time) => { $value.0 };
+    (@ $value:ident spanned_time) => { $value.into_inner().0 };
+}
+
+impl File {
+    /// The configuration it means, or what is wrong with it.
+    pub fn check(self) -> Result<Config, Wrong> {
+        let mut config = Config::default();
+        // For a file, the word of a trusted peer about itself is not enough unless it says so.
+        config.sip.identity_from_from_header = false;
+        self.node.check(&mut config)?;
+        self.msrp.check(&mut config)?;
+        self.sip.check(&mut config)?;
+        self.rooms.check(&mut config)?;
+        Ok(config)
+    }
+}
+
+impl NodeTable {
+    fn check(self, config: &mut Config) -> Result<(), Wrong> {
+        put!(self => config; io);
+        let Some(cores) = self.cores else { return Ok(()) };
+        let span = cores.span();
+        config.cores = match cores.into_inner() {
+            Cores::Auto(_) => None,
+            Cores::These(cpus) => {
+                let mut distinct = cpus.clone();
+                distinct.sort_unstable();
+                distinct.dedup();
+                if cpus.is_empty() || distinct.len() < cpus.len() {
+                    return Err((span, "expected each CPU once, and at least one".to_owned()));
+                }
+                if cpus.len() > mailbox::CORES_MAX {
+                    let most = mailbox::CORES_MAX;
+                    return Err((span, format!("expected at most {most} CPUs")));
+                }
+                Some(cpus)
+            }
+        };
+        Ok(())
+    }
+}
+
+impl MsrpTable {
+    fn check(self, config: &mut Config) -> Result<(), Wrong> {
+        config.advertise = self.advertise.map(|Authority(authority)| authority);
+        if let Some(listen) = self.listen {
+            let span = listen.span();
+            let Address(address) = listen.into_inner();
+            if address.ip().is_unspecified() && config.advertise.is_none() {
+                let expected = "expected an address that clients can connect to, or msrp.advertise \
+                                beside it to name one";
+                return Err((span, expected.to_owned()));
+            }
+            config.listen = address;
+        }
+        if let Some(connections) = self.connections_max {
+            if connections.get_ref().get() > CONNECTIONS_MAX {
+                return Err((connections.span(), format!("expected at most {CONNECTIONS_MAX}")));
+            }
+            config.limits.connections_max = connections.into_inner().get();
+        }
+        put!(self => config.limits;
+            sessions_max as number, rooms_max as number, connection_sessions_max as number,
+            connection_queue_bytes_max as number, session_messages_max as number,
+            relay_backlog_max as number, connection_unbound_max as time,
+            session_unbound_max as time, connection_idle_max as time, send_stall_max as time,
+        );
+        let media = &mut config.sip.media;
+        if let Some(Types(types)) = self.wrapped_types {
+            media.wrapped_types = types;
+        }
+        if let Some(octets) = self.message_bytes_max {
+            media.size_max = octets.get();
+        }
+        if let Some(placement) = self.placement {
+            media.placement = placement.into();
+        }
+        put!(self => media; accept_sbc_rewrite);
+        Ok(())
+    }
+}
+
+impl SipTable {
+    fn check(self, config: &mut Config) -> Result<(), Wrong> {
+        let sip = &mut config.sip;
+        let addresses =
+            |these: Vec<Address>| these.into_iter().map(|Address(address)| address).collect();
+        if let Some(these) = self.listen_tcp {
+            sip.listen.tcp = addresses(these);
+        }
+        if let Some(these) = self.listen_udp {
+            let span = these.span();
+            sip.listen.udp = addresses(these.into_inner());
+            if sip.listen.udp.is_empty() && sip.listen.tcp.is_empty() {
+                let expected = "expected an address here or in sip.listen_tcp";
+                return Err((span, expected.to_owned()));
+            }
+        }
+        if let Some(Host(host)) = self.host {
+            sip.host = host;
+        }
+        if let Some(profile) = self.profile {
+            sip.profile = profile.into();
+        }
+        if let Some(blocks) = self.trusted {
+            sip.trusted = blocks.into_iter().map(|Block(network)| network).collect();
+        }
+        put!(self => sip; identity_from_from_header, one_leg_per_user, warn_detail);
+        put!(self.limits => sip.limits;
+            sessions as number, users_per_room as number, legs as number, legs_per_user as number,
+            subscriptions, subscriptions_per_user,
+        );
+        self.timers.check(&mut sip.timers)
+    }
+}
+
+impl TimersTable {
+    fn check(self, timers: &mut sip_control::config::Timers) -> Result<(), Wrong> {
+        put!(self => timers;
+            t1 as time, t4 as time, install as time, replacement as time, binding as time,
+            media_grace as time, ending as time, shutdown as time, notify_min_interval as time,
+            session_interval_min as time, subscription_min as time,
+        );
+        let not_below = |time: &Option<Spanned<Time>>, least, name: &str| match time {
+            Some(time) if time.get_ref().0 < least => {
+                Err((time.span(), format!("expected no less than {name}, {least:?}")))
+            }
+            _ => Ok(()),
+        };
+        not_below(&self.t2, timers.t1, "t1")?;
+        let least = timers.session_interval_min;
+        not_below(&self.session_interval, least, "session_interval_min")?;
+        not_below(&self.subscription_max, timers.subscription_min, "subscription_min")?;
+        put!(self => timers;
+            t2 as spanned_time, session_interval as spanned_time,
+            subscription_max as spanned_time,
+        );
+        Ok(())
+    }
+}
+
+impl RoomsTable {
+    fn check(self, config: &mut Config) -> Result<(), Wrong> {
+        let AnyTable { enabled, admitted, blocked, max_participants, anonymity } = self.any;
+        let mut rules = Rules::default();
+        overrule(&mut rules, admitted, blocked, max_participants, anonymity);
+        config.sip.any_room = enabled.unwrap_or(true).then_some(rules);
+        for table in self.room {
+            let span = table.uri.span();
+            let room = Room::from(table);
+            if config.sip.rooms.iter().any(|other| other.uri == room.uri) {
+                return Err((span, "expected every room once".to_owned()));
+            }
+            config.sip.rooms.push(room);
+        }
+        Ok(())
+    }
+}
+
+impl From<RoomTable> for Room {
+    fn from(table: RoomTable) -> Self {
+        let RoomTable { uri, kind, subject, admitted, blocked, max_participants, anonymity } =
+            table;
+        let mut rules = Rules::default();
+        if kind == Kind::Group {
+            rules.max_participants = None;
+        }
+        overrule(&mut rules, admitted, Some(blocked), max_participants, anonymity);
+        Self { uri: uri.into_inner().0, kind: kind.into(), subject, rules }
+    }
+}
+
+fn overrule(
+    rules: &mut Rules,
+    admitted: Option<Crowd>,
+    blocked: Option<Vec<SipUri>>,
+    max_participants: Option<Ceiling>,
+    anonymity: Option<Crowd>,
+) {
+    if let Some(crowd) = admitted {
+        rules.admitted = crowd.into();
+    }
+    if let Some(uris) = blocked {
+        rules.blocked = uris.into_iter().map(|SipUri(uri)| uri).collect();
+    }
+    if let Some(ceiling) = max_participants {
+        rules.max_participants = ceiling.into();
+    }
+    if let Some(crowd) = anonymity {
+        rules.anonymity = crowd.into();
+    }
+}

@@ -1,0 +1,74 @@
+//! From text to a checked [`Config`]; nothing downstream checks again (sip/OPS-12).
+//!
+//! [`Config::default`] is the built-in configuration, and every key that a file leaves out has its
+//! value there. The one exception is that the built-in configuration believes the From of its
+//! peers, which all are programs on this very host: a file has to say so itself.
+
+mod complaint;
+mod file;
+mod value;
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+pub use complaint::Complaint;
+use engine::Limits;
+pub use value::Io;
+
+/// Connections of a node that is not told otherwise. With them the node fits into 20 000
+/// descriptors, which most hosts allow.
+const CONNECTIONS_MAX: u32 = 16_384;
+
+/// All that the node is told by its operator.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The CPUs that get a core each; `None` is every CPU of the affinity mask.
+    pub cores: Option<Vec<usize>>,
+    /// How the cores get at their sockets.
+    pub io: Io,
+    /// Where MSRP clients connect. Port 0 lets the host choose.
+    pub listen: SocketAddr,
+    /// `host:port` as it stands in session URIs, when that is not `listen`.
+    pub advertise: Option<String>,
+    /// What the whole node may hold.
+    pub limits: Limits,
+    /// The control plane.
+    pub sip: sip_control::config::Config,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            cores: None,
+            io: Io::Auto,
+            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 2855)),
+            advertise: None,
+            limits: Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() },
+            sip: sip_control::config::Config::default(),
+        }
+    }
+}
+
+impl Config {
+    /// Reads the text of the file `name`.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Complaint> {
+        let file = toml::from_str::<file::File>(text).map_err(|error| {
+            Complaint::at(name, text, error.span().unwrap_or_default(), error.message())
+        })?;
+        file.check().map_err(|(span, expected)| Complaint::at(name, text, span, &expected))
+    }
+
+    /// What one of `cores` cores may hold: an equal share.
+    pub fn limits_per_core(&self, cores: usize) -> Limits {
+        let share = |whole: u32| whole.div_ceil(cores as u32);
+        let Limits { connections_max, sessions_max, rooms_max, .. } = self.limits;
+        Limits {
+            connections_max: share(connections_max),
+            sessions_max: share(sessions_max),
+            rooms_max: share(rooms_max),
+            ..self.limits.clone()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,117 @@
+use std::time::Duration;
+
+use super::{Config, Io};
+
+const EXAMPLE: &str = include_str!("../../msrp-switch.example.toml");
+
+fn parse(text: &str) -> Result<Config, String> {
+    Config::parse("switch.toml", text).map_err(|complaint| complaint.to_string())
+}
+
+fn complaint(text: &str) -> String {
+    parse(text).expect_err("something is wrong with it")
+}
+
+fn show(config: &Config) -> String {
+    format!("{config:#?}")
+}
+
+#[test]
+fn the_example_says_what_is_built_in_but_for_the_word_of_a_peer() {
+    let example = parse(EXAMPLE).unwrap();
+    let mut built_in = Config::default();
+    assert!(built_in.sip.identity_from_from_header);
+    built_in.sip.identity_from_from_header = false;
+    assert_eq!(show(&example), show(&built_in));
+    assert_eq!(show(&parse("").unwrap()), show(&built_in));
+}
+
+#[test]
+fn the_example_names_every_key() {
+    // Every commented-out key is a real one, too.
+    let uncommented: String = EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(key) if key.contains(" = ") || key.starts_with('[') => key,
+            _ => line,
+        })
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    let config = parse(&uncommented).unwrap();
+    assert_eq!(config.advertise.as_deref(), Some("chat.example.com:2855"));
+    assert_eq!(config.sip.rooms[0].subject.as_deref(), Some("Gardens"));
+}
+
+#[test]
+fn what_a_file_says_is_what_is_configured() {
+    let config = parse(
+        "[node]\ncores = [3, 1]\nio = \"epoll\"\n\
+         [msrp]\nlisten = \"[::1]:0\"\nadvertise = \"chat.example.com:2855\"\n\
+         connections_max = 10\nsend_stall_max = \"1500ms\"\nplacement = \"spread\"\n\
+         [sip]\nhost = \"im.example.com\"\nlisten_tcp = []\n\
+         [sip.timers]\nt1 = \"10ms\"\n\
+         [rooms.any]\nenabled = false\n\
+         [[rooms.room]]\nuri = \"sip:staff@im.example.com\"\nkind = \"group\"\n\
+         admitted = [\"sip:alice@example.com\"]\n",
+    )
+    .unwrap();
+    assert_eq!(config.cores, Some(vec![3, 1]));
+    assert_eq!(config.io, Io::Epoll);
+    assert_eq!(config.listen.to_string(), "[::1]:0");
+    assert_eq!(config.limits.send_stall_max, Duration::from_millis(1500));
+    assert_eq!(config.limits_per_core(3).connections_max, 4);
+    assert_eq!(config.sip.host, "im.example.com");
+    assert!(config.sip.listen.tcp.is_empty() && config.sip.listen.udp.len() == 1);
+    assert_eq!(config.sip.timers.t1, Duration::from_millis(10));
+    assert!(config.sip.any_room.is_none());
+    assert_eq!(config.sip.rooms[0].rules.max_participants, None);
+}
+
+#[test]
+fn a_complaint_is_one_line_that_tells_where_and_what() {
+    for (text, expected) in [
+        ("[msrp]\nlisten = \"nowhere\"", "switch.toml:2: msrp.listen: expected ADDRESS:PORT"),
+        ("[msrp]\n\nlisten = 2855", "switch.toml:3: msrp.listen: invalid type: integer `2855`"),
+        ("[msrp]\nlisten = \"0.0.0.0:1\"", "switch.toml:2: msrp.listen: expected an address that"),
+        ("[msrp]\nadvertise = \"chat\"", "switch.toml:2: msrp.advertise: expected HOST:PORT"),
+        ("[msrp]\nport = 1", "switch.toml:2: msrp.port: unknown field `port`, expected one of"),
+        ("[msrp]\nsessions_max = 0", "switch.toml:2: msrp.sessions_max: invalid value: integer"),
+        ("[msrp]\nconnections_max = 20000000", "switch.toml:2: msrp.connections_max: expected at"),
+        ("[msrp]\nwrapped_types = \";\"", "switch.toml:2: msrp.wrapped_types: expected media"),
+        ("[msrp]\nsend_stall_max = \"60\"", "switch.toml:2: msrp.send_stall_max: expected a time"),
+        ("[msrp]\nsend_stall_max = \"0s\"", "switch.toml:2: msrp.send_stall_max: expected a time"),
+        ("[node]\ncores = \"all\"", "switch.toml:2: node.cores: expected \"auto\" or a list"),
+        ("[node]\ncores = []", "switch.toml:2: node.cores: expected each CPU once"),
+        ("[node]\ncores = [1, 1]", "switch.toml:2: node.cores: expected each CPU once"),
+        ("[node]\nio = \"kqueue\"", "switch.toml:2: node.io: unknown variant `kqueue`"),
+        ("[sip]\nhost = \"a b\"", "switch.toml:2: sip.host: expected a host name"),
+        ("[sip]\nlisten_tcp = []\nlisten_udp = []", "switch.toml:3: sip.listen_udp: expected an"),
+        (
+            "[sip]\ntrusted = [\"::1\", \"here\"]",
+            "switch.toml:2: sip.trusted: expected ADDRESS or ADDRESS/PREFIX, as in 192.0.2.0/24; \
+             not \"here\"",
+        ),
+        ("[sip.timers]\nt2 = \"1ms\"", "switch.toml:2: sip.timers.t2: expected no less than t1"),
+        ("[sip.tls]\nkey = 1", "switch.toml:1: sip.tls: unknown field `tls`"),
+        ("[[rooms.room]]\nkind = \"public\"", "switch.toml:1: rooms.room: missing field `uri`"),
+        (
+            "[[rooms.room]]\nuri = \"sip:a@b\"\n[[rooms.room]]\nuri = \"sip:a@b\"",
+            "switch.toml:4: rooms.room.uri: expected every room once",
+        ),
+        ("[rooms.any]\nadmitted = \"all\"", "switch.toml:2: rooms.any.admitted: expected"),
+        ("[msrp\n", "switch.toml:1: "),
+        ("surprise", "switch.toml:1: "),
+    ] {
+        let said = complaint(text);
+        assert!(said.starts_with(expected), "{text:?} gives: {said}");
+        assert!(!said.contains('\n'), "one line: {said}");
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in ".*") {
+        let _ = parse(&text);
+        let _ = parse(&format!("[msrp]\nlisten = {text}"));
+    }
+}

@@ -1,0 +1,289 @@
+//! Values of the configuration file that are more than a string or a number. Each is checked where
+//! it is read, so that a complaint points at it.
+
+use std::{net::SocketAddr, time::Duration};
+
+use msrp::{AcceptTypes, AddressBuf, UriBuf};
+use serde::Deserialize;
+use sip_control::config::{Deal, Network, Profile, RoomKind, Users};
+
+/// What was expected, and what is there instead.
+fn instead(expected: &str, text: &str) -> String {
+    format!("expected {expected}; not {text:?}")
+}
+
+/// How the cores get at their sockets.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum Io {
+    /// `io_uring` where the host has it, else epoll.
+    Auto,
+    /// `io_uring` or nothing.
+    Uring,
+    /// The slower way.
+    Epoll,
+}
+
+/// `"auto"`, or the numbers of CPUs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected \"auto\" or a list of CPU numbers")]
+pub enum Cores {
+    /// Every CPU of the affinity mask.
+    Auto(Auto),
+    /// These.
+    These(Vec<usize>),
+}
+
+/// The word for it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub enum Auto {
+    /// Choose.
+    #[serde(rename = "auto")]
+    Auto,
+}
+
+/// An address to listen on.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Address(pub SocketAddr);
+
+impl TryFrom<String> for Address {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let address = text.parse();
+        address.map(Self).map_err(|_| instead("ADDRESS:PORT, as in 192.0.2.1:2855", &text))
+    }
+}
+
+/// `host:port`, as clients are told it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Authority(pub String);
+
+impl TryFrom<String> for Authority {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let uri = UriBuf::parse(format!("msrp://{text}/id;tcp").as_bytes());
+        if uri.is_some_and(|uri| uri.as_uri().port().is_some()) {
+            Ok(Self(text))
+        } else {
+            Err(instead("HOST:PORT, as in chat.example.com:2855", &text))
+        }
+    }
+}
+
+/// A host name or address, as it stands in a SIP URI.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Host(pub String);
+
+impl TryFrom<String> for Host {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        let is_name = !text.is_empty()
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
+        let is_reference = text
+            .strip_prefix('[')
+            .and_then(|rest| rest.strip_suffix(']'))
+            .is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
+        if is_name || is_reference {
+            Ok(Self(text))
+        } else {
+            Err(instead("a host name or an address, as in chat.example.com", &text))
+        }
+    }
+}
+
+/// Addresses whose word is taken.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Block(pub Network);
+
+impl TryFrom<String> for Block {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        Network::parse(&text)
+            .map(Self)
+            .ok_or_else(|| instead("ADDRESS or ADDRESS/PREFIX, as in 192.0.2.0/24", &text))
+    }
+}
+
+/// The URI of a user or a room.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct SipUri(pub String);
+
+impl TryFrom<String> for SipUri {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match AddressBuf::parse(text.as_bytes()) {
+            Some(_) => Ok(Self(text)),
+            None => Err(instead("a SIP or tel URI, as in sip:alice@example.com", &text)),
+        }
+    }
+}
+
+/// A list of media types.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Types(pub String);
+
+impl TryFrom<String> for Types {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match AcceptTypes::parse(text.as_bytes()) {
+            Ok(_) => Ok(Self(text)),
+            Err(_) => Err(instead("media types, as in \"text/plain text/html\", or \"*\"", &text)),
+        }
+    }
+}
+
+/// A stretch of time.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Time(pub Duration);
+
+impl TryFrom<String> for Time {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        match milliseconds(&text) {
+            None | Some(0) => {
+                let expected = "a time above zero with its unit, as in \"500ms\", \"30s\", \"5m\" \
+                                or \"1h\"";
+                Err(instead(expected, &text))
+            }
+            Some(milliseconds) => Ok(Self(Duration::from_millis(milliseconds))),
+        }
+    }
+}
+
+fn milliseconds(text: &str) -> Option<u64> {
+    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
+    let unit = match unit {
+        "ms" => 1,
+        "s" => 1000,
+        "m" => 60 * 1000,
+        "h" => 60 * 60 * 1000,
+        _ => return None,
+    };
+    number.parse::<u64>().ok()?.checked_mul(unit)
+}
+
+/// `"everyone"`, or URIs.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected \"everyone\" or a list of SIP or tel URIs")]
+pub enum Crowd {
+    /// All that have an identity.
+    Everyone(Everyone),
+    /// These.
+    Only(Vec<SipUri>),
+}
+
+/// The word for it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub enum Everyone {
+    /// All.
+    #[serde(rename = "everyone")]
+    Everyone,
+}
+
+impl From<Crowd> for Users {
+    fn from(crowd: Crowd) -> Self {
+        match crowd {
+            Crowd::Everyone(_) => Self::Everyone,
+            Crowd::Only(uris) => Self::Only(uris.into_iter().map(|SipUri(uri)| uri).collect()),
+        }
+    }
+}
+
+/// `"none"`, or a number.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(untagged, expecting = "expected \"none\" or a number of users")]
+pub enum Ceiling {
+    /// No limit of its own.
+    None(Nothing),
+    /// At most so many.
+    AtMost(usize),
+}
+
+/// The word for it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub enum Nothing {
+    /// Not any.
+    #[serde(rename = "none")]
+    None,
+}
+
+impl From<Ceiling> for Option<usize> {
+    fn from(ceiling: Ceiling) -> Self {
+        match ceiling {
+            Ceiling::None(_) => None,
+            Ceiling::AtMost(users) => Some(users),
+        }
+    }
+}
+
+/// How participants are dealt to cores.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Placement {
+    /// A room on one core.
+    Together,
+    /// Round robin.
+    Spread,
+}
+
+impl From<Placement> for Deal {
+    fn from(placement: Placement) -> Self {
+        match placement {
+            Placement::Together => Self::Together,
+            Placement::Spread => Self::Spread,
+        }
+    }
+}
+
+/// A family of clients.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Family {
+    /// OMA SIMPLE IM.
+    Oma,
+    /// GSMA.
+    Rcs,
+}
+
+impl From<Family> for Profile {
+    fn from(family: Family) -> Self {
+        match family {
+            Family::Oma => Self::Oma,
+            Family::Rcs => Self::Rcs,
+        }
+    }
+}
+
+/// The two kinds of provisioned room.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// Open.
+    #[default]
+    Public,
+    /// Pre-defined.
+    Group,
+}
+
+impl From<Kind> for RoomKind {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Public => Self::Public,
+            Kind::Group => Self::Group,
+        }
+    }
+}

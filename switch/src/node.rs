@@ -1,0 +1,241 @@
+//! The data plane as a whole: its cores are started here, and their ends are told here.
+
+use std::{
+    fmt,
+    net::SocketAddr,
+    os::fd::OwnedFd,
+    sync::mpsc::{self, RecvTimeoutError},
+    thread,
+    time::Duration,
+};
+
+use engine::{Core, CoreConfig, Limits};
+use mailbox::{CoreId, Doorbell};
+use rustix::io::Errno;
+
+use crate::{
+    config::{Config, Io},
+    failure::Failure,
+    host,
+    io::{Backend, Readiness, Uring, socket, uring},
+    runtime::{Ends, Link, Runtime, mesh},
+};
+
+/// Descriptors a core needs beside its connections: listener, ring or epoll, doorbell.
+const DESCRIPTORS_PER_CORE: u64 = 3;
+
+/// Descriptors for all else: SIP sockets and connections, standard streams, the async runtime.
+const DESCRIPTORS_RESERVED: u64 = 1024;
+
+/// How long a thread may take to set up its ring.
+const CORE_START_MAX: Duration = Duration::from_secs(10);
+
+/// Cores that serve.
+pub struct Node {
+    /// The mailbox ends of each core, for the focus.
+    pub links: Vec<Link>,
+    /// Woken when a core has said something.
+    #[expect(dead_code, reason = "the focus is attached next")]
+    pub bell: Doorbell,
+    /// Where clients connect.
+    pub address: SocketAddr,
+    /// How the cores get at their sockets.
+    pub way: Way,
+    /// Says which core has ended, and how.
+    pub ended: tokio::sync::mpsc::Receiver<Ended>,
+}
+
+/// A core that has come to its end.
+pub type Ended = (CoreId, std::io::Result<()>);
+
+/// One of the ways to the kernel.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Way {
+    /// One ring per core.
+    Uring,
+    /// The slower one.
+    Epoll,
+}
+
+impl fmt::Display for Way {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Uring => "io_uring",
+            Self::Epoll => "epoll",
+        })
+    }
+}
+
+impl Node {
+    /// Looks at the host, takes the port, and starts one thread per core.
+    pub fn start(config: &Config) -> Result<Self, Failure> {
+        let cpus = choose_cpus(config)?;
+        let way = choose_way(config.io)?;
+        check_descriptors(config, cpus.len())?;
+        let (listeners, address) = socket::listen(config.listen, cpus.len(), socket::PATIENCE)
+            .map_err(|error| cannot_listen("MSRP", "msrp.listen", config.listen, error))?;
+        let authority = config.advertise.clone().unwrap_or_else(|| address.to_string());
+        let bell = Doorbell::new().map_err(|error| Failure::Broken(error.to_string()))?;
+        let ids: Vec<CoreId> = (0..cpus.len()).filter_map(CoreId::new).collect();
+        let (ends, links) =
+            mesh(&ids, &bell).map_err(|error| Failure::Broken(error.to_string()))?;
+        let (started, starts) = mpsc::channel();
+        let (ending, ended) = tokio::sync::mpsc::channel(cpus.len());
+        for (((id, cpu), ends), listener) in ids.iter().copied().zip(cpus).zip(ends).zip(listeners)
+        {
+            let seat = Seat {
+                core: CoreConfig { id, cores: ids.len(), authority: authority.clone() },
+                limits: config.limits_per_core(ids.len()),
+                cpu,
+                way,
+                ends,
+                listener,
+            };
+            let (started, ending) = (started.clone(), ending.clone());
+            thread::Builder::new()
+                .name(format!("core-{}", id.index()))
+                .spawn(move || {
+                    let end = seat.serve(&started);
+                    // Nobody listens any more only when the process is on its way out.
+                    let _ = ending.blocking_send((id, end));
+                })
+                .map_err(|error| Failure::Broken(format!("no thread for a core: {error}")))?;
+        }
+        drop(started);
+        for _ in &ids {
+            match starts.recv_timeout(CORE_START_MAX) {
+                Ok(Ok(())) => {}
+                Ok(Err(failure)) => return Err(failure),
+                Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
+                    return Err(Failure::Broken("a core did not start".to_owned()));
+                }
+            }
+        }
+        Ok(Self { links, bell, address, way, ended })
+    }
+}
+
+/// What a thread needs to become a core.
+struct Seat {
+    core: CoreConfig,
+    limits: Limits,
+    cpu: usize,
+    way: Way,
+    ends: Ends,
+    listener: OwnedFd,
+}
+
+impl Seat {
+    /// Sets up what must be made on the thread that uses it, says so, and serves.
+    fn serve(self, started: &mpsc::Sender<Result<(), Failure>>) -> std::io::Result<()> {
+        let doorbell = self.ends.doorbell.clone();
+        let refuse =
+            |what: &dyn fmt::Display| Failure::Refused(format!("core on CPU {}: {what}", self.cpu));
+        let ready = host::pin(self.cpu)
+            .map_err(|error| refuse(&format_args!("cannot be pinned: {error}")))
+            .and_then(|()| seed().map_err(|error| refuse(&error)));
+        let seed = match ready {
+            Ok(seed) => seed,
+            Err(failure) => return tell(started, Err(failure)),
+        };
+        match self.way {
+            Way::Uring => match Uring::new(doorbell) {
+                Ok(backend) => self.run(backend, seed, started),
+                Err(error) => tell(started, Err(refuse(&format_args!("io_uring: {error}")))),
+            },
+            Way::Epoll => match Readiness::new(doorbell) {
+                Ok(backend) => self.run(backend, seed, started),
+                Err(error) => tell(started, Err(refuse(&format_args!("epoll: {error}")))),
+            },
+        }
+    }
+
+    fn run<B: Backend<engine::Batch>>(
+        self,
+        backend: B,
+        seed: [u8; 32],
+        started: &mpsc::Sender<Result<(), Failure>>,
+    ) -> std::io::Result<()> {
+        let core = Core::new(self.core, self.limits, seed);
+        let runtime = Runtime::new(core, backend, self.ends, self.listener);
+        tell(started, Ok(()))?;
+        runtime.run()
+    }
+}
+
+/// Reports to whoever starts the node. If that one is gone, so is the reason to go on.
+fn tell(
+    started: &mpsc::Sender<Result<(), Failure>>,
+    how: Result<(), Failure>,
+) -> std::io::Result<()> {
+    started.send(how).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
+}
+
+fn seed() -> Result<[u8; 32], getrandom::Error> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed)?;
+    Ok(seed)
+}
+
+/// The CPUs to put a core on: those of the configuration, or all there are.
+fn choose_cpus(config: &Config) -> Result<Vec<usize>, Failure> {
+    let allowed = host::cpus()
+        .map_err(|error| Failure::Broken(format!("cannot ask for the CPUs: {error}")))?;
+    let Some(wanted) = &config.cores else {
+        return Ok(allowed.into_iter().take(mailbox::CORES_MAX).collect());
+    };
+    match wanted.iter().find(|cpu| !allowed.contains(cpu)) {
+        None => Ok(wanted.clone()),
+        Some(cpu) => Err(Failure::Refused(format!(
+            "node.cores: CPU {cpu} is not among those this process may use ({allowed:?}); choose \
+             others, or start it with a wider affinity mask"
+        ))),
+    }
+}
+
+/// io_uring where it is to be had, and a line about what is slower than it could be.
+fn choose_way(io: Io) -> Result<Way, Failure> {
+    if io == Io::Epoll {
+        tracing::info!("epoll instead of io_uring, as configured: slower");
+        return Ok(Way::Epoll);
+    }
+    match uring::probe() {
+        Ok(slower) => {
+            for line in slower {
+                tracing::warn!("{line}");
+            }
+            Ok(Way::Uring)
+        }
+        Err(unusable) if io == Io::Auto => {
+            tracing::warn!("no io_uring: {unusable}; epoll is used instead, which is slower");
+            Ok(Way::Epoll)
+        }
+        Err(unusable) => Err(Failure::Refused(format!(
+            "no io_uring: {unusable}; allow it, or set node.io (--io) to \"auto\" or \"epoll\""
+        ))),
+    }
+}
+
+fn check_descriptors(config: &Config, cores: usize) -> Result<(), Failure> {
+    let connections = u64::from(config.limits.connections_max);
+    let needed = connections + cores as u64 * DESCRIPTORS_PER_CORE + DESCRIPTORS_RESERVED;
+    let allowed = host::raise_descriptors();
+    if allowed >= needed {
+        return Ok(());
+    }
+    Err(Failure::Refused(format!(
+        "too few descriptors: {allowed} allowed (RLIMIT_NOFILE), {needed} needed for \
+         msrp.connections_max = {connections}; raise the hard limit or lower msrp.connections_max"
+    )))
+}
+
+/// The line about an address that cannot be had.
+pub fn cannot_listen(what: &str, key: &str, address: SocketAddr, error: Errno) -> Failure {
+    let remedy = match error {
+        Errno::ADDRINUSE => "stop the process that has it, or choose another port",
+        Errno::ADDRNOTAVAIL => "choose an address of this host",
+        Errno::ACCESS => "choose a port above 1023, or give the process CAP_NET_BIND_SERVICE",
+        _ => "choose another address",
+    };
+    Failure::Refused(format!("cannot listen for {what} on {address} ({key}): {error}; {remedy}"))
+}

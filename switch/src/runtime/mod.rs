@@ -1,0 +1,249 @@
+//! One pinned thread per core: wait, feed, drain, submit.
+//!
+//! ```text
+//!  commands, relays, arrivals --+
+//!  completions of one wait -----+--> Core --+--> sends, closes, detaches --> the next wait
+//!                                           +--> events, relays, departures
+//! ```
+//!
+//! A whole batch of completions is handled before anything is submitted, so that all that was
+//! queued for a connection meanwhile goes out in one send. What does not fit into a ring stays
+//! where it is and is offered again; nothing is dropped and nobody spins.
+
+mod linger;
+mod mesh;
+
+use std::{
+    collections::VecDeque,
+    io,
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
+
+use engine::{BATCH_SLICES_MAX, Batch, ConnectionId, Core, Departure, Operation, SendFailed};
+use mailbox::{Command, Event};
+
+use self::linger::Lingering;
+use self::mesh::Adoption;
+pub use self::mesh::{Ends, Link, mesh};
+use crate::io::{Backend, Completion, Payload, SLICES_MAX, Token};
+
+/// Items taken out of one ring in one turn, so that no ring keeps the sockets waiting.
+const TAKEN_MAX: usize = 1024;
+
+/// How soon to look again whether a ring that was full has room. Its reader does not say.
+const RETRY: Duration = Duration::from_millis(1);
+
+/// How long to accept nobody after the host ran short of descriptors or memory.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+const _: () = assert!(BATCH_SLICES_MAX <= SLICES_MAX);
+
+impl Payload for Batch {
+    fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        Batch::slices(self)
+    }
+}
+
+/// A connection is called the same in the core and in the backend.
+fn token(connection: ConnectionId) -> Token {
+    Token(connection.to_token())
+}
+
+fn connection(token: Token) -> ConnectionId {
+    ConnectionId::from_token(token.0)
+}
+
+/// One core and all it is connected to.
+pub struct Runtime<B> {
+    core: Core,
+    backend: B,
+    ends: Ends,
+    lingering: Lingering,
+    /// Handed over by this core, and not yet taken by the ring to the other.
+    departing: Vec<VecDeque<Adoption>>,
+    /// Accepted, or answers to what was asked; carried out when the backend is not busy telling.
+    attaching: Vec<(ConnectionId, OwnedFd)>,
+    /// When to accept again after the host ran short.
+    accept_at: Option<Instant>,
+    /// The focus has been told that the core has nothing left to do.
+    drained: bool,
+}
+
+impl<B: Backend<Batch>> Runtime<B> {
+    /// A core that accepts connections on `listener`.
+    pub fn new(core: Core, mut backend: B, ends: Ends, listener: OwnedFd) -> Self {
+        backend.listen(listener);
+        let departing = ends.peers.iter().map(|_| VecDeque::new()).collect();
+        Self {
+            core,
+            backend,
+            ends,
+            lingering: Lingering::default(),
+            departing,
+            attaching: Vec::new(),
+            accept_at: None,
+            drained: false,
+        }
+    }
+
+    /// Serves until the core is drained. An error is the end of the backend.
+    pub fn run(mut self) -> io::Result<()> {
+        loop {
+            let now = Instant::now();
+            self.take_in(now);
+            if self.core.poll_timeout().is_some_and(|due| due <= now) {
+                self.core.handle_timeout(now);
+            }
+            self.carry_out(now);
+            let waiting = self.pass_on();
+            if self.drained {
+                return Ok(());
+            }
+            self.sleep(now, waiting)?;
+        }
+    }
+
+    /// Takes in what the focus and the other cores have sent.
+    fn take_in(&mut self, now: Instant) {
+        for _ in 0..TAKEN_MAX {
+            let Some(command) = self.ends.commands.pop() else { break };
+            if matches!(command, Command::Drain) {
+                self.backend.stop_listening();
+            }
+            self.core.handle_command(now, command);
+        }
+        for peer in self.ends.peers.iter_mut().flatten() {
+            for _ in 0..TAKEN_MAX {
+                let Some(relay) = peer.relays_in.pop() else { break };
+                self.core.handle_relay(&relay);
+            }
+            while let Some(Adoption { socket, received }) = peer.arrivals.pop() {
+                if let Some(id) = self.core.handle_accepted(now) {
+                    self.attaching.push((id, socket));
+                    self.core.handle_received(now, id, &received);
+                }
+            }
+        }
+    }
+
+    /// Has the backend do what the core wants done.
+    fn carry_out(&mut self, now: Instant) {
+        for (id, socket) in self.attaching.drain(..) {
+            self.backend.attach(token(id), socket);
+        }
+        while let Some(operation) = self.core.poll_operation(now) {
+            match operation {
+                Operation::Send { connection, batch } => {
+                    self.backend.send(token(connection), batch);
+                }
+                Operation::Detach { connection } => self.backend.detach(token(connection)),
+                Operation::Close { connection } => {
+                    let token = token(connection);
+                    if self.backend.finish(token) {
+                        self.lingering.add(now, token);
+                    } else {
+                        self.backend.close(token);
+                    }
+                }
+            }
+        }
+        while let Some(token) = self.lingering.expired(now) {
+            self.backend.close(token);
+        }
+        if self.accept_at.is_some_and(|at| at <= now) {
+            self.accept_at = None;
+            self.backend.accept_again();
+        }
+    }
+
+    /// Puts into the rings what fits. `true` when something has to wait, or may have to.
+    fn pass_on(&mut self) -> bool {
+        let mut pushed = false;
+        let events = &self.ends.events;
+        while events.room() > 0
+            && let Some(event) = self.core.poll_event()
+        {
+            self.drained |= event == Event::Drained;
+            // There is room: nobody else pushes into this ring.
+            let _ = events.push(event);
+            pushed = true;
+        }
+        if std::mem::take(&mut pushed) {
+            events.ring();
+        }
+        let mut waiting = events.room() == 0;
+        for (peer, departing) in self.ends.peers.iter().zip(&mut self.departing) {
+            let Some(peer) = peer else { continue };
+            while peer.relays_out.room() > 0
+                && let Some(relay) = self.core.poll_relay(peer.id)
+            {
+                let _ = peer.relays_out.push(relay);
+                pushed = true;
+            }
+            while peer.departures.room() > 0
+                && let Some(departure) = departing.pop_front()
+            {
+                let _ = peer.departures.push(departure);
+                pushed = true;
+            }
+            if std::mem::take(&mut pushed) {
+                // One bell for both rings: they wake the same thread.
+                peer.relays_out.ring();
+            }
+            waiting |= peer.relays_out.room() == 0 || !departing.is_empty();
+        }
+        waiting
+    }
+
+    /// Waits, and feeds the core all there is.
+    fn sleep(&mut self, now: Instant, waiting: bool) -> io::Result<()> {
+        let retry = waiting.then(|| now + RETRY);
+        let timers = [self.core.poll_timeout(), self.lingering.next(), self.accept_at, retry];
+        let mut deadline = timers.into_iter().flatten().min();
+        self.ends.doorbell.announce_sleep();
+        if self.ends.have_something() {
+            deadline = Some(now);
+        }
+        let Self { core, lingering, departing, attaching, accept_at, .. } = self;
+        // One reading of the clock for the whole batch, after the sleep.
+        let mut woken = None;
+        let mut feed = |completion: Completion<'_, Batch>| {
+            let now = *woken.get_or_insert_with(Instant::now);
+            match completion {
+                Completion::Accepted { socket } => {
+                    if let Some(id) = core.handle_accepted(now) {
+                        attaching.push((id, socket));
+                    }
+                }
+                Completion::AcceptStopped => *accept_at = Some(now + ACCEPT_PAUSE),
+                Completion::Received { token, .. } if lingering.has(token) => {}
+                Completion::Received { token, bytes } => {
+                    core.handle_received(now, connection(token), bytes);
+                }
+                Completion::Disconnected { token } if lingering.has(token) => {
+                    lingering.end_early(token);
+                }
+                Completion::Disconnected { token } => core.handle_disconnected(connection(token)),
+                Completion::Sent { token, payload, result } => {
+                    let result = result.map_err(|_| SendFailed);
+                    core.handle_sent(now, connection(token), payload, result);
+                }
+                Completion::Detached { token, socket } => {
+                    if let Some(Departure { to, received }) =
+                        core.handle_detached(connection(token))
+                    {
+                        departing[to.index()].push_back(Adoption { socket, received });
+                    }
+                }
+                Completion::Closed { token } => core.handle_closed(connection(token)),
+            }
+        };
+        let waited = self.backend.wait(deadline, &mut feed);
+        self.ends.doorbell.awake();
+        waited
+    }
+}
+
+#[cfg(test)]
+mod tests;
