@@ -2,6 +2,9 @@
 #![forbid(unsafe_code)]
 
 pub mod config;
+pub mod dialog;
 pub mod message;
 pub mod offer_answer;
 pub mod sdp;
+pub mod transaction;
+pub mod transport;

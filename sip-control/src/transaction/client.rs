@@ -1,0 +1,314 @@
+//! One client transaction (RFC 3261 section 17.1, RFC 6026 section 7.2).
+//!
+//! ```text
+//! INVITE  ---->  Calling  -- 1xx -->  Proceeding
+//!                   |                     |
+//!                   +---------------------+-- 2xx -->      Accepted   -- 64*T1 -->  gone
+//!                   +---------------------+-- 300..699 --> Completed  -- 32 s -->   gone
+//! other   ---->  Calling  -- 1xx -->  Proceeding  -- 200..699 -->  Completed  -- T4 -->  gone
+//! ```
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::key::Key;
+use super::timer::{Resend, Timers};
+use super::{ClientId, Event, Failure, Outbox};
+use crate::message::{Draft, Header, Message, Method, Response};
+use crate::transport::{Target, Ticket, Transmit};
+
+/// How long the answer to an INVITE may come again after the ACK (Timer D on UDP).
+const TIMER_D: Duration = Duration::from_secs(32);
+
+/// ACKs kept for one INVITE, one for each dialog its forks made. More than a few is an attack.
+const ACKS_MAX: usize = 16;
+
+/// One request of ours, until nothing of it can come any more.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) id: ClientId,
+    /// Under which responses find it.
+    pub(super) key: Key,
+    /// The time it has in the queue.
+    pub(super) armed: Option<Instant>,
+    request: Message,
+    target: Target,
+    /// The request as it goes if the target cannot be reached by stream.
+    fallback: Option<(Message, Target)>,
+    audience: Audience,
+    state: State,
+}
+
+/// Who is told of what happens.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Audience {
+    /// The transaction user.
+    User,
+    /// Nobody: the layer made the request itself, to withdraw another.
+    Nobody,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing came back. A CANCEL may not go out yet (RFC 3261 section 9.1).
+    Calling { resend: Option<Resend>, until: Instant, withdrawal: Withdrawal },
+    /// A provisional response came.
+    Proceeding { resend: Option<Resend>, until: Instant, withdrawal: Withdrawal },
+    /// A final response came. Copies of it are answered with `ack`, if it was an INVITE.
+    Completed { ack: Option<Bytes>, until: Instant },
+    /// A 2xx to an INVITE came, and more may come from other forks.
+    Accepted { acks: Vec<Ack>, until: Instant },
+}
+
+/// Whether an INVITE is still wanted.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Withdrawal {
+    None,
+    /// The CANCEL waits for a provisional response.
+    Wanted,
+    /// The CANCEL is out.
+    Sent,
+}
+
+/// The ACK of one 2xx: it goes out again whenever the 2xx comes again.
+#[derive(Debug)]
+struct Ack {
+    to_tag: String,
+    target: Target,
+    bytes: Bytes,
+}
+
+/// What follows from an input, beyond what the transaction can do alone.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Next {
+    /// Nothing.
+    Stay,
+    /// It is over.
+    End,
+    /// The CANCEL is to be sent now.
+    Cancel,
+}
+
+/// What a client transaction is about.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) id: ClientId,
+    pub(super) key: Key,
+    pub(super) request: Message,
+    pub(super) target: Target,
+    pub(super) fallback: Option<(Message, Target)>,
+    pub(super) audience: Audience,
+}
+
+impl Client {
+    /// Sends the request.
+    pub(super) fn start(call: Call, now: Instant, timers: &Timers, out: &mut Outbox) -> Self {
+        let Call { id, key, request, target, fallback, audience } = call;
+        let state = State::calling(now, timers, &target);
+        let client = Self { id, key, armed: None, request, target, fallback, audience, state };
+        client.transmit_request(out);
+        client
+    }
+
+    /// When there is something to do.
+    pub(super) fn due(&self) -> Instant {
+        match &self.state {
+            State::Calling { resend, until, .. } | State::Proceeding { resend, until, .. } => {
+                resend.map_or(*until, |resend| resend.at.min(*until))
+            }
+            State::Completed { until, .. } | State::Accepted { until, .. } => *until,
+        }
+    }
+
+    /// A response with our branch.
+    pub(super) fn handle_response(
+        &mut self,
+        now: Instant,
+        timers: &Timers,
+        response: Response,
+        out: &mut Outbox,
+    ) -> Next {
+        let is_invite = self.is_invite();
+        let linger = |udp| if self.target.protocol.is_reliable() { Duration::ZERO } else { udp };
+        match &mut self.state {
+            State::Calling { until, withdrawal, .. }
+            | State::Proceeding { until, withdrawal, .. } => {
+                let (until, withdrawal) = (*until, *withdrawal);
+                let mut next = Next::Stay;
+                self.state = match response.code() {
+                    ..200 => {
+                        let (until, withdrawal) = match withdrawal {
+                            Withdrawal::Wanted => {
+                                next = Next::Cancel;
+                                (now + timers.patience(), Withdrawal::Sent)
+                            }
+                            Withdrawal::None if is_invite => {
+                                (now + timers.proceeding_max, withdrawal)
+                            }
+                            _ => (until, withdrawal),
+                        };
+                        let is_repeated = !is_invite && !self.target.protocol.is_reliable();
+                        let resend = is_repeated.then(|| Resend::slow(now, timers));
+                        State::Proceeding { resend, until, withdrawal }
+                    }
+                    200..300 if is_invite => {
+                        State::Accepted { acks: Vec::new(), until: now + timers.patience() }
+                    }
+                    _ if is_invite => {
+                        let ack = self.follow_up(Method::Ack, response.header(Header::To));
+                        let bytes = ack.as_bytes().clone();
+                        out.transmit(self.target, bytes.clone());
+                        State::Completed { ack: Some(bytes), until: now + linger(TIMER_D) }
+                    }
+                    _ => State::Completed { ack: None, until: now + linger(timers.t4) },
+                };
+                self.tell(out, |transaction| Event::Response { transaction, response });
+                next
+            }
+            State::Completed { ack: Some(ack), .. } if response.code() >= 300 => {
+                out.transmit(self.target, ack.clone());
+                Next::Stay
+            }
+            State::Accepted { acks, .. } if matches!(response.code(), 200..300) => {
+                let to_tag = response.to_tag().unwrap_or_default();
+                match acks.iter().find(|ack| ack.to_tag == to_tag) {
+                    Some(ack) => out.transmit(ack.target, ack.bytes.clone()),
+                    None => {
+                        self.tell(out, |transaction| Event::Response { transaction, response });
+                    }
+                }
+                Next::Stay
+            }
+            _ => Next::Stay,
+        }
+    }
+
+    /// The request is no longer wanted.
+    pub(super) fn cancel(&mut self, now: Instant, timers: &Timers) -> Next {
+        match &mut self.state {
+            State::Calling { withdrawal, .. } => {
+                *withdrawal = Withdrawal::Wanted;
+                Next::Stay
+            }
+            State::Proceeding { withdrawal, until, .. } if *withdrawal == Withdrawal::None => {
+                *withdrawal = Withdrawal::Sent;
+                // A peer that does not answer the INVITE by then never will (section 9.1).
+                *until = now + timers.patience();
+                Next::Cancel
+            }
+            _ => Next::Stay,
+        }
+    }
+
+    /// The CANCEL of this INVITE: the same branch, for it follows the same path.
+    pub(super) fn cancellation(&self) -> (Message, Target) {
+        (self.follow_up(Method::Cancel, self.request.header(Header::To)), self.target)
+    }
+
+    /// Keeps and sends the ACK of a 2xx.
+    pub(super) fn acknowledge(&mut self, ack: &Message, target: Target, out: &mut Outbox) {
+        let State::Accepted { acks, .. } = &mut self.state else {
+            return;
+        };
+        let to_tag = ack.to().and_then(|to| to.tag().map(str::to_owned)).unwrap_or_default();
+        let bytes = ack.as_bytes().clone();
+        out.transmit(target, bytes.clone());
+        if acks.len() < ACKS_MAX {
+            acks.push(Ack { to_tag, target, bytes });
+        }
+    }
+
+    /// Does what is due.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        timers: &Timers,
+        out: &mut Outbox,
+    ) -> Next {
+        let is_invite = self.is_invite();
+        match &mut self.state {
+            State::Calling { until, .. } | State::Proceeding { until, .. } if *until <= now => {
+                let failure = Failure::Timeout;
+                self.tell(out, |transaction| Event::Failed { transaction, failure });
+                Next::End
+            }
+            State::Completed { until, .. } | State::Accepted { until, .. } if *until <= now => {
+                Next::End
+            }
+            State::Calling { resend: Some(resend), .. }
+            | State::Proceeding { resend: Some(resend), .. }
+                if resend.at <= now =>
+            {
+                // Timer A has no cap but its end, Timer E has T2 (sections 17.1.1.2, 17.1.2.2).
+                resend.again(now, if is_invite { timers.patience() } else { timers.t2 });
+                self.transmit_request(out);
+                Next::Stay
+            }
+            _ => Next::Stay,
+        }
+    }
+
+    /// The request could not be sent.
+    pub(super) fn handle_undelivered(
+        &mut self,
+        now: Instant,
+        timers: &Timers,
+        out: &mut Outbox,
+    ) -> Next {
+        if !matches!(self.state, State::Calling { .. }) {
+            return Next::Stay;
+        }
+        if let Some((request, target)) = self.fallback.take() {
+            (self.request, self.target) = (request, target);
+            self.state = State::calling(now, timers, &self.target);
+            self.transmit_request(out);
+            return Next::Stay;
+        }
+        let failure = Failure::Unreachable;
+        self.tell(out, |transaction| Event::Failed { transaction, failure });
+        Next::End
+    }
+
+    fn is_invite(&self) -> bool {
+        self.request.method() == Method::Invite
+    }
+
+    fn transmit_request(&self, out: &mut Outbox) {
+        out.transmits.push_back(Transmit {
+            target: self.target,
+            bytes: self.request.as_bytes().clone(),
+            ticket: Some(Ticket(self.id.0)),
+        });
+    }
+
+    fn tell(&self, out: &mut Outbox, event: impl FnOnce(ClientId) -> Event) {
+        if self.audience == Audience::User {
+            out.events.push_back(event(self.id));
+        }
+    }
+
+    /// The ACK of a refusal, or the CANCEL: what belongs to an INVITE, hop by hop (RFC 3261 sections
+    /// 17.1.1.3 and 9.1).
+    fn follow_up(&self, method: Method, to: Option<&str>) -> Message {
+        let invite = &self.request;
+        let mut draft = Draft::new(method, invite.request_uri());
+        for route in invite.lines(Header::Route) {
+            draft = draft.header(Header::Route, route);
+        }
+        let sequence = invite.cseq().map_or(0, |cseq| cseq.number);
+        draft
+            .header(Header::From, invite.header(Header::From).unwrap_or_default())
+            .header(Header::To, to.unwrap_or_default())
+            .header(Header::CallId, invite.header(Header::CallId).unwrap_or_default())
+            .header(Header::CSeq, &format!("{sequence} {}", method.name()))
+            .complete(invite.header(Header::Via).unwrap_or_default())
+    }
+}
+
+impl State {
+    fn calling(now: Instant, timers: &Timers, target: &Target) -> Self {
+        let resend = (!target.protocol.is_reliable()).then(|| Resend::new(now, timers));
+        Self::Calling { resend, until: now + timers.patience(), withdrawal: Withdrawal::None }
+    }
+}
