@@ -1,0 +1,425 @@
+//! What a run came to: for people, and for programs.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use hdrhistogram::Histogram;
+
+use crate::fault::{Fault, Faults};
+use crate::machine::Machine;
+use crate::process::Usage;
+use crate::scenario::{Load, Scenario};
+
+/// The exit status of a run that was interrupted, as shells have it.
+pub const INTERRUPTED: u8 = 130;
+/// The longest time told apart: one minute, in nanoseconds.
+const TIME_MAX: u64 = 60_000_000_000;
+/// Digits that percentiles are exact to.
+const DIGITS: u8 = 3;
+
+/// An empty histogram of nanoseconds.
+pub fn histogram() -> Histogram<u64> {
+    Histogram::new_with_bounds(1, TIME_MAX, DIGITS).expect("the bounds are constants, and sound")
+}
+
+/// A run, measured.
+#[derive(Debug)]
+pub struct Report {
+    /// Where.
+    pub machine: Machine,
+    /// What was asked for.
+    pub scenario: Scenario,
+    /// Sessions that came up.
+    pub joined: usize,
+    /// How long that took.
+    pub join_time: Duration,
+    /// From INVITE to 200, in nanoseconds.
+    pub invite: Histogram<u64>,
+    /// From the 200 to the bound session, in nanoseconds.
+    pub bind: Histogram<u64>,
+    /// From the cut to the new binding, in nanoseconds.
+    pub rejoin: Histogram<u64>,
+    /// The measured window.
+    pub window: Duration,
+    /// Copies that arrived in it.
+    pub delivered: u64,
+    /// Over the whole run.
+    pub sent: u64,
+    /// Over the whole run.
+    pub delivered_total: u64,
+    /// Messages from the rooms themselves.
+    pub notices: u64,
+    /// From due to delivered, in nanoseconds.
+    pub latency: Histogram<u64>,
+    /// From due to sent, in nanoseconds, in the open loop.
+    pub lateness: Histogram<u64>,
+    /// Whether the run was ended early because nothing came any more.
+    pub stalled: bool,
+    /// Whether it was ended early because somebody asked for that.
+    pub interrupted: bool,
+    /// The switch over the window.
+    pub switch: Option<SwitchUsage>,
+    /// This tool over the window.
+    pub tool: Usage,
+    /// What went wrong.
+    pub faults: Faults,
+}
+
+/// What the switch used.
+#[derive(Debug)]
+pub struct SwitchUsage {
+    /// Over the window.
+    pub usage: Usage,
+    /// Resident octets before anybody joined.
+    pub resident_before: u64,
+    /// Resident octets when all had joined and nothing was sent yet.
+    pub resident_joined: u64,
+}
+
+impl Report {
+    /// The exit status: 0 only for a whole run in which all went well.
+    pub fn exit_status(&self) -> u8 {
+        match (self.is_clean(), self.interrupted) {
+            (false, _) => 1,
+            (true, true) => INTERRUPTED,
+            (true, false) => 0,
+        }
+    }
+
+    /// Whether all went well.
+    pub fn is_clean(&self) -> bool {
+        self.faults.is_clean()
+    }
+
+    fn deliveries_per_second(&self) -> f64 {
+        ratio(self.delivered as f64, self.window.as_secs_f64())
+    }
+
+    fn joins_per_second(&self) -> f64 {
+        ratio(self.joined as f64, self.join_time.as_secs_f64())
+    }
+
+    /// For people.
+    pub fn to_text(&self) -> String {
+        let mut text = String::new();
+        let mut line = |label: &str, value: String| {
+            // Writing to a String cannot fail.
+            let _ = writeln!(text, "{label:<13}{value}");
+        };
+        let (machine, scenario) = (&self.machine, &self.scenario);
+        line(
+            "machine",
+            format!(
+                "{} processors ({}), Linux {}",
+                machine.processors, machine.model, machine.kernel
+            ),
+        );
+        line(
+            "scenario",
+            format!(
+                "{} rooms of {}, {} senders each, {}, {} octets",
+                scenario.rooms,
+                scenario.members,
+                scenario.senders,
+                match scenario.load {
+                    Load::Idle => "idle".into(),
+                    Load::Closed { window } => format!("{window} in flight per sender"),
+                    Load::Open { rate } => format!("{rate} messages/s, open loop"),
+                },
+                scenario.size
+            ),
+        );
+        line(
+            "joined",
+            format!(
+                "{} sessions in {:.2} s, {:.0}/s",
+                self.joined,
+                self.join_time.as_secs_f64(),
+                self.joins_per_second()
+            ),
+        );
+        line("INVITE-200", percentiles_text(&self.invite));
+        line("200-bound", percentiles_text(&self.bind));
+        if !self.rejoin.is_empty() {
+            line(
+                "rejoined",
+                format!("{} sessions: {}", self.rejoin.len(), percentiles_text(&self.rejoin)),
+            );
+        }
+        line(
+            "delivered",
+            format!(
+                "{} in {:.2} s, {:.0}/s ({} of {} messages in the whole run)",
+                self.delivered,
+                self.window.as_secs_f64(),
+                self.deliveries_per_second(),
+                self.delivered_total,
+                self.sent
+            ),
+        );
+        line("latency", percentiles_text(&self.latency));
+        if !self.lateness.is_empty() {
+            line("sent late", percentiles_text(&self.lateness));
+        }
+        if let Some(switch) = &self.switch {
+            let cpu = switch.usage.cpu;
+            line(
+                "switch",
+                format!(
+                    "{:.2} CPU-s (user {:.2}, system {:.2}), {:.2} us a delivery, \
+                     {:.0} deliveries a CPU-second",
+                    cpu.total().as_secs_f64(),
+                    cpu.user.as_secs_f64(),
+                    cpu.system.as_secs_f64(),
+                    self.microseconds_per_delivery(cpu.total()),
+                    self.deliveries_per_cpu_second(cpu.total()),
+                ),
+            );
+            for thread in switch.usage.threads.iter().filter(|thread| !thread.cpu.is_idle()) {
+                line(
+                    "",
+                    format!(
+                        "{:<15} {:.2} CPU-s (user {:.2}, system {:.2})",
+                        thread.name,
+                        thread.cpu.total().as_secs_f64(),
+                        thread.cpu.user.as_secs_f64(),
+                        thread.cpu.system.as_secs_f64()
+                    ),
+                );
+            }
+            line(
+                "memory",
+                format!(
+                    "{:.1} MB before the joins, {:.1} MB after, {:.1} MB after the load; \
+                     {:.0} octets a session",
+                    megabytes(switch.resident_before),
+                    megabytes(switch.resident_joined),
+                    megabytes(switch.usage.resident),
+                    self.octets_per_session(switch)
+                ),
+            );
+        }
+        let tool = self.tool.cpu.total().as_secs_f64();
+        line(
+            "this tool",
+            format!("{:.0} % of a processor", 100.0 * ratio(tool, self.window.as_secs_f64())),
+        );
+        if self.notices > 0 {
+            line("notices", format!("{} messages from the rooms themselves", self.notices));
+        }
+        if self.interrupted {
+            line("interrupted", "ended early, as asked".into());
+        }
+        if self.stalled {
+            line("stalled", "ended early: nothing came any more".into());
+        }
+        let faults = self.named_faults().map(|(name, times)| format!("{name} {times}"));
+        let faults: Vec<_> = faults.collect();
+        let faults = if faults.is_empty() { "none".into() } else { faults.join(", ") };
+        line("faults", faults);
+        text
+    }
+
+    /// For programs: one JSON object. Times are in microseconds.
+    pub fn to_json(&self) -> String {
+        let scenario = &self.scenario;
+        let mut load = Object::default();
+        load.integer("rooms", scenario.rooms as u64)
+            .integer("members", scenario.members as u64)
+            .integer("senders", scenario.senders as u64)
+            .integer("size", scenario.size as u64)
+            .integer("seed", scenario.seed);
+        match scenario.load {
+            Load::Idle => &mut load,
+            Load::Closed { window } => load.integer("window", u64::from(window)),
+            Load::Open { rate } => load.number("rate", rate),
+        };
+        let mut faults = Object::default();
+        for fault in Fault::ALL {
+            faults.integer(fault.name(), self.faults.of(fault));
+        }
+        let mut machine = Object::default();
+        machine
+            .integer("processors", self.machine.processors as u64)
+            .text("model", &self.machine.model)
+            .text("kernel", &self.machine.kernel);
+        let mut object = Object::default();
+        object
+            .object("machine", &machine)
+            .object("scenario", &load)
+            .flag("clean", self.is_clean())
+            .flag("stalled", self.stalled)
+            .flag("interrupted", self.interrupted)
+            .integer("joined", self.joined as u64)
+            .number("join_seconds", self.join_time.as_secs_f64())
+            .number("joins_per_second", self.joins_per_second())
+            .object("invite_us", &percentiles(&self.invite))
+            .object("bind_us", &percentiles(&self.bind))
+            .object("rejoin_us", &percentiles(&self.rejoin))
+            .number("window_seconds", self.window.as_secs_f64())
+            .integer("delivered", self.delivered)
+            .number("deliveries_per_second", self.deliveries_per_second())
+            .integer("sent_total", self.sent)
+            .integer("delivered_total", self.delivered_total)
+            .integer("notices", self.notices)
+            .object("latency_us", &percentiles(&self.latency))
+            .object("sent_late_us", &percentiles(&self.lateness))
+            .number("tool_cpu_seconds", self.tool.cpu.total().as_secs_f64());
+        if let Some(switch) = &self.switch {
+            let cpu = switch.usage.cpu;
+            let mut threads = Object::default();
+            for thread in &switch.usage.threads {
+                let mut split = Object::default();
+                split
+                    .number("user_seconds", thread.cpu.user.as_secs_f64())
+                    .number("system_seconds", thread.cpu.system.as_secs_f64());
+                threads.object(&format!("{} {}", thread.name, thread.id), &split);
+            }
+            let mut costs = Object::default();
+            costs
+                .number("cpu_seconds", cpu.total().as_secs_f64())
+                .number("user_seconds", cpu.user.as_secs_f64())
+                .number("system_seconds", cpu.system.as_secs_f64())
+                .number("us_per_delivery", self.microseconds_per_delivery(cpu.total()))
+                .number("deliveries_per_cpu_second", self.deliveries_per_cpu_second(cpu.total()))
+                .integer("resident_before", switch.resident_before)
+                .integer("resident_joined", switch.resident_joined)
+                .integer("resident_after", switch.usage.resident)
+                .number("octets_per_session", self.octets_per_session(switch))
+                .object("threads", &threads);
+            object.object("switch", &costs);
+        }
+        object.object("faults", &faults);
+        object.finish()
+    }
+
+    fn named_faults(&self) -> impl Iterator<Item = (&'static str, u64)> {
+        let times = |fault: Fault| (fault.name(), self.faults.of(fault));
+        Fault::ALL.into_iter().map(times).filter(|&(_, times)| times > 0)
+    }
+
+    fn microseconds_per_delivery(&self, cpu: Duration) -> f64 {
+        ratio(cpu.as_secs_f64() * 1e6, self.delivered as f64)
+    }
+
+    fn deliveries_per_cpu_second(&self, cpu: Duration) -> f64 {
+        ratio(self.delivered as f64, cpu.as_secs_f64())
+    }
+
+    fn octets_per_session(&self, switch: &SwitchUsage) -> f64 {
+        let grown = switch.resident_joined.saturating_sub(switch.resident_before);
+        ratio(grown as f64, self.joined as f64)
+    }
+}
+
+/// Zero where there is nothing to divide by.
+fn ratio(part: f64, whole: f64) -> f64 {
+    if whole > 0.0 { part / whole } else { 0.0 }
+}
+
+fn megabytes(octets: u64) -> f64 {
+    octets as f64 / 1e6
+}
+
+fn quantiles(histogram: &Histogram<u64>) -> [(&'static str, f64); 5] {
+    let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
+    [
+        ("p50", at(0.5)),
+        ("p90", at(0.9)),
+        ("p99", at(0.99)),
+        ("p99.9", at(0.999)),
+        ("max", histogram.max() as f64 / 1e3),
+    ]
+}
+
+fn percentiles_text(histogram: &Histogram<u64>) -> String {
+    if histogram.is_empty() {
+        return "nothing to time".into();
+    }
+    let quantiles = quantiles(histogram).map(|(name, value)| format!("{name} {value:.1}"));
+    format!("{} us", quantiles.join("  "))
+}
+
+fn percentiles(histogram: &Histogram<u64>) -> Object {
+    let mut object = Object::default();
+    object.integer("count", histogram.len());
+    for (name, value) in quantiles(histogram) {
+        object.number(name, value);
+    }
+    object
+}
+
+/// A JSON string. What we name holds no control characters, or loses them here.
+fn quoted(text: &str) -> String {
+    let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
+    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
+}
+
+/// A JSON object being written.
+#[derive(Debug, Default)]
+struct Object(String);
+
+impl Object {
+    fn field(&mut self, name: &str, value: &str) -> &mut Self {
+        let comma = if self.0.is_empty() { "" } else { "," };
+        // Writing to a String cannot fail.
+        let _ = write!(self.0, "{comma}{}:{value}", quoted(name));
+        self
+    }
+
+    fn text(&mut self, name: &str, value: &str) -> &mut Self {
+        self.field(name, &quoted(value))
+    }
+
+    fn integer(&mut self, name: &str, value: u64) -> &mut Self {
+        self.field(name, &value.to_string())
+    }
+
+    fn number(&mut self, name: &str, value: f64) -> &mut Self {
+        self.field(name, &format!("{value:.3}"))
+    }
+
+    fn flag(&mut self, name: &str, value: bool) -> &mut Self {
+        self.field(name, &value.to_string())
+    }
+
+    fn object(&mut self, name: &str, value: &Self) -> &mut Self {
+        self.field(name, &value.finish())
+    }
+
+    fn finish(&self) -> String {
+        format!("{{{}}}", self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Object, histogram, percentiles_text};
+
+    #[test]
+    fn percentiles_are_in_microseconds() {
+        let mut times = histogram();
+        for microsecond in 1..=1000 {
+            times.record(microsecond * 1000).unwrap();
+        }
+        let text = percentiles_text(&times);
+        assert!(text.starts_with("p50 500.") && text.ends_with(" us"), "{text}");
+        assert_eq!(percentiles_text(&histogram()), "nothing to time");
+    }
+
+    #[test]
+    fn an_object_is_json() {
+        let mut inner = Object::default();
+        inner.number("p50", 1.5);
+        let mut outer = Object::default();
+        outer
+            .flag("clean", true)
+            .object("latency", &inner)
+            .integer("a \"core\"", 7)
+            .text("b", "\\\n");
+        assert_eq!(
+            outer.finish(),
+            r#"{"clean":true,"latency":{"p50":1.500},"a \"core\"":7,"b":"\\"}"#
+        );
+    }
+}
