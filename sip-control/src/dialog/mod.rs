@@ -94,19 +94,20 @@ impl Dialog {
         })
     }
 
-    /// The dialog that `response` makes of our `request`. `None` when it has no To tag. A response
-    /// without a usable Contact leaves the Request-URI as the target: it reached the peer once.
-    pub fn begin(request: &Message, response: &Response) -> Option<Self> {
+    /// The dialog that `response` makes of our request to `request_uri`. `None` when it has no To
+    /// tag. A response without a usable Contact leaves the Request-URI as the target: it reached the
+    /// peer once.
+    pub fn begin(request_uri: &str, response: &Response) -> Option<Self> {
         let id = DialogId::of_response(response)?;
         let contact = contact(response).ok().flatten();
         let mut route_set: Vec<_> = response.list(Header::RecordRoute).map(str::to_owned).collect();
         route_set.reverse();
-        let remote_target = contact.map_or(request.request_uri(), |contact| contact.uri());
+        let remote_target = contact.map_or(request_uri, |contact| contact.uri());
         Some(Self {
             id,
             local: response.header(Header::From).unwrap_or_default().to_owned(),
             remote: response.header(Header::To).unwrap_or_default().to_owned(),
-            is_secure: is_sips(request.request_uri()) && is_sips(remote_target),
+            is_secure: is_sips(request_uri) && is_sips(remote_target),
             remote_target: remote_target.to_owned(),
             route_set,
             local_sequence: response.sequence(),

@@ -19,6 +19,13 @@ impl Tokens {
         format!("{:016x}{:04x}", self.0.next_u64(), self.0.next_u32() & 0xffff)
     }
 
+    /// A seed for another source, as hard to guess as this one's.
+    pub fn seed(&mut self) -> [u8; 32] {
+        let mut seed = [0; 32];
+        self.0.fill_bytes(&mut seed);
+        seed
+    }
+
     /// A random number below `bound`, for delays that shall not coincide.
     pub fn below(&mut self, bound: u32) -> u32 {
         ((u64::from(self.0.next_u32()) * u64::from(bound)) >> 32) as u32
