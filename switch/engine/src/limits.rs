@@ -9,6 +9,9 @@ pub(crate) const BODY_COPIED_MAX: usize = 2048;
 /// interruptible and says `*` (CHUNK-05).
 pub(crate) const CHUNK_BODY_DEFINITE_MAX: usize = 2048;
 
+/// Octets of one message held because others before them are missing (CHUNK-21).
+pub(crate) const AHEAD_SIZE_MAX: usize = 64 * 1024;
+
 /// Refused requests on a connection without a session, after which it is closed (LIM-07).
 pub(crate) const STRAY_REQUESTS_MAX: u32 = 5;
 

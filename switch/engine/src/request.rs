@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use mailbox::{Event, FailureCause};
-use msrp::{FailureReport, Flag, Frame, Head, Method, Piece, Start, TransactionId};
+use msrp::{FailureReport, Frame, Head, Method, Piece, Start, TransactionId};
 
 use crate::{
     connection::{Chunk, ConnectionId, Incoming, Phase},
@@ -397,10 +397,5 @@ impl Chunk {
             to: &self.previous_hop,
             failure_report: self.failure_report,
         }
-    }
-
-    /// Whether this flag is the last thing heard of its message.
-    pub(crate) fn ends_message(end: Option<Flag>) -> bool {
-        matches!(end, Some(Flag::End | Flag::Abort))
     }
 }

@@ -128,9 +128,8 @@ impl Core {
         if !session.route.direction.from_peer() {
             return Err(Refusal::Forbidden);
         }
-        let (start, total) = head.byte_range.map_or((1, None), |it| (it.start, it.total));
-        // Octets before the first that arrives cannot be waited for here.
-        if start != 1 || total.is_some_and(|total| total > room.terms.size_max) {
+        let total = head.byte_range.and_then(|range| range.total);
+        if total.is_some_and(|total| total > room.terms.size_max) {
             return Err(Refusal::StopSending);
         }
         if session.incoming.len() >= limits.session_messages_max {
@@ -140,14 +139,7 @@ impl Core {
             session.incoming.remove(oldest);
         }
         session.messages_begun += 1;
-        Ok(Message {
-            id: Vec::new(),
-            serial: session.messages_begun,
-            total,
-            success_report: head.success_report,
-            next: 1,
-            stage: MessageStage::Gathering { content_headers: Vec::new(), octets: Vec::new() },
-        })
+        Ok(Message::new(session.messages_begun, total, head.success_report))
     }
 
     fn take_message(
@@ -174,17 +166,50 @@ impl Core {
         if arrived.allowance.is_some_and(|octets| arrived.body.len() as u64 > octets) {
             return Err(Refusal::Malformed); // CHUNK-13
         }
-        // A gap: octets are missing that were never announced to come later (CHUNK-21).
-        let fresh = message.fresh(arrived.at, arrived.body).ok_or(Refusal::StopSending)?;
-        message.next += fresh.len() as u64;
-        let session = self.sessions.get(key).ok_or(Refusal::NoSuchSession)?;
-        let room = session.room;
-        let size_max = self.rooms.get(room).ok_or(Refusal::NoSuchSession)?.terms.size_max;
-        if message.next - 1 > size_max {
+        let past = arrived.at + arrived.body.len() as u64;
+        message.note_end(past, arrived.end);
+        if past - 1 > self.size_max_of(key)? {
             return Err(Refusal::StopSending); // CHAT-20
         }
+        let Some(fresh) = message.fresh(arrived.at, arrived.body) else {
+            if message.progress(arrived.end) == Progress::Aborted {
+                return self.pass_on(key, message, &[], arrived.end, content_headers);
+            }
+            if let MessageStage::Gathering { content_headers: kept, .. } = &mut message.stage
+                && kept.is_empty()
+            {
+                kept.extend_from_slice(content_headers);
+            }
+            let kept = message.ahead.keep(arrived.at, arrived.body);
+            return kept.then_some(()).ok_or(Refusal::StopSending); // CHUNK-21
+        };
+        message.next += fresh.len() as u64;
+        self.pass_on(key, message, fresh, arrived.end, content_headers)?;
+        while let Some(held) = message.ahead.take(message.next) {
+            message.next += held.len() as u64;
+            self.pass_on(key, message, &held, None, content_headers)?;
+        }
+        Ok(())
+    }
+
+    fn size_max_of(&self, key: SessionKey) -> Result<u64, Refusal> {
+        let session = self.sessions.get(key).ok_or(Refusal::NoSuchSession)?;
+        Ok(self.rooms.get(session.room).ok_or(Refusal::NoSuchSession)?.terms.size_max)
+    }
+
+    /// Passes on the octets whose turn has come, or gathers them until the wrapper is complete.
+    fn pass_on(
+        &mut self,
+        key: SessionKey,
+        message: &mut Message,
+        fresh: &[u8],
+        end: Option<Flag>,
+        content_headers: &[u8],
+    ) -> Result<(), Refusal> {
+        let session = self.sessions.get(key).ok_or(Refusal::NoSuchSession)?;
+        let (room, sender) = (session.room, session.route.participant);
         let flight = (session.id, message.serial);
-        let progress = message.progress(arrived.end);
+        let progress = message.progress(end);
         let last = matches!(progress, Progress::Complete(_));
         match &mut message.stage {
             MessageStage::Gathering { .. } if progress == Progress::Aborted => Ok(()),
@@ -198,6 +223,8 @@ impl Core {
                     Ok(None) if !last => {
                         if octets.is_empty() {
                             octets.extend_from_slice(fresh);
+                        }
+                        if kept.is_empty() {
                             kept.extend_from_slice(content_headers);
                         }
                         return Ok(());
@@ -206,9 +233,8 @@ impl Core {
                     Ok(None) | Err(_) => return Err(Refusal::Malformed),
                 };
                 self.check_wrapper(key, &wrapper)?;
-                let sender = self.sessions.get(key).map(|it| it.route.participant);
                 let opening = OpeningView {
-                    sender: sender.ok_or(Refusal::NoSuchSession)?,
+                    sender,
                     total: message.total,
                     content_headers: if kept.is_empty() { content_headers } else { kept },
                     wrapped_type: Some(wrapper.content_type),
@@ -267,14 +293,16 @@ impl Core {
         result: Result<(), Refusal>,
         end: Option<Flag>,
     ) -> bool {
-        if message.id.is_empty() && !Chunk::ends_message(end) {
+        let progress = message.progress(end);
+        let kept = progress == Progress::Unfinished || result.is_err();
+        if message.id.is_empty() && kept {
             message.id = message_id.unwrap_or_default().to_vec();
         }
         if let Err(refusal) = result {
             self.refuse_in(id, key, &reply, refusal);
             self.abort_message(key, &message);
             message.stage = MessageStage::Refused(refusal);
-            if !Chunk::ends_message(end) {
+            if !matches!(end, Some(Flag::End | Flag::Abort)) {
                 self.keep_message(key, message);
             }
             return false;
@@ -282,7 +310,7 @@ impl Core {
         if end.is_some() && reply.failure_report == FailureReport::Yes {
             self.respond(id, key, &reply, 200);
         }
-        match message.progress(end) {
+        match progress {
             Progress::Unfinished => self.keep_message(key, message),
             Progress::Complete(size) => {
                 self.counters.messages_accepted += 1;

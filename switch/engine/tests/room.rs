@@ -643,6 +643,41 @@ fn interleaved_messages_arrive_whole_and_apart() {
     assert!(mids[0] == mids[2] && mids[0] != mids[1]);
 }
 
+/// TV-15, TV-16, CHUNK-09, CHUNK-18, CHUNK-19: chunks may come in any order; the `$` chunk fixes the
+/// length whatever was announced, and one report covers what there is.
+#[test]
+fn chunks_out_of_order_make_the_same_message() {
+    let chunk = |tid: &str, range: &str, body: &str, flag: char| {
+        format!(
+            "MSRP {tid} SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\nMessage-ID: intr0001\r\n\
+            Success-Report: yes\r\nByte-Range: {range}\r\nContent-Type: message/cpim\r\n\r\n\
+            {body}\r\n-------{tid}{flag}\r\n"
+        )
+    };
+    let (first, second) = HELLO.split_at(40);
+    for (one, two) in [("1-*/120", "41-120/120"), ("1-40/*", "41-*/*")] {
+        for swapped in [false, true] {
+            let mut room = Fixture::new();
+            let chunks = [
+                chunk("1nt3rrupt15aaaa1", one, first, '+'),
+                chunk("1nt3rrupt15aaaa2", two, second, '$'),
+            ];
+            for at in if swapped { [1, 0] } else { [0, 1] } {
+                room.say(&chunks[at]);
+            }
+            let [alice, bob, _] = room.heard();
+            assert_eq!(alice.matches(" 200 OK\r\nTo-Path").count(), 2, "one for each request");
+            assert_eq!(alice.matches("\r\nByte-Range: 1-105/105\r\nStatus: 000 200 OK").count(), 1);
+            let bodies = bob.split("MSRP ").skip(1).map(|copy| {
+                let (_, body) = copy.split_once("\r\n\r\n").expect("a body");
+                body.rsplit_once("\r\n-------").expect("an end-line").0
+            });
+            assert_eq!(bodies.collect::<String>(), HELLO);
+            assert!(bob.ends_with("$\r\n"));
+        }
+    }
+}
+
 /// NICK-02, RESP-19: a room without nicknames refuses them, whatever else is wrong with the value.
 #[test]
 fn nicknames_are_refused_where_the_room_has_none() {

@@ -65,10 +65,7 @@ impl<'a> Address<'a> {
             Kind::Im { user, host }
         } else if is("tel") {
             let number = before_any(rest, &[';']);
-            number
-                .bytes()
-                .any(|octet| !is_visual_separator(octet))
-                .then_some(Kind::Tel { number })?
+            number.chars().any(|c| !is_visual_separator(c)).then_some(Kind::Tel { number })?
         } else {
             Kind::Other { scheme, rest }
         };
@@ -104,8 +101,7 @@ impl Address<'_> {
             }
             Kind::Tel { number } => {
                 out.write_str("tel:")?;
-                let mut digits =
-                    number.chars().filter(|c| !c.is_ascii() || !is_visual_separator(*c as u8));
+                let mut digits = number.chars().filter(|&c| !is_visual_separator(c));
                 digits.try_for_each(|digit| out.write_char(digit.to_ascii_lowercase()))
             }
             Kind::Other { scheme, rest } => {
@@ -220,8 +216,8 @@ fn is_scheme(text: &str) -> bool {
 }
 
 /// Those of RFC 3966 section 3.
-fn is_visual_separator(octet: u8) -> bool {
-    matches!(octet, b'-' | b'.' | b'(' | b')')
+fn is_visual_separator(c: char) -> bool {
+    matches!(c, '-' | '.' | '(' | ')')
 }
 
 fn before_any<'a>(text: &'a str, ends: &[char]) -> &'a str {
@@ -254,4 +250,95 @@ fn write_user(out: &mut impl Write, user: &str) -> fmt::Result {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn equal(one: &str, other: &str) -> bool {
+        let [one, other] =
+            [one, other].map(|text| Address::parse(text.as_bytes()).expect("an address"));
+        let [owned_one, owned_other] = [one, other].map(AddressBuf::from);
+        let equal = owned_one == owned_other;
+        assert_eq!((one == owned_other, owned_one == other), (equal, equal));
+        equal
+    }
+
+    /// CHAT-07: what does not count in an address, and what does.
+    #[test]
+    fn addresses_compare_as_addresses_of_record() {
+        let room = "sip:chatroom22@chat.example.com";
+        for same in [
+            "sip:chatroom22@chat.example.com;transport=tcp",
+            "sips:chatroom22@Chat.Example.COM",
+            "SIP:chatroom22@chat.example.com:5060;gr=x?Subject=y",
+            "sips:chatroom22@chat.example.com:5061",
+            "sip:%63hatroom22@chat.example.com",
+        ] {
+            assert!(equal(room, same), "{same}");
+        }
+        for other in [
+            "sip:Chatroom22@chat.example.com",
+            "sip:chatroom22@example.com",
+            "sip:chatroom22@chat.example.com.",
+            "sip:chatroom22@chat.example.com:5061",
+            "sips:chatroom22@chat.example.com:5060",
+            "sip:chat.example.com",
+            "im:chatroom22@chat.example.com",
+        ] {
+            assert!(!equal(room, other), "{other}");
+        }
+        assert!(equal("sip:[2001:db8::1]", "sip:[2001:0DB8::0:1]:5060"));
+        assert!(equal("tel:+1-201-555-0123", "TEL:+1(201)5550123;phone-context=x"));
+        assert!(!equal("tel:+12015550123", "tel:+12015550124"));
+        assert!(equal("im:Alice@Example.org", "im:Alice@example.org?subject=x"));
+        assert!(!equal("im:Alice@example.org", "im:alice@example.org"));
+        assert!(equal("urn:uuid:F81D", "URN:uuid:F81D"));
+        assert!(!equal("urn:uuid:F81D", "urn:uuid:f81d"));
+        assert!(!equal("sip:a%40b@h", "sip:a@h"));
+        assert!(!equal("sip:ab@h", "sip:abc@h") && !equal("sip:abc@h", "sip:ab@h"));
+    }
+
+    /// CHAT-07: the normal form says all that counts, and no more.
+    #[test]
+    fn addresses_have_a_normal_form() {
+        let normal = |text: &str| AddressBuf::parse(text.as_bytes()).unwrap().as_str().to_owned();
+        assert_eq!(normal("SIPS:al%69ce%40x@HOST:5062;a=b"), "sip:alice%40x@host:5062");
+        assert_eq!(normal("sip:%c3%A9;x=1@[2001:DB8:0::1]"), "sip:%C3%A9;x=1@[2001:db8::1]");
+        assert_eq!(normal("tel:(201) 5".replace(' ', "").as_str()), "tel:2015");
+    }
+
+    /// CPIM-12: what is no address.
+    #[test]
+    fn malformed_addresses_are_refused() {
+        for text in [
+            "",
+            "alice",
+            ":",
+            "sip:",
+            "sip:@h",
+            "sip:a@",
+            "sip:a@b@c",
+            "sip:a b@h",
+            "sip:a@h:x",
+            "sip:a@h:99999",
+            "sip:a@[::1",
+            "sip:a@[::1]x",
+            "sip:a@h/",
+            "<sip:a@h>",
+            "sip:a@h\r\n",
+            "im:alice",
+            "im:@h",
+            "im:a@h:1",
+            "tel:",
+            "tel:-.-",
+            "1x:y",
+            "si p:a@h",
+            "sip:a@\u{e9}",
+        ] {
+            assert!(Address::parse(text.as_bytes()).is_none(), "{text}");
+        }
+        assert!(Address::parse(b"sip:\xff@h").is_none());
+    }
 }

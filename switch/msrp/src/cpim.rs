@@ -1,6 +1,9 @@
 //! The Message/CPIM wrapper (RFC 3862), as far as a switch has to look into it: who writes, to whom,
 //! and what type of content. Its octets are never changed (CPIM-02).
 
+#[cfg(test)]
+mod tests;
+
 use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};

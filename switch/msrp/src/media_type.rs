@@ -144,7 +144,7 @@ mod tests {
         AcceptTypes::parse(list.as_bytes()).unwrap().accepts(content_type.as_bytes())
     }
 
-    /// SDP-08, CHAT-17: case and parameters do not count, wildcards do.
+    /// SDP-08: case and parameters do not count, wildcards do.
     #[test]
     fn lists_of_types_accept_what_they_name() {
         assert!(accepts("message/cpim text/plain", "Text/Plain;charset=utf-8"));

@@ -54,7 +54,7 @@ pub(crate) fn write_quoted(out: &mut Vec<u8>, nickname: &str) {
 mod tests {
     use super::*;
 
-    /// NICK-03, NICK-04, NICK-05, WIRE-38: a quoted string of at most 1023 octets of UTF-8, counted
+    /// NICK-03, NICK-04, WIRE-38: a quoted string of at most 1023 octets of UTF-8, counted
     /// without quotes and escapes, in which only backslash and quote are escaped.
     #[test]
     fn nicknames_are_quoted_strings() {

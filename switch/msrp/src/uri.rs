@@ -7,6 +7,9 @@ use std::{
 
 use crate::wire::{PATH_URIS_MAX, URI_SIZE_MAX, is_token, uris};
 
+/// Characters of a session-id that logs may show (SEC-01).
+const SESSION_ID_SIZE_TOLD: usize = 4;
+
 /// `msrp` or `msrps`; they never match each other (URI-07).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Scheme {
@@ -194,9 +197,19 @@ impl PartialEq for Uri<'_> {
 
 impl Eq for Uri<'_> {}
 
+/// For logs: a session-id is a secret between two ends, so no more than its first characters is told
+/// (SEC-01). The whole URI is what it displays.
 impl fmt::Debug for Uri<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Uri({})", self.text)
+        let Some(Span { start, end }) = self.parts.session_id else {
+            return f.write_str(self.text);
+        };
+        let (before, rest) = self.text.split_at(usize::from(start));
+        let (session_id, after) = rest.split_at(usize::from(end - start));
+        match session_id.split_at_checked(SESSION_ID_SIZE_TOLD) {
+            Some((told, kept)) if !kept.is_empty() => write!(f, "{before}{told}*{after}"),
+            _ => f.write_str(self.text),
+        }
     }
 }
 
@@ -257,7 +270,7 @@ impl Eq for UriBuf {}
 
 impl fmt::Debug for UriBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "UriBuf({})", self.text)
+        write!(f, "{:?}", self.as_uri())
     }
 }
 
@@ -316,7 +329,7 @@ impl PathBuf {
 
 impl fmt::Debug for PathBuf {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "PathBuf({})", self.text)
+        f.debug_list().entries(self.uris()).finish()
     }
 }
 
@@ -421,4 +434,141 @@ fn is_session_id(octet: u8) -> bool {
 fn is_parameter(parameter: &str) -> bool {
     let (name, value) = parameter.split_once('=').unwrap_or((parameter, "x"));
     is_token(name.as_bytes()) && is_token(value.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn uri(text: &str) -> Uri<'_> {
+        Uri::parse(text.as_bytes()).unwrap_or_else(|| panic!("{text} is a URI"))
+    }
+
+    /// URI-01, URI-02, URI-12, URI-13: the parts of a URI.
+    #[test]
+    fn uris_have_parts() {
+        let full = uri("MSRPS://alice@h.example.com:07654/a/b-._~+=;ws;x=1;y");
+        assert_eq!(full.scheme(), Scheme::Msrps);
+        assert_eq!(full.host(), Host::Name("h.example.com"));
+        assert_eq!(full.port(), Some(7654));
+        assert_eq!(full.session_id(), Some("a/b-._~+="));
+        assert_eq!(full.transport(), "ws");
+        assert_eq!(full.as_str(), "MSRPS://alice@h.example.com:07654/a/b-._~+=;ws;x=1;y");
+        let short = uri("msrp://h;tcp");
+        assert_eq!((short.port(), short.session_id()), (None, None));
+        assert_eq!(uri("msrp://192.0.2.1:1/a;tcp").host(), Host::V4([192, 0, 2, 1].into()));
+        let address = "2001:db8::1".parse().unwrap();
+        assert_eq!(uri("msrp://[2001:db8::1]:1/a;tcp").host(), Host::V6(address));
+        assert_eq!(uri("msrp://a;b%20c@h:1/a;tcp").host(), Host::Name("h"));
+        assert_eq!(uri("msrp://x.invalid:9/a;ws").transport(), "ws");
+    }
+
+    /// URI-01, URI-02, URI-04, URI-06: what is no URI.
+    #[test]
+    fn malformed_uris_are_refused() {
+        for text in [
+            "",
+            "msrp",
+            "msrp:",
+            "msrp://",
+            "msrp://;tcp",
+            "msrp://h",
+            "msrp://h:1",
+            "msrp://h:1/a",
+            "msrp://h:1/a;",
+            "msrp://h:1/a;;x",
+            "msrp://h:1/;tcp",
+            "msrp://h:1/a b;tcp",
+            "msrp://h:1/a%20;tcp",
+            "msrp://h:1/a;t-cp",
+            "msrp://h:1/a;tcp;",
+            "msrp://h:1/a;tcp;x=",
+            "msrp://h:1/a;tcp;x=\"y\"",
+            "msrp://h:/a;tcp",
+            "msrp://h:65536/a;tcp",
+            "msrp://h:-1/a;tcp",
+            "msrp://h:+1/a;tcp",
+            "msrp://h:1:2/a;tcp",
+            "msrp://h%2/a;tcp",
+            "msrp://h\u{e9}:1/a;tcp",
+            "msrp://alice:secret@h:1/a;tcp",
+            "msrp://2001:db8::1:1/a;tcp",
+            "msrp://[2001:db8::1]/a;tcp",
+            "msrp://[2001:db8::1;tcp",
+            "msrp://[192.0.2.1]:1/a;tcp",
+            "msrp://192.0.2.1/a;tcp",
+            "sip://h:1/a;tcp",
+            " msrp://h:1/a;tcp",
+        ] {
+            assert!(Uri::parse(text.as_bytes()).is_none(), "{text}");
+        }
+        let long = format!("msrp://h:1/{};tcp", "a".repeat(URI_SIZE_MAX));
+        assert!(Uri::parse(long.as_bytes()).is_none());
+    }
+
+    /// URI-07, URI-08, URI-09, URI-10, URI-11, URI-12, TV-07: what two URIs may differ in.
+    #[test]
+    fn uris_compare_by_what_they_name() {
+        let base = "msrp://h.example.com:7654/abc;tcp";
+        for (one, other, equal) in [
+            (base, "msrp://H.EXAMPLE.com:7654/abc;tcp;x=1", true),
+            (base, "MSRP://bob@h.example.com:7654/abc;TCP", true),
+            (
+                "msrp://[2001:db8::1]:7654/abc;tcp",
+                "msrp://[2001:0DB8:0:0::0001]:7654/abc;tcp",
+                true,
+            ),
+            ("msrp://192.0.2.1:7654/abc;tcp", "msrp://192.0.2.1:07654/abc;tcp", true),
+            ("msrp://%68.example.com:7654/abc;tcp", base, true),
+            ("msrp://%31%392.0.2.1:7654/abc;tcp", "msrp://192.0.2.1:7654/abc;tcp", true),
+            ("msrp://h%2C:1/a;tcp", "msrp://h%2c:1/a;tcp", true),
+            ("msrp://h%2C:1/a;tcp", "msrp://h,:1/a;tcp", false),
+            ("msrp://h.example.com:2855/abc;tcp", "msrp://h.example.com/abc;tcp", false),
+            (base, "msrp://h.example.com:7655/abc;tcp", false),
+            (base, "msrp://h.example.com:7654;tcp", false),
+            (base, "msrp://h.example.com:7654/ABC;tcp", false),
+            ("msrp://h.example.com:7654/a/b;tcp", "msrp://h.example.com:7654/a/./b;tcp", false),
+            (base, "msrp://192.0.2.1:7654/abc;tcp", false),
+            (base, "msrps://h.example.com:7654/abc;tcp", false),
+            (base, "msrp://h.example.com:7654/abc;ws", false),
+            ("msrp://h:1/a;ws", "msrp://h:1/a;dc", false),
+            ("msrp://[::ffff:192.0.2.1]:1/a;tcp", "msrp://192.0.2.1:1/a;tcp", false),
+        ] {
+            assert_eq!(uri(one) == uri(other), equal, "{one} and {other}");
+            assert_eq!(uri(other) == uri(one), equal, "{other} and {one}");
+            let owned = UriBuf::parse(one.as_bytes()).unwrap();
+            assert_eq!(owned.matches(other.as_bytes()), equal, "{one} and {other}");
+            assert_eq!(owned == UriBuf::from(uri(other)), equal, "{one} and {other}");
+        }
+        assert!(!UriBuf::parse(base.as_bytes()).unwrap().matches(b"no URI"));
+    }
+
+    /// What goes into logs has four characters of a session-id at most.
+    #[test]
+    fn session_ids_are_not_told() {
+        let path = PathBuf::parse(b"msrp://h:1/abcdefgh;tcp msrp://h:1/abcd;tcp;x").unwrap();
+        assert_eq!(format!("{path:?}"), "[msrp://h:1/abcd*;tcp, msrp://h:1/abcd;tcp;x]");
+        assert_eq!(path.to_string(), "msrp://h:1/abcdefgh;tcp msrp://h:1/abcd;tcp;x");
+        let uri = UriBuf::parse(b"msrp://h;tcp").unwrap();
+        assert_eq!(format!("{uri:?}"), "msrp://h;tcp");
+        let raw = crate::Path::parse(b"msrp://h:1/abcdefgh;tcp nonsense").unwrap();
+        assert_eq!(format!("{raw:?}"), "[msrp://h:1/abcd*;tcp]");
+    }
+
+    /// URI-05, SDP-02, LIM-02: a path is kept whole and in order, and each of its
+    /// URIs has a port.
+    #[test]
+    fn paths_are_kept_whole() {
+        let path = PathBuf::parse(b" msrps://r:2855/a;tcp   msrps://c:5000/b;tcp;x=1 ").unwrap();
+        assert_eq!(path.as_str(), "msrps://r:2855/a;tcp msrps://c:5000/b;tcp;x=1");
+        assert_eq!(path.first(), b"msrps://r:2855/a;tcp");
+        let ports: Vec<_> = path.uris().filter_map(|uri| uri.port()).collect();
+        assert_eq!(ports, [2855, 5000]);
+        let eleven = ["msrp://h:1/a;tcp"; PATH_URIS_MAX + 1].join(" ");
+        for bad in ["", " ", "msrp://h/a;tcp", "msrp://h:1/a;tcp x", &eleven] {
+            assert!(PathBuf::parse(bad.as_bytes()).is_none(), "{bad}");
+        }
+        let uri = UriBuf::parse(b"msrp://h:1/a;tcp").unwrap();
+        assert_eq!(PathBuf::from(uri).as_bytes(), b"msrp://h:1/a;tcp");
+    }
 }

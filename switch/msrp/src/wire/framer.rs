@@ -11,7 +11,7 @@
 //! A message that lies whole in one input is borrowed from it. Only what an input leaves unfinished
 //! is copied, into memory that exists as long as something is unfinished.
 
-use std::mem;
+use std::{fmt, mem, ops::Range};
 
 use super::{
     head::Head,
@@ -44,12 +44,19 @@ pub enum Frame<'a> {
 }
 
 /// A stretch of a body.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Eq, PartialEq)]
 pub struct Piece<'a> {
     /// The next octets: of an unfinished chunk at least [`PIECE_SIZE_MIN`], or none.
     pub body: &'a [u8],
     /// With the last piece, how the message ended.
     pub end: Option<Flag>,
+}
+
+/// What people write is nobody else's business: only its size is told (SEC-01).
+impl fmt::Debug for Piece<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Piece").field("size", &self.body.len()).field("end", &self.end).finish()
+    }
 }
 
 /// Cuts what arrives on one connection into messages, for any split into reads (WIRE-21).
@@ -117,7 +124,7 @@ impl Framer {
     /// Whether [`flush`](Self::flush) would hand out anything.
     pub fn can_flush(&self) -> bool {
         match &self.state {
-            State::Within(partial) => partial.progress.flushable().is_some(),
+            State::Within(partial) => partial.flushable().is_some(),
             _ => false,
         }
     }
@@ -263,8 +270,17 @@ impl Partial {
         Ok(None)
     }
 
+    /// Nothing is, while a frame is on loan: the next one may still be had without.
+    fn flushable(&self) -> Option<Range<usize>> {
+        match self.sequel {
+            Sequel::Continued if self.lent == 0 => self.progress.flushable(),
+            _ => None,
+        }
+    }
+
     fn flush(&mut self) -> Option<Piece<'_>> {
-        let body = self.progress.flush()?;
+        let body = self.flushable()?;
+        self.progress.pass_on(body.end);
         self.lent = body.end;
         Some(Piece { body: &self.held[body], end: None })
     }
@@ -277,4 +293,66 @@ type Loan<'i> = (Source<'i>, Step);
 enum Source<'i> {
     Input(&'i [u8]),
     Held,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MESSAGES: &[u8] = b"MSRP abcd1234 SEND\r\n\
+        To-Path: msrp://h:1/a;tcp\r\n\
+        From-Path: msrp://h:2/b;tcp\r\n\
+        Message-ID: m1\r\n\
+        Content-Type: text/plain\r\n\
+        \r\n\
+        hello\r\n\
+        -------abcd1234$\r\n\
+        MSRP abcd1234 SEND\r\n\
+        Folded:\r\n\
+        \x20yes\r\n\
+        \r\n\
+        skipped\r\n\
+        -------abcd1234$\r\n";
+
+    /// Nothing is kept for a connection that waits for its next message, however the last
+    /// one came.
+    #[test]
+    fn an_idle_framer_holds_no_memory() {
+        for size in [1, 10, 100, MESSAGES.len()] {
+            let mut framer = Framer::new();
+            for mut input in MESSAGES.chunks(size) {
+                while framer.next(&mut input).unwrap().is_some() {}
+            }
+            assert!(matches!(framer.state, State::Between { .. }), "in reads of {size} octets");
+        }
+        assert!(size_of::<Framer>() <= 16);
+    }
+
+    /// A message that is whole in one input is borrowed from it.
+    #[test]
+    fn whole_messages_are_not_copied() {
+        let mut framer = Framer::new();
+        let mut input = MESSAGES;
+        let Ok(Some(Frame::Head { head, piece })) = framer.next(&mut input) else {
+            panic!("there is a message");
+        };
+        let within = MESSAGES.as_ptr_range();
+        assert!(within.contains(&piece.body.as_ptr()));
+        assert!(within.contains(&head.content_headers().as_ptr()));
+        assert!(within.contains(&head.message_id.unwrap().as_ptr()));
+    }
+
+    /// What a skipped body leaves behind is bounded, however long it is.
+    #[test]
+    fn skipped_bodies_are_not_kept() {
+        let mut framer = Framer::new();
+        let mut input = &b"MSRP abcd1234 SEND\r\n Folded\r\n\r\n"[..];
+        assert!(framer.next(&mut input).unwrap().is_none());
+        for _ in 0..1000 {
+            let mut input = &[b'x'; 1000][..];
+            assert!(framer.next(&mut input).unwrap().is_none());
+        }
+        let State::Within(partial) = &framer.state else { panic!("there is no end yet") };
+        assert!(partial.held.capacity() < 3 * JOIN_SIZE);
+    }
 }

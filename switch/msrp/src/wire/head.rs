@@ -1,6 +1,6 @@
 //! The head of a message, as a view: start line and headers, borrowed from the octets they came in.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt};
 
 use memchr::memchr;
 
@@ -9,7 +9,7 @@ use super::{
     ident::{FailureReport, Method, Start, TransactionId},
     range::ByteRange,
 };
-use crate::status;
+use crate::{Uri, status};
 
 /// URIs in the longest path (LIM-02).
 pub const PATH_URIS_MAX: usize = 10;
@@ -124,9 +124,16 @@ pub(super) enum Content<'a> {
 /// The value of a path header: one URI or more, not yet looked into (LIM-02 apart).
 ///
 /// Visible ASCII and spaces only, so it can be written again as it is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Path<'a> {
     raw: &'a [u8],
+}
+
+/// The valid URIs, told as a [`Uri`] is (SEC-01).
+impl fmt::Debug for Path<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list().entries(self.uris().filter_map(Uri::parse)).finish()
+    }
 }
 
 impl<'a> Path<'a> {
@@ -154,7 +161,7 @@ impl<'a> Path<'a> {
         self.raw
     }
 
-    /// The URIs, next hop first, each to be parsed by [`Uri::parse`](crate::Uri::parse).
+    /// The URIs, next hop first, each to be parsed by [`Uri::parse`].
     pub fn uris(&self) -> impl Iterator<Item = &'a [u8]> + use<'a> {
         uris(self.raw)
     }

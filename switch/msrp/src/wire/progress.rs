@@ -157,11 +157,11 @@ impl Progress {
         (rest.body < rest.decided).then_some(rest.body..rest.decided)
     }
 
-    /// Passes them on.
-    pub(super) fn flush(&mut self) -> Option<Range<usize>> {
-        let body = self.flushable()?;
-        self.rest.as_mut()?.rebase(body.end);
-        Some(body)
+    /// Octets up to `consumed` are passed on.
+    pub(super) fn pass_on(&mut self, consumed: usize) {
+        if let Some(rest) = &mut self.rest {
+            rest.rebase(consumed);
+        }
     }
 }
 

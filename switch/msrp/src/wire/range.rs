@@ -96,3 +96,84 @@ fn write_number_or_star(out: &mut Vec<u8>, number: Option<u64>) {
         None => out.push(b'*'),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn range(start: u64, end: Option<u64>, total: Option<u64>) -> ByteRange {
+        ByteRange { start, end, total }
+    }
+
+    /// CHUNK-01, CHUNK-04, PEER-08: numbers from 1, stars, and the range of nothing.
+    #[test]
+    fn ranges_are_read() {
+        let max = u64::MAX;
+        for (value, read) in [
+            ("1-5/5", range(1, Some(5), Some(5))),
+            ("1-*/5", range(1, None, Some(5))),
+            ("1-*/*", range(1, None, None)),
+            ("1-5/*", range(1, Some(5), None)),
+            ("1-5/10", range(1, Some(5), Some(10))),
+            ("1-0/0", ByteRange::EMPTY),
+            ("1-0/10", range(1, Some(0), Some(10))),
+            ("11-10/10", range(11, Some(10), Some(10))),
+            ("11-*/10", range(11, None, Some(10))),
+            ("007-08/09", range(7, Some(8), Some(9))),
+            ("1-*/18446744073709551615", range(1, None, Some(max))),
+            ("18446744073709551615-*/*", range(max, None, None)),
+        ] {
+            assert_eq!(ByteRange::parse(value.as_bytes()), Some(read), "{value}");
+        }
+    }
+
+    /// CHUNK-23, WIRE-36: what is no range, or none of octets that a message could have.
+    #[test]
+    fn malformed_ranges_are_refused() {
+        for value in [
+            "0-4/5",
+            "0-0/0",
+            "5-3/10",
+            "1-11/10",
+            "12-*/10",
+            "12-11/10",
+            "1-5",
+            "-5/5",
+            "1-/5",
+            "1-5/",
+            "1 - 5/5",
+            "1-5 /5",
+            "*-5/5",
+            "+1-5/5",
+            "1--5/5",
+            "1-5/5/5",
+            "1/5-5",
+            "1-**/5",
+            "",
+            "-",
+            "/",
+            "-/",
+            "x-y/z",
+            "1-*/18446744073709551616",
+            "1-18446744073709551616/*",
+            "18446744073709551616-*/*",
+            "1-*/99999999999999999999999999999999",
+        ] {
+            assert_eq!(ByteRange::parse(value.as_bytes()), None, "{value}");
+        }
+    }
+
+    /// How long a body may be by what was announced.
+    #[test]
+    fn announced_sizes() {
+        let size_max = |value: &[u8]| ByteRange::parse(value).unwrap().size_max();
+        assert_eq!(size_max(b"1-4/4"), Some(4));
+        assert_eq!(size_max(b"1-4/*"), Some(4));
+        assert_eq!(size_max(b"1-*/4"), Some(4));
+        assert_eq!(size_max(b"3-4/10"), Some(2));
+        assert_eq!(size_max(b"5-4/10"), Some(0));
+        assert_eq!(size_max(b"1-0/0"), Some(0));
+        assert_eq!(size_max(b"1-*/*"), None);
+        assert_eq!(size_max(b"18446744073709551615-18446744073709551615/*"), Some(1));
+    }
+}

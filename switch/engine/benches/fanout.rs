@@ -1,0 +1,118 @@
+//! User-space cost of one room message, without a kernel: from the octets of the SEND to the batch
+//! of every recipient, and the recipients' 200s back. The kernel's part is measured by msrp-bench.
+
+use std::{hint::black_box, time::Instant};
+
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use engine::{ConnectionId, Core, CoreConfig, Limits, Operation};
+use mailbox::{
+    Command, CoreId, Direction, Epoch, Event, ParticipantId, RoomId, RoomTerms, Route, SessionId,
+};
+use msrp::{AcceptTypes, AddressBuf, PathBuf};
+
+struct Room {
+    core: Core,
+    now: Instant,
+    members: Vec<(ConnectionId, String)>,
+    send: Vec<u8>,
+    answers: Vec<Vec<u8>>,
+}
+
+impl Room {
+    fn of(members: u64, body: usize) -> Self {
+        let id = CoreId::new(0).expect("the first core");
+        let config = CoreConfig { id, cores: 1, authority: "127.0.0.1:2855".to_owned() };
+        let mut core = Core::new(config, Limits::default(), [1; 32]);
+        let now = Instant::now();
+        let address = AddressBuf::parse(b"sip:lobby@chat.localhost").expect("valid");
+        let addresses = [address].into();
+        let terms = RoomTerms { id: RoomId(1), addresses, home: id, size_max: 10 << 20 };
+        let terms = std::sync::Arc::new(terms);
+        let mut joined = Vec::new();
+        for number in 0..members {
+            let path = format!("msrp://127.0.0.1:9/u{number}0123456789abcdef;tcp");
+            let address = format!("sip:u{number}@chat.localhost");
+            let route = Box::new(Route {
+                room: terms.clone(),
+                participant: ParticipantId(number),
+                identities: [AddressBuf::parse(address.as_bytes()).expect("valid")].into(),
+                peer_path: PathBuf::parse(path.as_bytes()).expect("valid"),
+                accept_wrapped: AcceptTypes::parse(b"text/plain").expect("valid"),
+                size_max: None,
+                direction: Direction::SendReceive,
+                chatroom: None,
+            });
+            let (session, epoch) = (SessionId(number), Epoch(number));
+            core.handle_command(now, Command::Install { session, epoch, route });
+            core.handle_command(now, Command::Activate { session, epoch });
+            let installed =
+                std::iter::from_fn(|| core.poll_event()).find_map(|event| match event {
+                    Event::Installed { path, .. } => Some(path),
+                    _ => None,
+                });
+            let uri = installed.expect("an install is answered");
+            let connection = core.handle_accepted(now).expect("there is room");
+            let bind = format!(
+                "MSRP bind0001 SEND\r\nTo-Path: {uri}\r\nFrom-Path: {path}\r\n-------bind0001$\r\n"
+            );
+            core.handle_received(now, connection, bind.as_bytes());
+            joined.push((connection, uri.to_string(), path));
+        }
+        let (_, uri, path) = &joined[0];
+        let wrapper = "To: <sip:lobby@chat.localhost>\r\nFrom: <sip:u0@chat.localhost>\r\n\
+            DateTime: 2026-01-15T10:00:00Z\r\n\r\nContent-Type: text/plain\r\n\r\n";
+        let size = wrapper.len() + body;
+        let send = format!(
+            "MSRP a786hjs2Kd0Qw1Er SEND\r\nTo-Path: {uri}\r\nFrom-Path: {path}\r\n\
+            Message-ID: 87652491aa\r\nByte-Range: 1-{size}/{size}\r\nContent-Type: message/cpim\r\n\
+            \r\n{wrapper}{}\r\n-------a786hjs2Kd0Qw1Er$\r\n",
+            "x".repeat(body)
+        );
+        let answer = |(_, uri, path): &(ConnectionId, String, String)| {
+            format!(
+                "MSRP a786hjs2Kd0Qw1Er 200 OK\r\nTo-Path: {uri}\r\nFrom-Path: {path}\r\n\
+                -------a786hjs2Kd0Qw1Er$\r\n"
+            )
+            .into_bytes()
+        };
+        let answers = joined.iter().map(answer).collect();
+        let members = joined.into_iter().map(|(id, uri, _)| (id, uri)).collect();
+        let mut room = Self { core, now, members, send: send.into_bytes(), answers };
+        room.flush();
+        room
+    }
+
+    fn flush(&mut self) {
+        while let Some(operation) = self.core.poll_operation(self.now) {
+            if let Operation::Send { connection, batch } = operation {
+                let octets = batch.slices().map(<[u8]>::len).sum();
+                self.core.handle_sent(self.now, connection, batch, Ok(octets));
+            }
+        }
+        while self.core.poll_event().is_some() {}
+    }
+
+    /// One message to all, and an answer from each.
+    fn turn(&mut self) {
+        self.core.handle_received(self.now, self.members[0].0, black_box(&self.send));
+        self.flush();
+        for (member, answer) in self.members.iter().zip(&self.answers).skip(1) {
+            self.core.handle_received(self.now, member.0, black_box(answer));
+        }
+        self.flush();
+    }
+}
+
+fn fanout(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("room message");
+    for (members, body) in [(2, 300), (10, 300), (100, 300), (1000, 300), (10, 8192)] {
+        let mut room = Room::of(members, body);
+        group.throughput(Throughput::Elements(members - 1));
+        let id = BenchmarkId::from_parameter(format!("{members} members, {body} octets"));
+        group.bench_function(id, |bencher| bencher.iter(|| room.turn()));
+    }
+    group.finish();
+}
+
+criterion_group!(benches, fanout);
+criterion_main!(benches);

@@ -1,0 +1,9 @@
+//! Messages as literal octets, read and written, in any split into reads.
+
+mod emission;
+mod faults;
+mod framing;
+mod heads;
+mod limits;
+mod properties;
+mod reader;
