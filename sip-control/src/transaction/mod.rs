@@ -550,3 +550,6 @@ impl Transactions {
         (self.servers.len(), self.clients.len())
     }
 }
+
+#[cfg(test)]
+mod tests;
