@@ -5,8 +5,17 @@
 //! `sip:NAME@chat.localhost` is a public room, made by its first join.
 
 use std::{
+    collections::HashSet,
+    fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
+};
+
+use msrp::AcceptTypes;
+
+use crate::{
+    focus::{UserKey, is_session_identity},
+    message::SipUri,
 };
 
 /// All that the control plane is told by its operator.
@@ -39,6 +48,71 @@ pub struct Config {
     pub warn_detail: bool,
     /// Name and version as they stand behind `IM-serv/OMA1.0` (IMS-02).
     pub product: String,
+}
+
+/// Why a configuration cannot be used. Each says which value, as the operator wrote it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ConfigError {
+    /// The conference host is no host name.
+    Host(String),
+    /// There is no address to listen on.
+    NoListener,
+    /// A room's URI is no SIP URI with a user part, or looks like a session identity.
+    RoomUri(String),
+    /// Two rooms have the same URI.
+    RoomTwice(String),
+    /// A user's URI is neither a SIP URI with a user part nor a telephone number.
+    User(String),
+    /// The media types cannot be read.
+    WrappedTypes(String),
+    /// A timer has a value that cannot work; this is its name.
+    Timer(&'static str),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => write!(f, "`{host}` is no host name"),
+            Self::NoListener => f.write_str("no address to listen for SIP on"),
+            Self::RoomUri(uri) => write!(f, "`{uri}` cannot be the URI of a room"),
+            Self::RoomTwice(uri) => write!(f, "the room `{uri}` is there twice"),
+            Self::User(uri) => write!(f, "`{uri}` is no address of a user"),
+            Self::WrappedTypes(types) => write!(f, "`{types}` is no list of media types"),
+            Self::Timer(name) => write!(f, "the timer {name} has an impossible value"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl Config {
+    /// Checks the whole before anything of it is used (OPS-12).
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let host = SipUri::parse(&format!("sip:{}", self.host)).map(|uri| uri.host().len());
+        if host != Some(self.host.len()) {
+            return Err(ConfigError::Host(self.host.clone()));
+        }
+        if self.listen.udp.is_empty() && self.listen.tcp.is_empty() {
+            return Err(ConfigError::NoListener);
+        }
+        let mut keys = HashSet::new();
+        for room in &self.rooms {
+            let uri = SipUri::parse(&room.uri).filter(|uri| uri.user().is_some());
+            let uri = uri.filter(|uri| !is_session_identity(uri));
+            let uri = uri.ok_or_else(|| ConfigError::RoomUri(room.uri.clone()))?;
+            if !keys.insert(uri.key()) {
+                return Err(ConfigError::RoomTwice(room.uri.clone()));
+            }
+        }
+        let rules = self.rooms.iter().map(|room| &room.rules).chain(&self.any_room);
+        if let Some(uri) = rules.flat_map(Rules::users).find(|uri| UserKey::of(uri).is_none()) {
+            return Err(ConfigError::User(uri.clone()));
+        }
+        let types = &self.media.wrapped_types;
+        AcceptTypes::parse(types.as_bytes())
+            .map_err(|_| ConfigError::WrappedTypes(types.clone()))?;
+        self.timers.check().map_err(ConfigError::Timer)
+    }
 }
 
 /// A family of clients (sip-control.md section 0).
@@ -135,6 +209,19 @@ pub struct Rules {
     pub max_participants: Option<usize>,
     /// Who may join under an alias (FOC-16).
     pub anonymity: Users,
+    /// Who may watch the roster without having joined (POL-14).
+    pub watchers: Users,
+}
+
+impl Rules {
+    fn users(&self) -> impl Iterator<Item = &String> {
+        let lists = [&self.admitted, &self.anonymity, &self.watchers];
+        let named = lists.into_iter().flat_map(|users| match users {
+            Users::Everyone => &[],
+            Users::Only(uris) => &uris[..],
+        });
+        named.chain(&self.blocked)
+    }
 }
 
 /// The ceiling of a public room that names none (PUB-05).
@@ -147,6 +234,7 @@ impl Default for Rules {
             blocked: Vec::new(),
             max_participants: Some(MAX_PARTICIPANTS),
             anonymity: Users::nobody(),
+            watchers: Users::nobody(),
         }
     }
 }
@@ -298,9 +386,18 @@ impl Default for Timers {
 }
 
 impl Timers {
-    /// How long a transaction may stay unanswered: 64*T1 (RFC 3261 section 17.1.1.2).
-    pub fn transaction(&self) -> Duration {
-        self.t1 * 64
+    /// The name of a timer that cannot work.
+    fn check(&self) -> Result<(), &'static str> {
+        let faults = [
+            ("t1", self.t1.is_zero()),
+            ("t2", self.t2 < self.t1),
+            ("install", self.install.is_zero()),
+            // Shorter is not allowed (RFC 4028 section 4).
+            ("session_interval_min", self.session_interval_min < Duration::from_secs(90)),
+            ("session_interval", self.session_interval < self.session_interval_min),
+            ("subscription_max", self.subscription_max < self.subscription_min),
+        ];
+        faults.iter().find(|(_, is_fault)| *is_fault).map_or(Ok(()), |(name, _)| Err(name))
     }
 }
 
@@ -319,7 +416,7 @@ impl Default for Limits {
 
 #[cfg(test)]
 mod tests {
-    use super::Network;
+    use super::{Config, ConfigError, Network, Room, RoomKind, Rules, Users};
 
     fn holds(network: &str, address: &str) -> bool {
         Network::parse(network).unwrap().contains(address.parse().unwrap())
@@ -342,5 +439,45 @@ mod tests {
         for text in ["", "/8", "127.0.0.1/33", "::1/129", "127.0.0.1/x", "localhost"] {
             assert_eq!(Network::parse(text), None, "{text}");
         }
+    }
+
+    fn room(uri: &str) -> Room {
+        let kind = RoomKind::Public;
+        Room { uri: uri.to_owned(), kind, subject: None, rules: Rules::default() }
+    }
+
+    /// OPS-12: a configuration is used as a whole or not at all.
+    #[test]
+    fn every_impossible_value_is_named() {
+        let check = |change: &dyn Fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            config.check()
+        };
+        let identity = "sip:s-ffffffffffffffffffffffffffffffff@h";
+        assert_eq!(check(&|_| {}), Ok(()));
+        for host in ["", "a b", "h;x", "h:5060", "u@h"] {
+            let fault = Err(ConfigError::Host(host.to_owned()));
+            assert_eq!(check(&|config| config.host = host.to_owned()), fault);
+        }
+        let fault = Err(ConfigError::NoListener);
+        assert_eq!(check(&|config| config.listen = super::Listen::default()), fault);
+        for uri in ["lobby", "sip:h", "tel:+1", identity] {
+            let fault = Err(ConfigError::RoomUri(uri.to_owned()));
+            assert_eq!(check(&|config| config.rooms = vec![room(uri)]), fault);
+        }
+        let twice = |config: &mut Config| config.rooms = vec![room("sip:a@h"), room("sip:a@H;x")];
+        assert_eq!(check(&twice), Err(ConfigError::RoomTwice("sip:a@H;x".to_owned())));
+        let users = |config: &mut Config| {
+            let anonymity = Users::Only(vec!["bob".to_owned()]);
+            config.any_room = Some(Rules { anonymity, ..Rules::default() });
+        };
+        assert_eq!(check(&users), Err(ConfigError::User("bob".to_owned())));
+        let types = |config: &mut Config| config.media.wrapped_types = "text".to_owned();
+        assert_eq!(check(&types), Err(ConfigError::WrappedTypes("text".to_owned())));
+        let short = |config: &mut Config| {
+            config.timers.session_interval_min = std::time::Duration::from_secs(89);
+        };
+        assert_eq!(check(&short), Err(ConfigError::Timer("session_interval_min")));
     }
 }

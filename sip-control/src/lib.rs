@@ -3,8 +3,11 @@
 
 pub mod config;
 pub mod dialog;
+pub mod focus;
 pub mod message;
 pub mod offer_answer;
+pub mod placement;
 pub mod sdp;
+pub mod server;
 pub mod transaction;
 pub mod transport;

@@ -1,0 +1,310 @@
+//! RFC 4575 documents, written. Only full states are: every document says all there is to say.
+//!
+//! `entity`, `state` and `version` are always spelled out, defaults too: deployed parsers fail
+//! without them (EVT-01).
+
+use std::io;
+
+use quick_xml::{
+    Writer,
+    events::{BytesDecl, BytesText, Event},
+};
+
+use super::utc::Utc;
+
+const NAMESPACE: &str = "urn:ietf:params:xml:ns:conference-info";
+
+/// What a document says about the session as a whole.
+#[derive(Clone, Copy, Debug)]
+pub struct Conference<'a> {
+    /// The IM Session Identity.
+    pub identity: &'a str,
+    /// What it is about.
+    pub subject: Option<&'a str>,
+    /// The URI by which it was joined.
+    pub uri: &'a str,
+    /// The limit in force, if there is one (EVT-04).
+    pub maximum_user_count: Option<usize>,
+}
+
+/// One `<user>`.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct User {
+    /// The asserted URI, or the alias of an anonymous user: stable for the session (EVT-05).
+    pub entity: String,
+    /// What people call the user.
+    pub display_text: String,
+    /// One per leg.
+    pub endpoints: Vec<Endpoint>,
+}
+
+/// One `<endpoint>`: a leg, named by a token that tells nothing about the device (EVT-05).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Endpoint {
+    /// The token.
+    pub entity: String,
+    /// Whether it is there.
+    pub status: Status,
+}
+
+/// How an endpoint stands to the session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Status {
+    /// It joined by an INVITE of its own (EVT-06).
+    Connected {
+        /// When.
+        since: Utc,
+    },
+    /// It is gone (EVT-07, EVT-08).
+    Disconnected {
+        /// How it went.
+        how: Disconnection,
+        /// When.
+        since: Utc,
+    },
+}
+
+/// How an endpoint went.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Disconnection {
+    /// It said good-bye.
+    Departed,
+    /// It was lost.
+    Failed,
+}
+
+/// The `<user>` elements of `users`, for [`full`]. They are the long part of a document and the
+/// same for every subscriber, so they are written once per change of the roster.
+pub fn user_elements<'a>(users: impl IntoIterator<Item = &'a User>) -> String {
+    let mut writer = Writer::new(Vec::new());
+    for user in users {
+        write_user(&mut writer, user).expect("a Vec takes what is written");
+    }
+    text(writer)
+}
+
+/// A full state. `connected` counts the users whose elements `users` are, disconnected ones left
+/// out.
+pub fn full(conference: &Conference<'_>, version: u32, connected: usize, users: &[&str]) -> String {
+    let mut writer = declared();
+    let number = version.to_string();
+    let root = root(&mut writer, conference.identity, "full", &number);
+    root.write_inner_content(|writer| {
+        writer.create_element("conference-description").write_inner_content(|writer| {
+            if let Some(subject) = conference.subject {
+                write_text(writer, "subject", subject)?;
+            }
+            writer
+                .create_element("conf-uris")
+                .with_attribute(("state", "full"))
+                .write_inner_content(|writer| {
+                    writer
+                        .create_element("entry")
+                        .write_inner_content(|writer| write_text(writer, "uri", conference.uri))?;
+                    Ok(())
+                })?;
+            if let Some(maximum) = conference.maximum_user_count {
+                write_text(writer, "maximum-user-count", &maximum.to_string())?;
+            }
+            Ok(())
+        })?;
+        writer.create_element("conference-state").write_inner_content(|writer| {
+            write_text(writer, "user-count", &connected.to_string())?;
+            write_text(writer, "active", "true")?;
+            write_text(writer, "locked", "false")
+        })?;
+        writer.create_element("users").with_attribute(("state", "full")).write_inner_content(
+            |writer| {
+                for elements in users {
+                    io::Write::write_all(writer.get_mut(), elements.as_bytes())?;
+                }
+                Ok(())
+            },
+        )?;
+        Ok(())
+    })
+    .expect("a Vec takes what is written");
+    text(writer)
+}
+
+/// The last word: the conference is no more (NTF-06).
+pub fn deleted(identity: &str, version: u32) -> String {
+    let mut writer = declared();
+    root(&mut writer, identity, "deleted", &version.to_string())
+        .write_empty()
+        .expect("a Vec takes what is written");
+    text(writer)
+}
+
+type Xml = Writer<Vec<u8>>;
+
+fn declared() -> Xml {
+    let mut writer = Writer::new(Vec::new());
+    writer
+        .write_event(Event::Decl(BytesDecl::new("1.0", Some("UTF-8"), None)))
+        .expect("a Vec takes what is written");
+    writer
+}
+
+fn root<'a>(
+    writer: &'a mut Xml,
+    identity: &str,
+    state: &str,
+    version: &str,
+) -> quick_xml::writer::ElementWriter<'a, Vec<u8>> {
+    writer.create_element("conference-info").with_attributes([
+        ("xmlns", NAMESPACE),
+        ("entity", clean(identity).as_str()),
+        ("state", state),
+        ("version", version),
+    ])
+}
+
+fn write_user(writer: &mut Xml, user: &User) -> io::Result<()> {
+    let entity = clean(&user.entity);
+    let element = writer
+        .create_element("user")
+        .with_attributes([("entity", entity.as_str()), ("state", "full")]);
+    element.write_inner_content(|writer| {
+        write_text(writer, "display-text", &user.display_text)?;
+        user.endpoints.iter().try_for_each(|endpoint| write_endpoint(writer, endpoint))
+    })?;
+    Ok(())
+}
+
+fn write_endpoint(writer: &mut Xml, endpoint: &Endpoint) -> io::Result<()> {
+    let entity = clean(&endpoint.entity);
+    let element = writer
+        .create_element("endpoint")
+        .with_attributes([("entity", entity.as_str()), ("state", "full")]);
+    element.write_inner_content(|writer| match endpoint.status {
+        Status::Connected { since } => {
+            write_text(writer, "status", "connected")?;
+            write_text(writer, "joining-method", "dialed-in")?;
+            write_when(writer, "joining-info", since)
+        }
+        Status::Disconnected { how, since } => {
+            write_text(writer, "status", "disconnected")?;
+            let method = match how {
+                Disconnection::Departed => "departed",
+                Disconnection::Failed => "failed",
+            };
+            write_text(writer, "disconnection-method", method)?;
+            write_when(writer, "disconnection-info", since)
+        }
+    })?;
+    Ok(())
+}
+
+fn write_when(writer: &mut Xml, element: &str, when: Utc) -> io::Result<()> {
+    writer
+        .create_element(element)
+        .write_inner_content(|writer| write_text(writer, "when", &when.to_string()))?;
+    Ok(())
+}
+
+fn write_text(writer: &mut Xml, element: &str, text: &str) -> io::Result<()> {
+    writer.create_element(element).write_text_content(BytesText::new(&clean(text)))?;
+    Ok(())
+}
+
+/// Characters that no XML document may hold, escaped or not, are left out (OPS-06).
+fn clean(text: &str) -> String {
+    let allowed =
+        |&c: &char| matches!(c, '\t' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    text.chars().filter(allowed).collect()
+}
+
+fn text(writer: Xml) -> String {
+    String::from_utf8(writer.into_inner()).expect("strings were written")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{
+        Conference, Disconnection, Endpoint, Status, User, Utc, deleted, full, user_elements,
+    };
+
+    fn user(entity: &str, display: &str, status: Status) -> User {
+        let endpoint = Endpoint { entity: "e1".to_owned(), status };
+        User {
+            entity: entity.to_owned(),
+            display_text: display.to_owned(),
+            endpoints: vec![endpoint],
+        }
+    }
+
+    const GARDEN: Conference<'static> = Conference {
+        identity: "sip:s-1@im.example.com;gr",
+        subject: Some("Roses & other matters"),
+        uri: "sip:garden@im.example.com",
+        maximum_user_count: Some(3),
+    };
+
+    /// EVT-01, EVT-03, EVT-04, EVT-05, EVT-06: the parts, their order, and every default written.
+    #[test]
+    fn a_full_document_is_literally_this() {
+        let bob = user("sip:bob@example.com", "Bob", Status::Connected { since: Utc(0) });
+        let elements = user_elements([&bob]);
+        let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
+            <conference-info xmlns=\"urn:ietf:params:xml:ns:conference-info\" \
+            entity=\"sip:s-1@im.example.com;gr\" state=\"full\" version=\"7\">\
+            <conference-description><subject>Roses &amp; other matters</subject>\
+            <conf-uris state=\"full\"><entry><uri>sip:garden@im.example.com</uri></entry></conf-uris>\
+            <maximum-user-count>3</maximum-user-count></conference-description>\
+            <conference-state><user-count>1</user-count><active>true</active>\
+            <locked>false</locked></conference-state>\
+            <users state=\"full\"><user entity=\"sip:bob@example.com\" state=\"full\">\
+            <display-text>Bob</display-text><endpoint entity=\"e1\" state=\"full\">\
+            <status>connected</status><joining-method>dialed-in</joining-method>\
+            <joining-info><when>1970-01-01T00:00:00Z</when></joining-info></endpoint></user></users>\
+            </conference-info>";
+        assert_eq!(full(&GARDEN, 7, 1, &[&elements]), expected);
+    }
+
+    /// EVT-07, EVT-08: how a leg went is told apart.
+    #[test]
+    fn an_endpoint_that_is_gone_says_how() {
+        for (how, method) in
+            [(Disconnection::Departed, "departed"), (Disconnection::Failed, "failed")]
+        {
+            let gone =
+                user("sip:bob@example.com", "Bob", Status::Disconnected { how, since: Utc(60) });
+            let expected = format!(
+                "<status>disconnected</status><disconnection-method>{method}</disconnection-method>\
+                 <disconnection-info><when>1970-01-01T00:01:00Z</when></disconnection-info>"
+            );
+            assert!(user_elements([&gone]).contains(&expected), "{method}");
+        }
+    }
+
+    /// EVT-04: a session without a limit says none.
+    #[test]
+    fn an_unlimited_session_has_no_maximum() {
+        let text = full(&Conference { maximum_user_count: None, ..GARDEN }, 1, 0, &[]);
+        assert!(!text.contains("maximum-user-count"));
+    }
+
+    /// NTF-06: the last document is the root alone.
+    #[test]
+    fn a_deleted_conference_is_an_empty_root() {
+        assert_eq!(
+            deleted("sip:s-1@im.example.com;gr", 9),
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
+             <conference-info xmlns=\"urn:ietf:params:xml:ns:conference-info\" \
+             entity=\"sip:s-1@im.example.com;gr\" state=\"deleted\" version=\"9\"/>"
+        );
+    }
+
+    /// OPS-06: what a peer wrote cannot break out of its element, and stays legal XML.
+    #[test]
+    fn display_names_are_escaped_and_cleaned() {
+        let evil = user("sip:\"&@h", "</user>\u{1}\u{fffe}\"", Status::Connected { since: Utc(0) });
+        let elements = user_elements([&evil]);
+        assert!(
+            elements.contains("<display-text>&lt;/user&gt;&quot;</display-text>"),
+            "{elements}"
+        );
+        assert!(elements.contains("entity=\"sip:&quot;&amp;@h\""), "{elements}");
+    }
+}

@@ -1,0 +1,160 @@
+//! What a Request-URI names. Nothing else of a request decides where it goes (PUB-01).
+
+use std::{collections::HashMap, sync::Arc};
+
+use mailbox::RoomId;
+
+use super::{policy::Policy, venue::Venue};
+use crate::{config::Config, message::SipUri, offer_answer::RoomMedia};
+
+/// What every session identity's user part starts with (PUB-08).
+const SESSION_PREFIX: &str = "s-";
+/// Hexadecimal digits behind it: 128 random bits.
+pub const SESSION_TOKEN_SIZE: usize = 32;
+
+/// What a Request-URI names.
+#[derive(Clone, Debug)]
+pub enum Place {
+    /// A running session, by its identity.
+    Session(RoomId),
+    /// An identity such as we mint, but of no running session (FOC-04).
+    NoSession,
+    /// A public room or a group.
+    Venue(Arc<Venue>),
+    /// The focus itself: our host, and nobody there.
+    Focus,
+    /// Nothing here (PUB-01).
+    Nowhere,
+}
+
+/// All names there are: those provisioned, and those of running sessions.
+#[derive(Debug)]
+pub struct Directory {
+    host: String,
+    /// Said in identities when it is not the default one.
+    port: Option<u16>,
+    media: Arc<RoomMedia>,
+    /// Provisioned rooms, by the key of their URI.
+    named: HashMap<String, Arc<Venue>>,
+    /// What rules a room has that nobody provisioned, if there may be such.
+    any: Option<Arc<Policy>>,
+    /// Running sessions, by the key of their identity: the identity, which a hit is checked with.
+    sessions: HashMap<String, (RoomId, String)>,
+    /// The running session of a room, by the key of the room's URI.
+    running: HashMap<String, RoomId>,
+}
+
+impl Directory {
+    /// The names of `config`. `port` is where we are reached if it is not where SIP is expected.
+    pub fn new(config: &Config, port: Option<u16>) -> Self {
+        let media = Arc::new(RoomMedia {
+            wrapped_types: config
+                .media
+                .wrapped_types
+                .split_whitespace()
+                .map(str::to_owned)
+                .collect(),
+            size_max: config.media.size_max,
+            // Nicknames and private messages are not served yet, and are declared so.
+            chatroom: mailbox::Chatroom::default(),
+            accept_sbc_rewrite: config.media.accept_sbc_rewrite,
+        });
+        let named = config.rooms.iter().filter_map(|room| {
+            let venue = Venue {
+                uri: room.uri.clone(),
+                subject: room.subject.clone(),
+                policy: Arc::new(Policy::from(&room.rules)),
+                media: Arc::clone(&media),
+            };
+            Some((key(&SipUri::parse(&room.uri)?), Arc::new(venue)))
+        });
+        Self {
+            host: config.host.clone(),
+            port,
+            named: named.collect(),
+            any: config.any_room.as_ref().map(|rules| Arc::new(Policy::from(rules))),
+            media,
+            sessions: HashMap::new(),
+            running: HashMap::new(),
+        }
+    }
+
+    /// What `uri` names.
+    pub fn find(&self, uri: &str) -> Place {
+        let Some(uri) = SipUri::parse(uri) else { return Place::Nowhere };
+        let is_ours = uri.host().eq_ignore_ascii_case(&self.host);
+        if is_ours && is_session_identity(&uri) {
+            let session = self.sessions.get(&uri.key()).filter(|(_, identity)| {
+                // FOC-03. The identity is ours and parses.
+                SipUri::parse(identity).is_some_and(|ours| ours.matches_ignoring_transport(&uri))
+            });
+            return session.map_or(Place::NoSession, |(room, _)| Place::Session(*room));
+        }
+        if let Some(venue) = self.named.get(&key(&uri)) {
+            return Place::Venue(Arc::clone(venue));
+        }
+        match (is_ours, uri.user(), &self.any) {
+            (true, None, _) => Place::Focus,
+            (true, Some(_), Some(policy)) => Place::Venue(Arc::new(Venue {
+                uri: self.canonical(&uri),
+                subject: None,
+                policy: Arc::clone(policy),
+                media: Arc::clone(&self.media),
+            })),
+            _ => Place::Nowhere,
+        }
+    }
+
+    /// The running session of a room.
+    pub fn session_of(&self, venue: &Venue) -> Option<RoomId> {
+        self.running.get(&key(&SipUri::parse(&venue.uri)?)).copied()
+    }
+
+    /// The identity made of a token of [`SESSION_TOKEN_SIZE`] (PUB-08).
+    pub fn identity(&self, token: &str) -> String {
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("sip:{SESSION_PREFIX}{token}@{}{port};gr", self.host)
+    }
+
+    /// A session runs in a room from now on.
+    pub fn open(&mut self, room: RoomId, identity: &str, venue: &Venue) {
+        if let (Some(identity_key), Some(venue)) =
+            (SipUri::parse(identity).map(|uri| uri.key()), SipUri::parse(&venue.uri))
+        {
+            self.sessions.insert(identity_key, (room, identity.to_owned()));
+            self.running.insert(key(&venue), room);
+        }
+    }
+
+    /// The session is over, and its identity names nothing from now on (FOC-04).
+    pub fn close(&mut self, identity: &str, venue: &Venue) {
+        if let Some(identity) = SipUri::parse(identity) {
+            self.sessions.remove(&identity.key());
+        }
+        if let Some(venue) = SipUri::parse(&venue.uri) {
+            self.running.remove(&key(&venue));
+        }
+    }
+
+    /// The URI of a room that nobody provisioned. Its user part is all its name: whoever reached us
+    /// by name and port, or securely, means the same room.
+    fn canonical(&self, uri: &SipUri<'_>) -> String {
+        let key = uri.key();
+        let user = key.split_once(':').and_then(|(_, rest)| rest.split_once('@'));
+        format!("sip:{}@{}", user.map_or("", |(user, _)| user), self.host)
+    }
+}
+
+/// The key of a room's URI: `sips` names the same room.
+fn key(uri: &SipUri<'_>) -> String {
+    let key = uri.key();
+    key.strip_prefix("sips:").map_or_else(|| key.clone(), |address| format!("sip:{address}"))
+}
+
+/// Whether the URI has the form of the identities we mint (FOC-01).
+pub fn is_session_identity(uri: &SipUri<'_>) -> bool {
+    uri.user().and_then(|user| user.strip_prefix(SESSION_PREFIX)).is_some_and(|token| {
+        token.len() == SESSION_TOKEN_SIZE
+            && token.bytes().all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'))
+    })
+}

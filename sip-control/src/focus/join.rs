@@ -1,0 +1,296 @@
+//! Joining: from an INVITE to the 200, and what is undone when it does not get there.
+//!
+//! ```text
+//! INVITE -> examine (steps 1 to 5) -> stage C -> seat, INSTALL -> Installed -> 200, ACTIVATE, NOTIFY
+//!                 |                     |                |
+//!                 refused               refused          refused, too late or withdrawn: the seat is free
+//! ```
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use mailbox::{ParticipantId, RoomId, SessionId};
+use msrp::UriBuf;
+
+use super::{
+    Focus, Incoming, Subject, Usage,
+    conference_info::Disconnection,
+    directory::{Place, SESSION_TOKEN_SIZE},
+    leg::{Ack, Connected, Installing, Leg, Media, Phase},
+    link::Link,
+    order::{Member, Order},
+    participant::Originator,
+    policy::{Petition, Snapshot},
+    refusal::{ACCEPT, ALLOW, Refusal},
+    room::Room,
+    screen,
+    session_timer::SessionTimer,
+    venue::Venue,
+};
+use crate::{
+    message::{Header, Reply, Request},
+    offer_answer::{MediaOffer, Origin, Unacceptable},
+    transaction::ServerId,
+};
+
+/// What the steps of the change request found out.
+struct Examined {
+    venue: Arc<Venue>,
+    /// The session that runs there, if one does.
+    room: Option<RoomId>,
+    is_anonymous: bool,
+    offer: Option<MediaOffer>,
+}
+
+impl Focus {
+    /// An INVITE outside of a dialog: a join or a rejoin, told apart by the Request-URI alone.
+    pub(super) fn join(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        originator: &Originator,
+        has_offer: bool,
+    ) -> Result<(), Refusal> {
+        let request = &incoming.request;
+        screen::contact(request)?;
+        let link = Link::accept(request, &incoming.tag, incoming.source)?;
+        if self.legs.len() >= self.config.limits.legs {
+            return Err(Refusal::Exhausted);
+        }
+        let Examined { venue, room, is_anonymous, offer } =
+            self.examine(request, originator, has_offer)?;
+        let offer = offer.ok_or(Refusal::Media(Unacceptable::Missing))?;
+        let timer = SessionTimer::negotiate(request, &self.config.timers)?;
+        let known = room.and_then(|room| self.rooms.get(&room));
+        let legs = known.map_or(0, |room| room.legs_of(&originator.keys));
+        if legs >= self.config.limits.legs_per_user {
+            return Err(Refusal::TooManyLegs);
+        }
+        let room = room.map_or_else(|| self.open_room(venue), Ok)?;
+        let installing = Installing {
+            transaction: incoming.transaction,
+            request: request.clone(),
+            link,
+            offer,
+            timer,
+            deadline: now + self.config.timers.install,
+        };
+        self.install(room, originator, is_anonymous, installing);
+        Ok(())
+    }
+
+    /// Steps 1 to 5 of the change request (7.2.1.5), and the same for a room that is joined by its
+    /// own URI (PUB-03). Nothing is changed by asking.
+    fn examine(
+        &self,
+        request: &Request,
+        originator: &Originator,
+        has_offer: bool,
+    ) -> Result<Examined, Refusal> {
+        let (venue, room) = match self.directory.find(request.request_uri()) {
+            Place::Session(room) => {
+                let venue = self.rooms.get(&room).map(|room| Arc::clone(&room.venue));
+                (venue.ok_or(Refusal::NoSession)?, Some(room))
+            }
+            Place::NoSession => return Err(Refusal::NoSession),
+            Place::Venue(venue) => {
+                let room = self.directory.session_of(&venue);
+                (venue, room)
+            }
+            Place::Focus | Place::Nowhere => return Err(Refusal::NotFound),
+        };
+        let is_anonymous = request.privacy().id;
+        let limits = &self.config.limits;
+        let snapshot = room
+            .and_then(|room| self.rooms.get(&room))
+            .map_or(Snapshot { others: 0, users_max: limits.users_per_room }, |room| {
+                room.snapshot(&originator.keys, limits)
+            });
+        let petition = Petition { user: &originator.keys, anonymous: is_anonymous };
+        venue.policy.admit(petition, snapshot).map_err(Refusal::Denied)?;
+        let body = has_offer.then(|| request.body());
+        let offer = body.map(|body| MediaOffer::read(&body, &venue.media)).transpose();
+        let offer = offer.map_err(Refusal::Media)?;
+        Ok(Examined { venue, room, is_anonymous, offer })
+    }
+
+    /// OPTIONS is answered as an INVITE would be, and changes nothing (DLG-17).
+    pub(super) fn options(
+        &mut self,
+        incoming: &Incoming,
+        originator: &Originator,
+        has_offer: bool,
+    ) -> Result<(), Refusal> {
+        let request = &incoming.request;
+        let contact = match self.directory.find(request.request_uri()) {
+            Place::Focus => None,
+            Place::Session(_) | Place::NoSession | Place::Venue(_) | Place::Nowhere => {
+                let examined = self.examine(request, originator, has_offer)?;
+                let room = examined.room.and_then(|room| self.rooms.get(&room));
+                Some(room.map_or_else(|| examined.venue.uri.clone(), |room| room.identity.clone()))
+            }
+        };
+        let mut reply = self.capabilities(Reply::new(200));
+        if let Some(contact) = contact {
+            reply = reply.header(Header::Contact, &contact_of(&contact));
+        }
+        self.reply(incoming.transaction, reply);
+        Ok(())
+    }
+
+    /// A session of the room begins, with nobody in it yet. Whoever gets no seat in it after all
+    /// leaves none behind (PUB-04).
+    fn open_room(&mut self, venue: Arc<Venue>) -> Result<RoomId, Refusal> {
+        if self.rooms.len() >= self.config.limits.sessions {
+            return Err(Refusal::Exhausted);
+        }
+        let id = RoomId(self.next_id());
+        let identity = self.session_identity();
+        self.directory.open(id, &identity, &venue);
+        let size_max = venue.media.size_max;
+        let room = Room::new(id, identity, venue);
+        self.order(Order::Open { room: id, addresses: room.addresses(), size_max });
+        self.rooms.insert(id, room);
+        Ok(id)
+    }
+
+    /// A name that nobody can guess and no other session ever has (PUB-08).
+    fn session_identity(&mut self) -> String {
+        let mut token = self.tokens.token() + &self.tokens.token();
+        token.truncate(SESSION_TOKEN_SIZE);
+        self.directory.identity(&token)
+    }
+
+    /// Takes a seat (FOC-13) and asks the media plane to expect the leg (FOC-23).
+    fn install(
+        &mut self,
+        room_id: RoomId,
+        originator: &Originator,
+        is_anonymous: bool,
+        installing: Installing,
+    ) {
+        let session = SessionId(self.next_id());
+        let fresh = ParticipantId(self.next_id());
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        let participant = room.take_seat(fresh, session, originator, is_anonymous);
+        let offer = &installing.offer;
+        let member = Member {
+            participant: participant.id,
+            identities: participant.identities.clone().into(),
+            peer_path: offer.path().clone(),
+            accept_wrapped: offer.accept_wrapped().clone(),
+            size_max: offer.size_max(),
+            direction: offer.direction(),
+            chatroom: offer.chatroom(),
+        };
+        let instance = installing
+            .request
+            .address(Header::Contact)
+            .and_then(|contact| contact.params().get("+sip.instance").map(str::to_owned));
+        let leg = Leg {
+            session,
+            room: room_id,
+            participant: participant.id,
+            instance,
+            phase: Phase::Installing(Box::new(installing)),
+        };
+        self.order(Order::Install { session, room: room_id, member: Box::new(member) });
+        if let Phase::Installing(installing) = &leg.phase {
+            self.agenda.add(installing.deadline, Subject::Leg(session));
+            self.invites.insert(installing.transaction, session);
+        }
+        self.legs.insert(session, leg);
+    }
+
+    /// The media plane expects the leg: it is answered, activated, and told of (steps 6 to 11).
+    pub(super) fn installed(&mut self, now: Instant, session: SessionId, path: &UriBuf) {
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Phase::Installing(installing) = &leg.phase else { return };
+        let Some(room) = self.rooms.get_mut(&leg.room) else { return };
+        let Installing { transaction, request, link, offer, timer, .. } = &**installing;
+        let (transaction, timer, room_id) = (*transaction, *timer, leg.room);
+        let timers = &self.config.timers;
+
+        let origin = Origin { session: session.0, version: 1 };
+        let answer = Bytes::from(offer.answer(&room.venue.media, origin, path));
+        let contact = contact_of(&room.identity);
+        self.dialogs.insert(link.id().clone(), Usage::Leg(session));
+        leg.phase = Phase::Connected(Box::new(Connected {
+            link: link.clone(),
+            ack: Ack::Awaited(transaction),
+            media: Media::Awaited,
+            timer,
+            refresh_due: timer.map(|timer| now + timer.patience()),
+            replaces_at: Some(now + timers.replacement),
+            offer: request.body(),
+            answer: answer.clone(),
+        }));
+        let hidden_until = now + timers.notify_min_interval;
+        let has_new_name = room.connect(session, now, hidden_until);
+        self.counters.joins += 1;
+
+        let reply = self.capabilities(Reply::new(200)).header(Header::Contact, &contact);
+        let reply = with_timer(reply, timer).body("application/sdp", answer);
+        self.reply(transaction, reply);
+        self.order(Order::Activate { session });
+        self.plan_leg(session);
+        if has_new_name {
+            self.end_former_name(now, session);
+            self.agenda.add(hidden_until, Subject::Room(room_id));
+        }
+        self.notify_watchers(now, room_id);
+    }
+
+    /// The media plane did not take the leg (FOC-22).
+    pub(super) fn not_installed(&mut self, now: Instant, session: SessionId) {
+        self.abandon(now, session, &Refusal::MediaPlane);
+    }
+
+    /// The INVITE is withdrawn. Once it is answered that changes nothing (DLG-16).
+    pub(super) fn cancel(&mut self, now: Instant, invite: ServerId) {
+        if let Some(session) = self.invites.get(&invite).copied() {
+            self.abandon(now, session, &Refusal::Terminated);
+        }
+    }
+
+    /// A leg that has not been answered is refused, and its seat is free (FOC-13).
+    pub(super) fn abandon(&mut self, now: Instant, session: SessionId, refusal: &Refusal) {
+        let Some(leg) = self.legs.get(&session) else { return };
+        let Phase::Installing(installing) = &leg.phase else { return };
+        let (transaction, request) = (installing.transaction, installing.request.clone());
+        let room = leg.room;
+        self.legs.remove(&session);
+        self.invites.remove(&transaction);
+        self.order(Order::Remove { session });
+        self.refuse(transaction, &request, refusal);
+        self.vacate(now, room, session, Disconnection::Departed);
+    }
+
+    /// What every positive answer says of us (FOC-24).
+    pub(super) fn capabilities(&self, reply: Reply) -> Reply {
+        reply
+            .header(Header::Server, &self.server())
+            .header(Header::Allow, ALLOW)
+            .header(Header::AllowEvents, "conference")
+            .header(Header::Accept, ACCEPT)
+            .header(Header::Supported, SUPPORTED)
+    }
+}
+
+/// The extensions we know, as Supported has them.
+const SUPPORTED: &str = "timer, 100rel, gruu";
+
+/// Adds what was agreed about refreshes (TMR-01).
+pub(super) fn with_timer(reply: Reply, timer: Option<SessionTimer>) -> Reply {
+    match timer {
+        Some(timer) => {
+            reply.header(Header::Require, "timer").header(Header::SessionExpires, &timer.header())
+        }
+        None => reply,
+    }
+}
+
+/// Contact of the focus in all that belongs to a session (FOC-25).
+pub(super) fn contact_of(uri: &str) -> String {
+    format!("<{uri}>;isfocus;automata;message;event=\"conference\";+g.oma.sip-im")
+}

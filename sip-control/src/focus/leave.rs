@@ -1,0 +1,226 @@
+//! Leaving, being lost, and the end of a session.
+
+use std::time::Instant;
+
+use mailbox::{FailureCause, RoomId, SessionId};
+
+use super::{
+    Focus, Incoming, Purpose, Subject,
+    conference_info::Disconnection,
+    leg::{Ack, Connected, Farewell, Leg, Media, Phase},
+    link::Link,
+    order::Order,
+    refusal::Refusal,
+    subscription::Ending,
+};
+use crate::{
+    dialog::DialogId,
+    message::{Header, Method},
+    transaction::ServerId,
+};
+
+impl Focus {
+    /// BYE of the peer: out of the room first, answered then, and told to the others (LEAVE-02).
+    pub(super) fn hang_up(&mut self, now: Instant, incoming: &Incoming, session: SessionId) {
+        let Some(leg) = self.legs.remove(&session) else { return };
+        if let Some(id) = DialogId::of_request(&incoming.request) {
+            self.dialogs.remove(&id);
+        }
+        let is_connected = leg.connected().is_some();
+        if is_connected {
+            self.counters.leaves += 1;
+            self.order(Order::Remove { session });
+        }
+        self.reply(incoming.transaction, self.plain_reply(200));
+        if is_connected {
+            self.vacate(now, leg.room, session, Disconnection::Departed);
+        }
+    }
+
+    /// The ACK to a 200 of the leg is here.
+    pub(super) fn acknowledged(&mut self, now: Instant, session: SessionId) {
+        match self.legs.get_mut(&session).map(|leg| &mut leg.phase) {
+            Some(Phase::Connected(connected)) => {
+                connected.ack = Ack::Received(now);
+                self.plan_leg(session);
+            }
+            Some(Phase::Parting { .. }) => self.part(session),
+            Some(Phase::Installing(_)) | None => {}
+        }
+    }
+
+    /// The ACK will not come any more (FOC-31).
+    pub(super) fn give_up_ack(&mut self, now: Instant, invite: ServerId) {
+        let Some(session) = self.invites.remove(&invite) else { return };
+        if let Some(connected) = self.connected(session) {
+            connected.ack = Ack::Received(now);
+            self.end_leg(now, session, Farewell::Unacknowledged);
+        } else {
+            self.part(session);
+        }
+    }
+
+    /// The MSRP session is in use: whoever this leg replaces may go (FOC-14).
+    pub(super) fn bound(&mut self, now: Instant, session: SessionId) {
+        if let Some(connected) = self.connected(session) {
+            connected.media = Media::Bound;
+            self.replace_older(now, session);
+        }
+    }
+
+    /// The MSRP session is dead. The user may come back to its place for a while (LEAVE-04), but
+    /// not to this leg if nobody ever came to it (FOC-33).
+    pub(super) fn media_failed(&mut self, now: Instant, session: SessionId, cause: FailureCause) {
+        let until = now + self.config.timers.media_grace;
+        let Some(connected) = self.connected(session) else { return };
+        tracing::info!(session = session.0, cause = cause.name(), "media lost");
+        if cause == FailureCause::Unbound {
+            self.end_leg(now, session, Farewell::Unbound);
+        } else {
+            connected.media = Media::Lost { until };
+            self.plan_leg(session);
+        }
+    }
+
+    /// Ends whatever of a leg has lasted too long.
+    pub(super) fn look_at_leg(&mut self, now: Instant, session: SessionId) {
+        let timers = &self.config.timers;
+        let Some(leg) = self.legs.get(&session) else { return };
+        match &leg.phase {
+            Phase::Installing(installing) if installing.deadline <= now => {
+                self.abandon(now, session, &Refusal::MediaPlane);
+            }
+            Phase::Connected(connected) => {
+                if let Some(farewell) = connected.overdue(now, timers) {
+                    return self.end_leg(now, session, farewell);
+                }
+                if connected.replaces_at.is_some_and(|at| at <= now) {
+                    self.replace_older(now, session);
+                }
+                self.plan_leg(session);
+            }
+            Phase::Installing(_) | Phase::Parting { .. } => {}
+        }
+    }
+
+    /// The older legs of the same device go (FOC-14).
+    fn replace_older(&mut self, now: Instant, session: SessionId) {
+        let Some(connected) = self.connected(session) else { return };
+        connected.replaces_at = None;
+        if !self.config.one_leg_per_user {
+            return;
+        }
+        let Some(newer) = self.legs.get(&session) else { return };
+        let is_older = |leg: &&Leg| {
+            leg.session < session
+                && leg.participant == newer.participant
+                && leg.instance == newer.instance
+        };
+        let Some(room) = self.rooms.get(&newer.room) else { return };
+        let legs = room.legs().filter_map(|leg| self.legs.get(&leg));
+        let older: Vec<SessionId> = legs.filter(is_older).map(|leg| leg.session).collect();
+        for old in older {
+            self.end_leg(now, old, Farewell::Replaced);
+        }
+    }
+
+    /// A user who goes by another name now has no legs left under the former one (ID-06).
+    pub(super) fn end_former_name(&mut self, now: Instant, session: SessionId) {
+        let Some(leg) = self.legs.get(&session) else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let Some(participant) = room.participant(leg.participant) else { return };
+        let former = room.participants_of(&participant.keys).filter(|p| p.id != leg.participant);
+        let former: Vec<SessionId> =
+            former.flat_map(|participant| participant.legs.iter().map(|seat| seat.leg)).collect();
+        for leg in former {
+            self.end_leg(now, leg, Farewell::Replaced);
+        }
+    }
+
+    /// Ends a leg from our side: out of the room at once, and a BYE as soon as one may be sent.
+    pub(super) fn end_leg(&mut self, now: Instant, session: SessionId, farewell: Farewell) {
+        let Some(leg) = self.legs.remove(&session) else { return };
+        let Phase::Connected(connected) = leg.phase else {
+            self.legs.insert(session, leg);
+            return;
+        };
+        let Connected { link, ack, .. } = *connected;
+        *self.counters.farewells.entry(farewell.name()).or_default() += 1;
+        self.order(Order::Remove { session });
+        match ack {
+            Ack::Awaited(_) => {
+                let phase = Phase::Parting { link: Box::new(link), farewell };
+                self.legs.insert(session, Leg { phase, ..leg });
+            }
+            Ack::Received(_) => self.send_bye(link, farewell),
+        }
+        self.vacate(now, leg.room, session, farewell.disconnection());
+    }
+
+    /// The BYE of a leg that had to wait for it.
+    fn part(&mut self, session: SessionId) {
+        if let Some(Leg { phase: Phase::Parting { link, farewell }, .. }) =
+            self.legs.remove(&session)
+        {
+            self.send_bye(*link, farewell);
+        }
+    }
+
+    /// Ends a dialog. Whatever is answered, it is over (LEAVE-10).
+    fn send_bye(&mut self, mut link: Link, farewell: Farewell) {
+        self.dialogs.remove(link.id());
+        let (draft, target) = link.request(Method::Bye);
+        self.send(draft.header(Header::Reason, farewell.reason()), target, Purpose::Farewell);
+    }
+
+    /// The leg's place in the room is free, and the others are told. With the last one the session
+    /// is over (LEAVE-05).
+    pub(super) fn vacate(
+        &mut self,
+        now: Instant,
+        room_id: RoomId,
+        session: SessionId,
+        how: Disconnection,
+    ) {
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        let has_changed = room.vacate(session, how, now, &self.clock);
+        if room.is_empty() {
+            let ending = if self.is_stopping { Ending::Deactivated } else { Ending::NoResource };
+            self.end_room(now, room_id, ending);
+        } else if has_changed && !self.is_stopping {
+            self.notify_watchers(now, room_id);
+        }
+    }
+
+    /// The end of a session (LEAVE-09): from here on its identity names nothing, so no new leg can
+    /// slip in. Its legs are gone; what is left are those who watch.
+    fn end_room(&mut self, now: Instant, room_id: RoomId, ending: Ending) {
+        let Some(room) = self.rooms.remove(&room_id) else { return };
+        self.directory.close(&room.identity, &room.venue);
+        self.order(Order::Close { room: room_id });
+        for watcher in room.watchers {
+            self.end_subscription(now, watcher, ending);
+        }
+    }
+
+    /// Ends everything there is, all sessions at once (OPS-02).
+    pub(super) fn end_everything(&mut self, now: Instant) {
+        let mut sessions: Vec<SessionId> = self.legs.keys().copied().collect();
+        sessions.sort_unstable();
+        for session in sessions {
+            match self.legs.get(&session).map(|leg| &leg.phase) {
+                Some(Phase::Installing(_)) => self.abandon(now, session, &Refusal::Draining),
+                Some(Phase::Connected(_)) => self.end_leg(now, session, Farewell::Stopping),
+                Some(Phase::Parting { .. }) | None => {}
+            }
+        }
+    }
+
+    /// Plans to look at a leg when the next of its deadlines comes.
+    pub(super) fn plan_leg(&mut self, session: SessionId) {
+        let Some(connected) = self.legs.get(&session).and_then(Leg::connected) else { return };
+        if let Some(deadline) = connected.next_deadline(&self.config.timers) {
+            self.agenda.add(deadline, Subject::Leg(session));
+        }
+    }
+}

@@ -1,0 +1,207 @@
+//! One leg: an INVITE dialog and the MSRP session that belongs to it.
+
+use std::time::Instant;
+
+use bytes::Bytes;
+use mailbox::{ParticipantId, RoomId, SessionId};
+
+use super::{conference_info::Disconnection, link::Link, session_timer::SessionTimer};
+use crate::{config::Timers, message::Request, offer_answer::MediaOffer, transaction::ServerId};
+
+/// A leg, from the moment it has a seat until its dialog is over.
+#[derive(Debug)]
+pub struct Leg {
+    /// Its name in the media plane.
+    pub session: SessionId,
+    /// The session it belongs to.
+    pub room: RoomId,
+    /// Whose it is.
+    pub participant: ParticipantId,
+    /// The device behind it, if that told its name (`+sip.instance`).
+    pub instance: Option<String>,
+    /// How far it is.
+    pub phase: Phase,
+}
+
+/// How far a leg is.
+#[derive(Debug)]
+pub enum Phase {
+    /// The media plane was asked to expect it. Nothing has been answered.
+    Installing(Box<Installing>),
+    /// The 200 is out. The leg is connected.
+    Connected(Box<Connected>),
+    /// It has left the session, but its caller has not acknowledged the 200 yet: the BYE has to
+    /// wait for that (DLG-14).
+    Parting {
+        /// What the BYE will be sent in.
+        link: Box<Link>,
+        /// Why it leaves.
+        farewell: Farewell,
+    },
+}
+
+/// A leg that waits for the media plane.
+#[derive(Debug)]
+pub struct Installing {
+    /// The INVITE that is to be answered.
+    pub transaction: ServerId,
+    /// The same, for its fields.
+    pub request: Request,
+    /// The dialog that its answer makes.
+    pub link: Link,
+    /// What it offers.
+    pub offer: MediaOffer,
+    /// What was agreed about refreshes.
+    pub timer: Option<SessionTimer>,
+    /// When to give up (FOC-22).
+    pub deadline: Instant,
+}
+
+/// A leg that was answered.
+#[derive(Debug)]
+pub struct Connected {
+    /// Its dialog.
+    pub link: Link,
+    /// Where the ACK to the 200 is.
+    pub ack: Ack,
+    /// Where the MSRP session is.
+    pub media: Media,
+    /// What was agreed about refreshes.
+    pub timer: Option<SessionTimer>,
+    /// When it has gone too long without one (TMR-05).
+    pub refresh_due: Option<Instant>,
+    /// When the legs that this one replaces go at the latest (FOC-14).
+    pub replaces_at: Option<Instant>,
+    /// The offer and the answer in force, to know a refresh by (SDP-21).
+    pub offer: Bytes,
+    /// See `offer`.
+    pub answer: Bytes,
+}
+
+/// Where the ACK to the 200 is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Ack {
+    /// Not here. The transaction says when it is too late (FOC-31).
+    Awaited(ServerId),
+    /// Here, since then.
+    Received(Instant),
+}
+
+/// Where the MSRP session of a connected leg is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Media {
+    /// Installed; nobody has come yet.
+    Awaited,
+    /// In use.
+    Bound,
+    /// Dead. The dialog goes on until then, for the user may come back (LEAVE-04).
+    Lost {
+        /// When the grace is over.
+        until: Instant,
+    },
+}
+
+/// Why the focus ends a leg.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Farewell {
+    /// The same user has a newer leg (FOC-14).
+    Replaced,
+    /// The 200 was never acknowledged (FOC-31).
+    Unacknowledged,
+    /// The MSRP connection never came (FOC-33).
+    Unbound,
+    /// The MSRP session was lost, and nobody came back (LEAVE-04).
+    MediaLost,
+    /// The session was not refreshed (TMR-05).
+    Unrefreshed,
+    /// The focus stops (OPS-02).
+    Stopping,
+}
+
+impl Leg {
+    /// What there is of it while it is connected.
+    pub fn connected(&self) -> Option<&Connected> {
+        match &self.phase {
+            Phase::Connected(connected) => Some(connected),
+            Phase::Installing(_) | Phase::Parting { .. } => None,
+        }
+    }
+
+    /// As [`connected`](Self::connected).
+    pub fn connected_mut(&mut self) -> Option<&mut Connected> {
+        match &mut self.phase {
+            Phase::Connected(connected) => Some(connected),
+            Phase::Installing(_) | Phase::Parting { .. } => None,
+        }
+    }
+}
+
+impl Connected {
+    /// Why the leg has to end now, if it has to.
+    pub fn overdue(&self, now: Instant, timers: &Timers) -> Option<Farewell> {
+        let reasons = [
+            (self.binding_deadline(timers), Farewell::Unbound),
+            (self.grace(), Farewell::MediaLost),
+            (self.refresh_due, Farewell::Unrefreshed),
+        ];
+        let is_over = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
+        reasons.into_iter().find(|(deadline, _)| is_over(*deadline)).map(|(_, farewell)| farewell)
+    }
+
+    /// When the next thing about the leg is due.
+    pub fn next_deadline(&self, timers: &Timers) -> Option<Instant> {
+        let deadlines =
+            [self.binding_deadline(timers), self.grace(), self.refresh_due, self.replaces_at];
+        deadlines.into_iter().flatten().min()
+    }
+
+    fn binding_deadline(&self, timers: &Timers) -> Option<Instant> {
+        match (self.media, self.ack) {
+            (Media::Awaited, Ack::Received(at)) => Some(at + timers.binding),
+            _ => None,
+        }
+    }
+
+    fn grace(&self) -> Option<Instant> {
+        match self.media {
+            Media::Lost { until } => Some(until),
+            Media::Awaited | Media::Bound => None,
+        }
+    }
+}
+
+impl Farewell {
+    /// Its name in counters and logs.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Replaced => "replaced",
+            Self::Unacknowledged => "unacknowledged",
+            Self::Unbound => "unbound",
+            Self::MediaLost => "media_lost",
+            Self::Unrefreshed => "unrefreshed",
+            Self::Stopping => "stopping",
+        }
+    }
+
+    /// The Reason of the BYE. Never cause 410: that would tell clients not to come back.
+    pub fn reason(self) -> &'static str {
+        match self {
+            Self::Replaced => "SIP;cause=200;text=\"Replaced\"",
+            Self::Unacknowledged => "SIP;cause=408;text=\"No ACK\"",
+            Self::Unbound => "SIP;cause=480;text=\"MSRP connection not established\"",
+            Self::MediaLost => "SIP;cause=480;text=\"MSRP connection lost\"",
+            Self::Unrefreshed => "SIP;cause=408;text=\"Session not refreshed\"",
+            Self::Stopping => "SIP;cause=503;text=\"Service stopping\"",
+        }
+    }
+
+    /// How the roster tells it.
+    pub fn disconnection(self) -> Disconnection {
+        match self {
+            Self::Replaced | Self::Stopping => Disconnection::Departed,
+            Self::Unacknowledged | Self::Unbound | Self::MediaLost | Self::Unrefreshed => {
+                Disconnection::Failed
+            }
+        }
+    }
+}

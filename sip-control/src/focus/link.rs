@@ -1,0 +1,116 @@
+//! A dialog, and the way by which its peer is reached.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::refusal::Refusal;
+use crate::{
+    dialog::{Dialog, DialogId},
+    message::{Draft, Header, Method, Request, SipUri},
+    transport::{DEFAULT_PORT, Protocol, Source, Target},
+};
+
+/// A dialog, and where its last request came from: that is where ours go, as long as the peer names
+/// no other address. Nothing is looked up: a focus that waited for the DNS would make everybody
+/// wait (DLG-22).
+#[derive(Clone, Debug)]
+pub struct Link {
+    dialog: Dialog,
+    source: Source,
+}
+
+impl Link {
+    /// The dialog that our answer to a request makes, by which the To tag is `tag`. The request has
+    /// to say where its sender is (DLG-09).
+    pub fn accept(request: &Request, tag: &str, source: Source) -> Result<Self, Refusal> {
+        let dialog = Dialog::accept(request, tag);
+        let dialog = dialog.map_err(|_| Refusal::Malformed(Header::Contact))?;
+        Ok(Self { dialog, source })
+    }
+
+    /// The name of the dialog.
+    pub fn id(&self) -> &DialogId {
+        self.dialog.id()
+    }
+
+    /// Takes note of a request of the peer.
+    pub fn handle_request(&mut self, request: &Request, source: Source) -> Result<(), Refusal> {
+        self.dialog.handle_request(request).map_err(|_| Refusal::OutOfOrder)?;
+        self.source = source;
+        Ok(())
+    }
+
+    /// Moves the remote target to where the request says that its sender is now (DLG-13).
+    pub fn refresh(&mut self, request: &Request) -> Result<(), Refusal> {
+        self.dialog.refresh(request).map_err(|_| Refusal::Malformed(Header::Contact))
+    }
+
+    /// The next request to the peer, and where it goes.
+    pub fn request(&mut self, method: Method) -> (Draft, Target) {
+        (self.dialog.request(method), self.target())
+    }
+
+    /// An address in the URI of the next hop is taken; of a name, it is only known that the last
+    /// request came from there. A connection is used as long as it lasts, whatever the address.
+    fn target(&self) -> Target {
+        let Source { local, remote, protocol, connection } = self.source;
+        let hop = SipUri::parse(self.dialog.next_hop());
+        let address = hop.and_then(|uri| {
+            let address: IpAddr = uri.host().trim_matches(['[', ']']).parse().ok()?;
+            Some(SocketAddr::new(address, uri.port().unwrap_or(DEFAULT_PORT)))
+        });
+        let named = hop.and_then(|uri| uri.param("transport")).map(str::to_ascii_lowercase);
+        let protocol = match (named.as_deref(), address) {
+            (Some("udp"), Some(_)) => Protocol::Udp,
+            (Some("tcp"), Some(_)) => Protocol::Tcp,
+            _ => protocol,
+        };
+        let is_same = protocol == self.source.protocol;
+        Target {
+            protocol,
+            remote: address.unwrap_or(remote),
+            local: Some(local).filter(|_| is_same),
+            connection: connection.filter(|_| is_same),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Link;
+    use crate::{
+        message::{Admission, Message, Method, admit},
+        transport::{Protocol, Source},
+    };
+
+    fn target(lines: &str, protocol: Protocol) -> (Protocol, String) {
+        let text = format!(
+            "INVITE sip:garden@im.example.com SIP/2.0\r\n\
+             Via: SIP/2.0/TCP h;branch=z9hG4bK1\r\nFrom: <sip:a@h>;tag=1\r\nTo: <sip:g@h>\r\n\
+             Call-ID: 1\r\nCSeq: 1 INVITE\r\n{lines}Content-Length: 0\r\n\r\n"
+        );
+        let remote = "192.0.2.1:50999".parse().unwrap();
+        let local = "192.0.2.100:5060".parse().unwrap();
+        let message = Message::from_datagram(text.into()).unwrap();
+        let Admission::Request(request) = admit(message, remote) else { panic!("a request") };
+        let source = Source { local, remote, protocol, connection: None };
+        let mut link = Link::accept(&request, "f", source).unwrap();
+        let (_, target) = link.request(Method::Bye);
+        (target.protocol, target.remote.to_string())
+    }
+
+    /// NTF-01: the next hop is the nearest proxy, else the peer's Contact; a name is where the
+    /// request came from.
+    #[test]
+    fn requests_go_to_the_next_hop() {
+        use Protocol::{Tcp, Udp};
+        let contact = "Contact: <sip:a@192.0.2.21:50231>\r\n";
+        assert_eq!(target(contact, Udp), (Udp, "192.0.2.21:50231".to_owned()));
+        assert_eq!(target(contact, Tcp), (Tcp, "192.0.2.21:50231".to_owned()));
+        let contact = "Contact: <sip:a@192.0.2.21;transport=tcp>\r\n";
+        assert_eq!(target(contact, Udp), (Tcp, "192.0.2.21:5060".to_owned()));
+        let named = "Contact: <sip:a@a.example.com:7000;transport=tcp>\r\n";
+        assert_eq!(target(named, Udp), (Udp, "192.0.2.1:50999".to_owned()));
+        let routed = format!("Record-Route: <sip:[2001:db8::1];lr>\r\n{contact}");
+        assert_eq!(target(&routed, Udp), (Udp, "[2001:db8::1]:5060".to_owned()));
+    }
+}

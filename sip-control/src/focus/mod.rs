@@ -1,0 +1,330 @@
+//! The conference focus (RFC 4353): sessions of rooms, who is in them, and who watches.
+//!
+//! [`Focus`] is the user of the transactions below it. It knows requests, dialogs and the media
+//! plane's reports; it owns no socket, reads no clock and names no core. After any `handle_*`,
+//! drain [`Focus::poll_output`] until it is `None`, then arm [`Focus::poll_timeout`].
+//!
+//! A request goes through three stages that are never interleaved: the checks of SIP itself, the
+//! steps of the change request in their order, and what the change request does not know. The first
+//! check that fails answers, and nothing later is looked at (sip-control.md section 0).
+
+mod agenda;
+mod conference_info;
+mod counters;
+mod directory;
+mod join;
+mod leave;
+mod leg;
+mod link;
+mod order;
+mod output;
+mod participant;
+mod policy;
+mod refresh;
+mod refusal;
+mod room;
+mod roster;
+mod screen;
+mod session_timer;
+mod subscription;
+mod user;
+mod utc;
+mod venue;
+mod watch;
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::Instant,
+};
+
+use mailbox::{RoomId, SessionId};
+
+pub(crate) use self::directory::is_session_identity;
+use self::{
+    agenda::Agenda,
+    directory::Directory,
+    leg::{Connected, Leg},
+    refusal::Refusal,
+    room::Room,
+    subscription::{Subscription, SubscriptionId},
+};
+pub use self::{
+    counters::Counters,
+    order::{Member, Order, Report},
+    output::{Output, RequestId},
+    user::UserKey,
+    utc::WallClock,
+};
+use crate::{
+    config::Config,
+    dialog::DialogId,
+    message::{Draft, Header, Method, Reply, Request, Response},
+    transaction::{ServerId, Tokens},
+    transport::{Source, Target},
+};
+
+/// A request that nobody has answered yet.
+#[derive(Debug)]
+pub struct Incoming {
+    /// What the answer is given to.
+    pub transaction: ServerId,
+    /// What it says.
+    pub request: Request,
+    /// Where it came from.
+    pub source: Source,
+    /// The tag that To gets in its answers.
+    pub tag: String,
+    /// Another copy of it is being served.
+    pub is_merged: bool,
+}
+
+/// The conference focus.
+#[derive(Debug)]
+pub struct Focus {
+    config: Arc<Config>,
+    clock: WallClock,
+    tokens: Tokens,
+    directory: Directory,
+    rooms: HashMap<RoomId, Room>,
+    legs: HashMap<SessionId, Leg>,
+    subscriptions: HashMap<SubscriptionId, Subscription>,
+    dialogs: HashMap<DialogId, Usage>,
+    /// INVITEs that are not over: not answered, or not acknowledged.
+    invites: HashMap<ServerId, SessionId>,
+    /// Requests of ours that are not answered.
+    requests: HashMap<RequestId, Purpose>,
+    agenda: Agenda<Subject>,
+    outputs: VecDeque<Output>,
+    counters: Counters,
+    /// The last id given out. Sessions, rooms and all the others share one count.
+    last_id: u64,
+    is_stopping: bool,
+}
+
+/// What a dialog is for.
+#[derive(Clone, Copy, Debug)]
+enum Usage {
+    Leg(SessionId),
+    Subscription(SubscriptionId),
+}
+
+/// What a request of ours is for.
+#[derive(Clone, Copy, Debug)]
+enum Purpose {
+    /// It ends something that is forgotten already: no answer changes anything (LEAVE-10).
+    Farewell,
+    Notify(SubscriptionId),
+}
+
+/// What has deadlines.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Subject {
+    Leg(SessionId),
+    Subscription(SubscriptionId),
+    Room(RoomId),
+}
+
+impl Focus {
+    /// A focus without sessions. `port` is where SIP is listened for, if that is not 5060; `seed`
+    /// makes the names that nobody may guess.
+    pub fn new(config: Arc<Config>, port: Option<u16>, seed: [u8; 32], clock: WallClock) -> Self {
+        Self {
+            directory: Directory::new(&config, port),
+            config,
+            clock,
+            tokens: Tokens::new(seed),
+            rooms: HashMap::new(),
+            legs: HashMap::new(),
+            subscriptions: HashMap::new(),
+            dialogs: HashMap::new(),
+            invites: HashMap::new(),
+            requests: HashMap::new(),
+            agenda: Agenda::default(),
+            outputs: VecDeque::new(),
+            counters: Counters::default(),
+            last_id: 0,
+            is_stopping: false,
+        }
+    }
+
+    /// Serves a request. ACK and CANCEL come by ways of their own.
+    pub fn handle_request(&mut self, now: Instant, incoming: &Incoming) {
+        let served = match incoming.request.to_tag() {
+            Some(_) => self.serve_in_dialog(now, incoming),
+            None => self.serve_outside(now, incoming),
+        };
+        if let Err(refusal) = served {
+            self.refuse(incoming.transaction, &incoming.request, &refusal);
+        }
+    }
+
+    /// The 200 to an INVITE is acknowledged.
+    pub fn handle_acknowledged(&mut self, now: Instant, invite: ServerId) {
+        if let Some(session) = self.invites.remove(&invite) {
+            self.acknowledged(now, session);
+        }
+    }
+
+    /// An INVITE is withdrawn before it was answered (DLG-15).
+    pub fn handle_cancel(&mut self, now: Instant, invite: ServerId) {
+        self.cancel(now, invite);
+    }
+
+    /// The 200 to an INVITE was never acknowledged (FOC-31).
+    pub fn handle_unacknowledged(&mut self, now: Instant, invite: ServerId) {
+        self.give_up_ack(now, invite);
+    }
+
+    /// A request of ours has its final answer, or will never have one.
+    pub fn handle_response(&mut self, now: Instant, request: RequestId, answer: Option<&Response>) {
+        match self.requests.remove(&request) {
+            Some(Purpose::Notify(subscription)) => self.notified(now, subscription, answer),
+            Some(Purpose::Farewell) | None => {}
+        }
+    }
+
+    /// Takes in what the media plane reports.
+    pub fn handle_report(&mut self, now: Instant, report: Report) {
+        match report {
+            Report::Installed { session, path } => self.installed(now, session, &path),
+            Report::Refused { session } => self.not_installed(now, session),
+            Report::Bound { session } => self.bound(now, session),
+            Report::Failed { session, cause } => self.media_failed(now, session, cause),
+        }
+    }
+
+    /// Looks at everything whose time has come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(subject) = self.agenda.pop(now) {
+            match subject {
+                Subject::Leg(session) => self.look_at_leg(now, session),
+                Subject::Subscription(subscription) => self.look_at_subscription(now, subscription),
+                Subject::Room(room) => self.look_at_room(now, room),
+            }
+        }
+    }
+
+    /// Ends all sessions and serves no new ones (LEAVE-09, OPS-02).
+    pub fn handle_stop(&mut self, now: Instant) {
+        self.is_stopping = true;
+        self.end_everything(now);
+    }
+
+    /// The next thing to be done.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.agenda.next()
+    }
+
+    /// Whether nothing is left of what was told to end.
+    pub fn is_idle(&self) -> bool {
+        self.legs.is_empty() && self.requests.is_empty()
+    }
+
+    /// What has been counted.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
+    }
+
+    /// Stage A, from DLG-01 step 5 on, and then what the method asks for.
+    fn serve_outside(&mut self, now: Instant, incoming: &Incoming) -> Result<(), Refusal> {
+        let request = &incoming.request;
+        if self.is_stopping {
+            return Err(Refusal::Draining);
+        }
+        let originator = screen::originator(&self.config, request, incoming.source.remote.ip())?;
+        screen::method(request)?;
+        screen::uri_scheme(request)?;
+        if incoming.is_merged {
+            return Err(Refusal::Merged);
+        }
+        screen::extensions(request)?;
+        let has_offer = screen::body(request)?;
+        match request.method() {
+            Method::Invite => self.join(now, incoming, &originator, has_offer),
+            Method::Options => self.options(incoming, &originator, has_offer),
+            Method::Subscribe => self.subscribe(now, incoming, &originator),
+            _ => Err(Refusal::NoDialog),
+        }
+    }
+
+    fn serve_in_dialog(&mut self, now: Instant, incoming: &Incoming) -> Result<(), Refusal> {
+        let request = &incoming.request;
+        screen::method(request)?;
+        let usage = self.usage(request).ok_or(Refusal::NoDialog)?;
+        screen::extensions(request)?;
+        match usage {
+            Usage::Leg(session) => self.serve_leg(now, incoming, session),
+            Usage::Subscription(id) => self.serve_subscription(now, incoming, id),
+        }
+    }
+
+    /// The connected leg of that name.
+    fn connected(&mut self, session: SessionId) -> Option<&mut Connected> {
+        self.legs.get_mut(&session).and_then(Leg::connected_mut)
+    }
+
+    fn usage(&self, request: &Request) -> Option<Usage> {
+        self.dialogs.get(&DialogId::of_request(request)?).copied()
+    }
+
+    /// Answers no, and says so once in the log. Nothing of the message's content gets there, and of
+    /// the sender no more than its domain (OPS-08).
+    fn refuse(&mut self, transaction: ServerId, request: &Request, refusal: &Refusal) {
+        let status = refusal.status(self.config.profile);
+        let warning = refusal.warning();
+        *self.counters.refusals.entry(refusal.reason()).or_default() += 1;
+        tracing::info!(
+            call_id = request.call_id(),
+            method = request.method_text(),
+            check = refusal.check(),
+            status,
+            warning = warning.map(|(_, text)| text),
+            reason = refusal.reason(),
+            "refused"
+        );
+        let mut reply = self.plain_reply(status);
+        if let Some((field, value)) = refusal.field() {
+            reply = reply.header(field, &value);
+        }
+        if let Some((code, text)) = warning.filter(|_| self.config.warn_detail) {
+            reply = reply.warning(code, &self.config.host, text);
+        }
+        self.reply(transaction, reply);
+    }
+
+    fn reply(&mut self, to: ServerId, reply: Reply) {
+        self.outputs.push_back(Output::Reply { to, reply });
+    }
+
+    fn send(&mut self, draft: Draft, target: Target, purpose: Purpose) -> RequestId {
+        let request = RequestId(self.next_id());
+        self.requests.insert(request, purpose);
+        self.outputs.push_back(Output::Send { request, draft, target });
+        request
+    }
+
+    fn order(&mut self, order: Order) {
+        self.outputs.push_back(Output::Order(order));
+    }
+
+    /// Server and User-Agent of everything that says what it is (IMS-02).
+    fn server(&self) -> String {
+        format!("IM-serv/OMA1.0 {}", self.config.product)
+    }
+
+    /// An answer that says no more than who gives it.
+    fn plain_reply(&self, status: u16) -> Reply {
+        Reply::new(status).header(Header::Server, &self.server())
+    }
+
+    fn next_id(&mut self) -> u64 {
+        self.last_id += 1;
+        self.last_id
+    }
+}

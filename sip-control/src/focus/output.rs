@@ -1,0 +1,36 @@
+//! What the focus wants done.
+
+use super::order::Order;
+use crate::{
+    message::{Draft, Reply},
+    transaction::ServerId,
+    transport::Target,
+};
+
+/// Something to be done. Things are to be done in the order in which they are handed out: an order
+/// that follows an answer is given when that answer is on its way (FOC-32, FOC-35).
+#[derive(Debug)]
+pub enum Output {
+    /// Answer a request.
+    Reply {
+        /// Which one.
+        to: ServerId,
+        /// With what.
+        reply: Reply,
+    },
+    /// Send a request.
+    Send {
+        /// By what its answer will be known.
+        request: RequestId,
+        /// What.
+        draft: Draft,
+        /// Where to.
+        target: Target,
+    },
+    /// Tell the media plane.
+    Order(Order),
+}
+
+/// A request of the focus. Never reused while the process lives.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub struct RequestId(pub u64);

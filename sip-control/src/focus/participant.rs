@@ -1,0 +1,160 @@
+//! One user in one session, as the others see it.
+
+use std::time::Instant;
+
+use mailbox::{ParticipantId, SessionId};
+use msrp::AddressBuf;
+
+use super::{
+    conference_info::{Disconnection, Endpoint, Status, User},
+    user::UserKey,
+    utc::WallClock,
+};
+
+/// Who sent a request, as a trusted peer vouches for it (ID-01).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Originator {
+    /// The URI the roster shows: the first asserted SIP one, else the telephone number.
+    pub uri: String,
+    /// All asserted URIs.
+    pub uris: Vec<String>,
+    /// The same in normal form: one user (ID-05).
+    pub keys: Vec<UserKey>,
+    /// The asserted display name.
+    pub display_name: Option<String>,
+}
+
+/// A user in a session, under one name. A user who was visible and comes back anonymous, or the
+/// other way round, is another participant: nothing on the wire links the two (ID-06).
+#[derive(Clone, Debug)]
+pub struct Participant {
+    /// Which one.
+    pub id: ParticipantId,
+    /// The user behind it. Never shown when anonymous.
+    pub keys: Vec<UserKey>,
+    /// Whether the user is shown under an alias.
+    pub is_anonymous: bool,
+    /// The URI the roster shows, and the only one it is known by outside.
+    pub entity: String,
+    /// The name the roster shows.
+    pub display_text: String,
+    /// The addresses its messages may come from.
+    pub identities: Vec<AddressBuf>,
+    /// Its legs, oldest first; those that only hold a seat yet are among them.
+    pub legs: Vec<Seat>,
+    /// The participant that the same user was before it asked for another name, until this one is
+    /// connected.
+    pub succeeds: Option<ParticipantId>,
+    /// Until then the roster is silent about it: the time in which its alias could be told from the
+    /// name that left just before.
+    pub hidden_until: Option<Instant>,
+}
+
+/// What a participant has of a leg.
+#[derive(Clone, Copy, Debug)]
+pub struct Seat {
+    /// The leg.
+    pub leg: SessionId,
+    /// Since when it has been connected; `None` while it is not yet.
+    pub connected: Option<Instant>,
+}
+
+impl Participant {
+    /// A user under its own name.
+    pub fn visible(
+        id: ParticipantId,
+        originator: &Originator,
+        succeeds: Option<ParticipantId>,
+    ) -> Self {
+        let identities = originator.uris.iter();
+        let display_text = originator.display_name.clone();
+        Self {
+            id,
+            keys: originator.keys.clone(),
+            is_anonymous: false,
+            display_text: display_text.unwrap_or_else(|| short_name(&originator.uri)),
+            entity: originator.uri.clone(),
+            identities: identities.filter_map(|uri| AddressBuf::parse(uri.as_bytes())).collect(),
+            legs: Vec::new(),
+            succeeds,
+            hidden_until: None,
+        }
+    }
+
+    /// A user under the alias of that number (ID-07).
+    pub fn anonymous(
+        id: ParticipantId,
+        originator: &Originator,
+        succeeds: Option<ParticipantId>,
+        number: u64,
+    ) -> Self {
+        let entity = format!("sip:anonymous{number}@anonymous.invalid");
+        Self {
+            id,
+            keys: originator.keys.clone(),
+            is_anonymous: true,
+            display_text: format!("Anonymous{number}"),
+            identities: AddressBuf::parse(entity.as_bytes()).into_iter().collect(),
+            entity,
+            legs: Vec::new(),
+            succeeds,
+            hidden_until: None,
+        }
+    }
+
+    /// What it has of this leg.
+    pub fn seat(&self, leg: SessionId) -> Option<&Seat> {
+        self.legs.iter().find(|seat| seat.leg == leg)
+    }
+
+    /// Whether the user is the one with these keys.
+    pub fn is(&self, keys: &[UserKey]) -> bool {
+        self.keys.iter().any(|key| keys.contains(key))
+    }
+
+    /// Whether a leg of it has been answered.
+    pub fn is_connected(&self) -> bool {
+        self.legs.iter().any(|seat| seat.connected.is_some())
+    }
+
+    /// Whether the roster shows it now.
+    pub fn is_shown(&self, now: Instant) -> bool {
+        self.is_connected() && self.hidden_until.is_none_or(|until| until <= now)
+    }
+
+    /// Its `<user>` while it is connected.
+    pub fn user(&self, clock: &WallClock) -> User {
+        let endpoints = self.legs.iter().filter_map(|seat| {
+            let since = clock.utc(seat.connected?);
+            Some(Endpoint { entity: endpoint(seat.leg), status: Status::Connected { since } })
+        });
+        self.user_with(endpoints.collect())
+    }
+
+    /// Its `<user>` when its last leg has gone.
+    pub fn user_gone(
+        &self,
+        leg: SessionId,
+        how: Disconnection,
+        now: Instant,
+        clock: &WallClock,
+    ) -> User {
+        let status = Status::Disconnected { how, since: clock.utc(now) };
+        self.user_with(vec![Endpoint { entity: endpoint(leg), status }])
+    }
+
+    fn user_with(&self, endpoints: Vec<Endpoint>) -> User {
+        User { entity: self.entity.clone(), display_text: self.display_text.clone(), endpoints }
+    }
+}
+
+/// What a user without a display name is called: the user part, or the number.
+fn short_name(uri: &str) -> String {
+    let user = uri.split_once(':').map_or(uri, |(_, address)| address);
+    user.split(['@', ';']).next().unwrap_or(user).to_owned()
+}
+
+/// The name of a leg in documents: counted by us, so it tells nothing of the device (EVT-05).
+fn endpoint(leg: SessionId) -> String {
+    format!("e{}", leg.0)
+}

@@ -1,0 +1,197 @@
+//! Every way in which the focus says no: the status, the Warning, what else the answer carries, and
+//! which check said it.
+
+use std::{borrow::Cow, time::Duration};
+
+use super::policy::Denial;
+use crate::{config::Profile, message::Header, offer_answer::Unacceptable};
+
+/// A request that is not served. The checks are named after the stages of the catalogue: A before
+/// the change request's steps, B those steps, C what the change request does not know.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// A: a field that must be there is not, or does not parse.
+    Malformed(Header),
+    /// A: nobody we trust vouches for the sender (ID-03).
+    NoIdentity,
+    /// A: another focus wants in (IMS-09).
+    Cascade,
+    /// A: a method we know of and do not serve (DLG-18).
+    MethodNotAllowed,
+    /// A: a method nobody knows.
+    MethodUnknown,
+    /// A: a Request-URI that is neither sip, sips nor tel (PUB-02).
+    Scheme,
+    /// A: another copy of the request came by another path, and is being served (DLG-08).
+    Merged,
+    /// A: these extensions are required and not understood (IMS-10).
+    Extensions(Vec<String>),
+    /// A: a body of a kind we do not read.
+    MediaType,
+    /// A: a body in an encoding we do not read.
+    Encoding,
+    /// A: there are as many sessions, legs or subscriptions as there may be (OPS-03).
+    Exhausted,
+    /// A: the focus is on its way out (OPS-02).
+    Draining,
+    /// The URI names nothing here (PUB-01).
+    NotFound,
+    /// B, step 1 (FOC-05).
+    NoSession,
+    /// B, steps 2 to 4 (FOC-08, FOC-12, FOC-17).
+    Denied(Denial),
+    /// B, step 5 (FOC-20).
+    Media(Unacceptable),
+    /// C: the session interval is too short; this is the shortest (TMR-02).
+    Interval(Duration),
+    /// C: the media plane did not take the session in time (FOC-22).
+    MediaPlane,
+    /// C: the user has as many legs here as one may have (OPS-03).
+    TooManyLegs,
+    /// The request is for a dialog that is not there (DLG-10).
+    NoDialog,
+    /// A request of the dialog came before one that was sent earlier (DLG-10).
+    OutOfOrder,
+    /// The request was withdrawn (DLG-15), or its dialog ended (DLG-14).
+    Terminated,
+    /// SUBSCRIBE to another package, or to none that is named (SUB-05).
+    Event,
+    /// SUBSCRIBE by somebody who takes no document that we write (SUB-05).
+    NotAcceptable,
+    /// SUBSCRIBE for less time than is granted; this is the least (SUB-06).
+    Brief(Duration),
+    /// SUBSCRIBE by somebody who may not look (SUB-05), or looks often enough (SUB-09).
+    NotWatching,
+}
+
+/// What a 503 of FOC-22 asks for.
+const RETRY_AFTER_MEDIA: &str = "2";
+/// What a 503 of OPS-02 asks for.
+const RETRY_AFTER_DRAIN: &str = "30";
+/// What a 503 of OPS-03 asks for.
+const RETRY_AFTER_EXHAUSTED: &str = "10";
+
+/// The methods we serve, as Allow has them.
+pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, PRACK, UPDATE";
+/// The bodies we read.
+pub const ACCEPT: &str = "application/sdp";
+
+impl Refusal {
+    /// The status of the answer.
+    pub fn status(&self, profile: Profile) -> u16 {
+        match self {
+            Self::Malformed(_) => 400,
+            Self::NoSession if profile == Profile::Rcs => 404, // judgement J-01
+            Self::NoSession
+            | Self::NoIdentity
+            | Self::Cascade
+            | Self::NotWatching
+            | Self::Denied(Denial::NotMember | Denial::Blocked | Denial::Anonymity) => 403,
+            Self::NotFound => 404,
+            Self::MethodNotAllowed => 405,
+            Self::NotAcceptable => 406,
+            Self::MediaType | Self::Encoding => 415,
+            Self::Scheme => 416,
+            Self::Extensions(_) => 420,
+            Self::Interval(_) => 422,
+            Self::Brief(_) => 423,
+            Self::NoDialog => 481,
+            Self::Merged => 482,
+            Self::Denied(Denial::Full) => 486,
+            Self::Terminated => 487,
+            Self::Media(_) => 488,
+            Self::Event => 489,
+            Self::OutOfOrder => 500,
+            Self::MethodUnknown => 501,
+            Self::Exhausted | Self::Draining | Self::MediaPlane | Self::TooManyLegs => 503,
+        }
+    }
+
+    /// warn-code and warn-text, where the refusal has a Warning.
+    pub fn warning(&self) -> Option<(u16, &'static str)> {
+        let text = match self {
+            Self::Media(fault) => return Some((fault.warn_code(), fault.warn_text())),
+            Self::NoIdentity => "No asserted identity",
+            Self::Cascade => "Cascading not allowed",
+            Self::NoSession => "IM Session does not exist",
+            Self::Denied(Denial::NotMember | Denial::Blocked) => "Not allowed to join",
+            Self::Denied(Denial::Full) => "Too many participants",
+            Self::Denied(Denial::Anonymity) => "Anonymity not allowed",
+            Self::NotWatching => "Not allowed to subscribe",
+            _ => return None,
+        };
+        Some((399, text))
+    }
+
+    /// What else the answer must carry for the peer to do better.
+    pub fn field(&self) -> Option<(Header, Cow<'static, str>)> {
+        let seconds = |time: &Duration| Cow::from(time.as_secs().to_string());
+        Some(match self {
+            Self::MethodNotAllowed => (Header::Allow, ALLOW.into()),
+            Self::MediaType => (Header::Accept, ACCEPT.into()),
+            Self::Encoding => (Header::AcceptEncoding, "identity".into()),
+            Self::Extensions(tokens) => (Header::Unsupported, tokens.join(", ").into()),
+            Self::Interval(shortest) => (Header::MinSe, seconds(shortest)),
+            Self::Brief(shortest) => (Header::MinExpires, seconds(shortest)),
+            Self::Event => (Header::AllowEvents, "conference".into()),
+            Self::MediaPlane | Self::TooManyLegs => (Header::RetryAfter, RETRY_AFTER_MEDIA.into()),
+            Self::Draining => (Header::RetryAfter, RETRY_AFTER_DRAIN.into()),
+            Self::Exhausted => (Header::RetryAfter, RETRY_AFTER_EXHAUSTED.into()),
+            _ => return None,
+        })
+    }
+
+    /// The check that said no, for logs (OPS-08): a stage, or a step of the change request.
+    pub fn check(&self) -> &'static str {
+        match self {
+            Self::NoSession => "step 1",
+            Self::Denied(Denial::NotMember | Denial::Blocked) => "step 2",
+            Self::Denied(Denial::Full) => "step 3",
+            Self::Denied(Denial::Anonymity) => "step 4",
+            Self::Media(_) => "step 5",
+            Self::Interval(_) | Self::MediaPlane | Self::TooManyLegs => "stage C",
+            Self::NoDialog | Self::OutOfOrder | Self::Terminated => "dialog",
+            Self::NotFound => "dispatch",
+            Self::Event | Self::NotAcceptable | Self::Brief(_) | Self::NotWatching => {
+                "subscription"
+            }
+            _ => "stage A",
+        }
+    }
+
+    /// The machine-readable reason, for logs and metric labels (POL-20). It says more than the
+    /// Warning does, and never goes on the wire.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Malformed(_) => "malformed",
+            Self::NoIdentity => "no_identity",
+            Self::Cascade => "cascade",
+            Self::MethodNotAllowed => "method_not_allowed",
+            Self::MethodUnknown => "method_unknown",
+            Self::Scheme => "scheme",
+            Self::Merged => "merged",
+            Self::Extensions(_) => "extension",
+            Self::MediaType => "media_type",
+            Self::Encoding => "encoding",
+            Self::Exhausted => "exhausted",
+            Self::Draining => "draining",
+            Self::NotFound => "not_found",
+            Self::NoSession => "no_session",
+            Self::Denied(Denial::NotMember) => "not_member",
+            Self::Denied(Denial::Blocked) => "blocked",
+            Self::Denied(Denial::Full) => "full",
+            Self::Denied(Denial::Anonymity) => "anonymity",
+            Self::Media(_) => "media",
+            Self::Interval(_) => "session_interval",
+            Self::MediaPlane => "media_plane",
+            Self::TooManyLegs => "too_many_legs",
+            Self::NoDialog => "no_dialog",
+            Self::OutOfOrder => "out_of_order",
+            Self::Terminated => "terminated",
+            Self::Event => "event_package",
+            Self::NotAcceptable => "not_acceptable",
+            Self::Brief(_) => "subscription_brief",
+            Self::NotWatching => "not_watching",
+        }
+    }
+}

@@ -1,0 +1,229 @@
+//! One running session of a room: who is in it, who holds a seat, who watches.
+
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
+
+use mailbox::{ParticipantId, RoomId, SessionId};
+use msrp::AddressBuf;
+
+use super::{
+    conference_info::{self, Conference, Disconnection},
+    participant::{Originator, Participant, Seat},
+    policy::Snapshot,
+    roster::Roster,
+    subscription::SubscriptionId,
+    user::UserKey,
+    utc::WallClock,
+    venue::Venue,
+};
+use crate::config::Limits;
+
+/// A session of a room (RFC 4353: a conference). It is made with its first seat and is over with
+/// its last one, so an INVITE that is refused leaves none behind (PUB-04).
+#[derive(Debug)]
+pub struct Room {
+    /// Which one.
+    pub id: RoomId,
+    /// The IM Session Identity (PUB-08).
+    pub identity: String,
+    /// Where it is held.
+    pub venue: Arc<Venue>,
+    /// Who watches.
+    pub watchers: Vec<SubscriptionId>,
+    roster: Roster,
+    /// By id, so in the order in which they came.
+    participants: BTreeMap<ParticipantId, Participant>,
+    /// Aliases given out so far. None is given twice (ID-07).
+    aliases: u64,
+}
+
+impl Room {
+    /// A session in which nobody is yet.
+    pub fn new(id: RoomId, identity: String, venue: Arc<Venue>) -> Self {
+        Self {
+            id,
+            identity,
+            venue,
+            watchers: Vec::new(),
+            roster: Roster::default(),
+            participants: BTreeMap::new(),
+            aliases: 0,
+        }
+    }
+
+    /// What policy has to know when this user asks (FOC-11).
+    pub fn snapshot(&self, keys: &[UserKey], limits: &Limits) -> Snapshot {
+        // While a user changes between name and alias there are two participants of one user.
+        let is_doubled = |participant: &Participant| {
+            participant.succeeds.is_some_and(|old| self.participants.contains_key(&old))
+        };
+        let others = self.participants.values().filter(|them| !them.is(keys) && !is_doubled(them));
+        Snapshot { others: others.count(), users_max: limits.users_per_room }
+    }
+
+    /// The participants this user has here: one, or two while its name changes.
+    pub fn participants_of(&self, keys: &[UserKey]) -> impl Iterator<Item = &Participant> {
+        self.participants.values().filter(|participant| participant.is(keys))
+    }
+
+    /// One participant.
+    pub fn participant(&self, id: ParticipantId) -> Option<&Participant> {
+        self.participants.get(&id)
+    }
+
+    /// Whether the user has joined (SUB-05).
+    pub fn is_connected(&self, keys: &[UserKey]) -> bool {
+        self.participants_of(keys).any(Participant::is_connected)
+    }
+
+    /// How many legs the user has or is about to have (OPS-03).
+    pub fn legs_of(&self, keys: &[UserKey]) -> usize {
+        self.participants_of(keys).map(|participant| participant.legs.len()).sum()
+    }
+
+    /// Whether nobody has a seat any more.
+    pub fn is_empty(&self) -> bool {
+        self.participants.is_empty()
+    }
+
+    /// Takes a seat for `leg` (FOC-13): with the participant the user is already, or with a new
+    /// one, which is `fresh` then.
+    pub fn take_seat(
+        &mut self,
+        fresh: ParticipantId,
+        leg: SessionId,
+        originator: &Originator,
+        is_anonymous: bool,
+    ) -> &Participant {
+        let same = self.participants_of(&originator.keys).find(|p| p.is_anonymous == is_anonymous);
+        let id = same.map_or(fresh, |same| same.id);
+        if id == fresh {
+            let succeeds = self.participants_of(&originator.keys).map(|other| other.id).last();
+            let newcomer = if is_anonymous {
+                self.aliases += 1;
+                Participant::anonymous(fresh, originator, succeeds, self.aliases)
+            } else {
+                Participant::visible(fresh, originator, succeeds)
+            };
+            self.participants.insert(fresh, newcomer);
+        }
+        let participant = self.participants.get_mut(&id).expect("found or put in above");
+        participant.legs.push(Seat { leg, connected: None });
+        participant
+    }
+
+    /// The leg is connected from now on. A user who has just changed its name by that is kept out
+    /// of the roster until `hidden_until`, so that nobody can tell who it was (ID-06). Whether that
+    /// is so.
+    pub fn connect(&mut self, leg: SessionId, now: Instant, hidden_until: Instant) -> bool {
+        let Some(id) = self.holder(leg) else { return false };
+        let former = self.participants.get(&id).and_then(|participant| participant.succeeds);
+        let has_new_name = former.is_some_and(|former| self.participants.contains_key(&former));
+        let Some(participant) = self.participants.get_mut(&id) else { return false };
+        participant.succeeds = None;
+        if has_new_name {
+            participant.hidden_until = Some(hidden_until);
+        }
+        for seat in participant.legs.iter_mut().filter(|seat| seat.leg == leg) {
+            seat.connected = Some(now);
+        }
+        if participant.is_shown(now) {
+            self.roster.note_change();
+        }
+        has_new_name
+    }
+
+    /// The leg is no more, and its seat is free. Whether the roster has changed.
+    pub fn vacate(
+        &mut self,
+        leg: SessionId,
+        how: Disconnection,
+        now: Instant,
+        clock: &WallClock,
+    ) -> bool {
+        let Some(id) = self.holder(leg) else { return false };
+        let Some(participant) = self.participants.get_mut(&id) else { return false };
+        let was_shown = participant.is_shown(now);
+        let was_connected = participant.seat(leg).is_some_and(|seat| seat.connected.is_some());
+        participant.legs.retain(|seat| seat.leg != leg);
+        let is_shown = participant.is_shown(now);
+        let gone = participant.user_gone(leg, how, now, clock);
+        if participant.legs.is_empty() {
+            self.participants.remove(&id);
+        }
+        match (was_shown, is_shown) {
+            (true, true) if was_connected => self.roster.note_change(),
+            (true, false) => self.roster.note_departure(gone),
+            _ => return false,
+        }
+        true
+    }
+
+    /// Somebody's time of hiding may be over: whether the roster has changed by that.
+    pub fn unhide(&mut self, now: Instant) -> bool {
+        let mut has_changed = false;
+        for participant in self.participants.values_mut() {
+            if participant.hidden_until.is_some_and(|until| until <= now) {
+                participant.hidden_until = None;
+                has_changed |= participant.is_connected();
+            }
+        }
+        if has_changed {
+            self.roster.note_change();
+        }
+        has_changed
+    }
+
+    /// The number of the last change of the roster.
+    pub fn change(&self) -> u64 {
+        self.roster.change()
+    }
+
+    /// The departures that all watchers know of need not be kept.
+    pub fn forget_departures(&mut self, told_to_all: u64) {
+        self.roster.forget_until(told_to_all);
+    }
+
+    /// The full state for a watcher that was told of change `told` last.
+    pub fn document(
+        &mut self,
+        version: u32,
+        told: u64,
+        now: Instant,
+        clock: &WallClock,
+        limits: &Limits,
+    ) -> String {
+        let shown = |participant: &&Participant| participant.is_shown(now);
+        let participants = &self.participants;
+        let users = || participants.values().filter(shown).map(|p| p.user(clock)).collect();
+        let (present, count) = self.roster.present(users);
+        let is_present = |entity: &str| {
+            participants.values().filter(shown).any(|participant| participant.entity == entity)
+        };
+        let departed = self.roster.departed(told, is_present);
+        let conference = Conference {
+            identity: &self.identity,
+            subject: self.venue.subject.as_deref(),
+            uri: &self.venue.uri,
+            maximum_user_count: self.venue.maximum_user_count(limits),
+        };
+        conference_info::full(&conference, version, count, &[&present, &departed])
+    }
+
+    /// The addresses that mean the whole room.
+    pub fn addresses(&self) -> Box<[AddressBuf]> {
+        [&self.venue.uri, &self.identity]
+            .into_iter()
+            .filter_map(|uri| AddressBuf::parse(uri.as_bytes()))
+            .collect()
+    }
+
+    /// Every leg that holds a seat.
+    pub fn legs(&self) -> impl Iterator<Item = SessionId> {
+        self.participants.values().flat_map(|participant| participant.legs.iter().map(|s| s.leg))
+    }
+
+    fn holder(&self, leg: SessionId) -> Option<ParticipantId> {
+        let holds = |participant: &&Participant| participant.seat(leg).is_some();
+        self.participants.values().find(holds).map(|participant| participant.id)
+    }
+}

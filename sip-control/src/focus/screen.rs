@@ -1,0 +1,137 @@
+//! Stage A: the checks that come before the steps of the change request and know no room (DLG-01,
+//! from step 6 on). What the codec and the transactions check has been checked before.
+
+use std::net::IpAddr;
+
+use super::{participant::Originator, refusal::Refusal, user::UserKey};
+use crate::{
+    config::Config,
+    message::{Header, Method, NameAddr, Request, scheme},
+};
+
+/// Whether requests from this address carry identities that we believe (ID-04).
+pub fn is_trusted(config: &Config, source: IpAddr) -> bool {
+    config.trusted.iter().any(|network| network.contains(source))
+}
+
+/// Who sent a request that starts something, if that can be known (ID-01, ID-03).
+pub fn originator(
+    config: &Config,
+    request: &Request,
+    source: IpAddr,
+) -> Result<Originator, Refusal> {
+    if !is_trusted(config, source) {
+        return Err(Refusal::NoIdentity);
+    }
+    let asserted: Vec<NameAddr<'_>> =
+        request.addresses(Header::PAssertedIdentity).flatten().collect();
+    if let Some(originator) = asserted_identity(&asserted) {
+        return Ok(originator);
+    }
+    let from = request.from().filter(|_| config.identity_from_from_header && asserted.is_empty());
+    from.filter(|from| !is_anonymous(from))
+        .and_then(|from| asserted_identity(&[from]))
+        .ok_or(Refusal::NoIdentity)
+}
+
+/// RFC 3323 section 4.1.1.3: a From that names nobody.
+fn is_anonymous(from: &NameAddr<'_>) -> bool {
+    from.sip_uri().is_none_or(|uri| uri.host().eq_ignore_ascii_case("anonymous.invalid"))
+}
+
+/// The first SIP or SIPS value goes before the first tel one; both are the same user (ID-01).
+fn asserted_identity(values: &[NameAddr<'_>]) -> Option<Originator> {
+    let sip = values.iter().find(|value| value.sip_uri().is_some());
+    let tel = values
+        .iter()
+        .find(|value| scheme(value.uri()).is_some_and(|scheme| scheme.eq_ignore_ascii_case("tel")));
+    let named: Vec<&NameAddr<'_>> = sip.into_iter().chain(tel).collect();
+    let keys: Vec<UserKey> = named.iter().filter_map(|value| UserKey::of(value.uri())).collect();
+    let primary = named.first().filter(|_| keys.len() == named.len())?;
+    let display_name = named.iter().find_map(|value| value.display_name());
+    Some(Originator {
+        uri: bare(primary),
+        uris: named.iter().map(|value| bare(value)).collect(),
+        keys,
+        display_name: display_name
+            .map(|name| name.trim().to_owned())
+            .filter(|name| !name.is_empty()),
+    })
+}
+
+/// An address of record, as rosters show it: parameters and headers say how to reach the user, not
+/// who it is.
+fn bare(value: &NameAddr<'_>) -> String {
+    match value.sip_uri() {
+        Some(_) => value.uri().split([';', '?']).next().unwrap_or_default().to_owned(),
+        None => value.uri().to_owned(),
+    }
+}
+
+/// Whether the method is one we serve at all (DLG-18).
+pub fn method(request: &Request) -> Result<(), Refusal> {
+    match request.method() {
+        Method::Other => Err(Refusal::MethodUnknown),
+        Method::Message | Method::Info | Method::Publish | Method::Register | Method::Refer => {
+            Err(Refusal::MethodNotAllowed)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Whether the Request-URI is of a kind that can name a room (PUB-02).
+pub fn uri_scheme(request: &Request) -> Result<(), Refusal> {
+    let known = ["sip", "sips", "tel"];
+    let scheme = scheme(request.request_uri()).unwrap_or_default();
+    if known.iter().any(|known| known.eq_ignore_ascii_case(scheme)) {
+        Ok(())
+    } else {
+        Err(Refusal::Scheme)
+    }
+}
+
+/// Whether all that the sender insists on is understood (IMS-10). Reliable provisional responses are
+/// in so far as none is ever sent.
+pub fn extensions(request: &Request) -> Result<(), Refusal> {
+    let is_understood = |tag: &&str| {
+        !["100rel", "timer", "gruu"].iter().any(|known| known.eq_ignore_ascii_case(tag))
+    };
+    let foreign: Vec<String> =
+        request.list(Header::Require).filter(is_understood).map(str::to_owned).collect();
+    if foreign.is_empty() { Ok(()) } else { Err(Refusal::Extensions(foreign)) }
+}
+
+/// Whether the body, if there is one that has to be read, is SDP. Tells whether it is to be read:
+/// one that the sender calls optional, and that is none of ours, is passed over (RFC 3261 section
+/// 20.11).
+pub fn body(request: &Request) -> Result<bool, Refusal> {
+    if request.body().is_empty() {
+        return Ok(false);
+    }
+    let is_optional = request.header(Header::ContentDisposition).is_some_and(|value| {
+        value.split(';').skip(1).any(|param| {
+            let (name, value) = param.split_once('=').unwrap_or_default();
+            name.trim().eq_ignore_ascii_case("handling")
+                && value.trim().eq_ignore_ascii_case("optional")
+        })
+    });
+    let is_sdp = request.content_type().is_some_and(|kind| kind.is("application/sdp"));
+    let is_plain = request
+        .list(Header::ContentEncoding)
+        .all(|encoding| encoding.eq_ignore_ascii_case("identity"));
+    match (is_sdp && is_plain, is_optional) {
+        (true, _) => Ok(true),
+        (false, true) => Ok(false),
+        (false, false) if is_sdp => Err(Refusal::Encoding),
+        (false, false) => Err(Refusal::MediaType),
+    }
+}
+
+/// Whether the sender is somebody who may join: another focus may not (IMS-09).
+pub fn contact(request: &Request) -> Result<(), Refusal> {
+    let is_focus = |contact: NameAddr<'_>| contact.params().has("isfocus");
+    if request.address(Header::Contact).is_some_and(is_focus) {
+        return Err(Refusal::Cascade);
+    }
+    Ok(())
+}

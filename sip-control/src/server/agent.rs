@@ -1,0 +1,229 @@
+//! The control plane without its sockets: codec, transactions, focus and placement, tied together.
+//!
+//! [`Agent`] reads no clock. After any `handle_*`, drain [`Agent::poll_transmit`] until it is `None`,
+//! then arm [`Agent::poll_timeout`].
+
+use std::{
+    collections::{HashMap, VecDeque},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    config::Config,
+    focus::{Counters, Focus, Incoming, Output, RequestId, WallClock},
+    message::{Admission, Message, admit},
+    placement::{CoreLink, Placement},
+    transaction::{self, ClientId, Event, Transactions},
+    transport::{Source, Ticket, Transmit},
+};
+
+/// How soon commands that found a full ring are tried again, if no event comes before.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// What an agent is called from outside.
+#[derive(Clone, Debug)]
+pub struct Contact {
+    /// `host:port` in the Via of requests that go by UDP.
+    pub sent_by_udp: String,
+    /// `host:port` in the Via of requests that go by TCP.
+    pub sent_by_tcp: String,
+    /// The port in session identities, if SIP is not listened for at 5060.
+    pub port: Option<u16>,
+}
+
+/// Transactions of peers at once. Each lives 32 s after its answer, so this is a rate of some
+/// thousands of requests a second, kept up.
+const SERVERS_MAX: usize = 200_000;
+
+/// One control plane.
+#[derive(Debug)]
+pub struct Agent {
+    transactions: Transactions,
+    focus: Focus,
+    placement: Placement,
+    /// Requests of the focus, by what the transactions call them.
+    asked: HashMap<ClientId, RequestId>,
+    /// When commands that were kept are tried again.
+    retry_at: Option<Instant>,
+    /// Answers that need no transaction.
+    stateless: VecDeque<Transmit>,
+}
+
+impl Agent {
+    /// An agent that serves `cores`. The seeds are as secret as the names made from them shall be.
+    pub fn new(
+        config: Arc<Config>,
+        contact: Contact,
+        cores: Vec<CoreLink>,
+        seeds: [[u8; 32]; 2],
+        clock: WallClock,
+    ) -> Self {
+        let [names, branches] = seeds;
+        let timers = transaction::Timers {
+            t1: config.timers.t1,
+            t2: config.timers.t2,
+            t4: config.timers.t4,
+            ..transaction::Timers::default()
+        };
+        let layer = transaction::Config {
+            timers,
+            sent_by_udp: contact.sent_by_udp,
+            sent_by_tcp: contact.sent_by_tcp,
+            servers_max: SERVERS_MAX,
+        };
+        Self {
+            transactions: Transactions::new(layer, branches),
+            placement: Placement::new(cores, config.media.placement),
+            focus: Focus::new(config, contact.port, names, clock),
+            asked: HashMap::new(),
+            retry_at: None,
+            stateless: VecDeque::new(),
+        }
+    }
+
+    /// A message as a transport read it.
+    pub fn handle_message(&mut self, now: Instant, source: Source, message: Message) {
+        let target = source.reply_target(&message);
+        match admit(message, source.remote) {
+            Admission::Request(request) => self.transactions.handle_request(now, source, request),
+            Admission::Response(response) => self.transactions.handle_response(now, response),
+            Admission::Refused { fault, answer } => {
+                tracing::info!(remote = %source.remote, ?fault, "refused");
+                let bytes = answer.as_bytes().clone();
+                self.stateless.push_back(Transmit { target, bytes, ticket: None });
+            }
+            Admission::Dropped(fault) => {
+                tracing::debug!(remote = %source.remote, ?fault, "dropped");
+            }
+        }
+    }
+
+    /// A message could not be sent.
+    pub fn handle_undelivered(&mut self, now: Instant, ticket: Ticket) {
+        self.transactions.handle_undelivered(now, ticket);
+    }
+
+    /// The cores have something to say.
+    pub fn handle_events(&mut self) {
+        self.placement.handle_events();
+    }
+
+    /// Time has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.placement.handle_events();
+        }
+        self.transactions.handle_timeout(now);
+        self.focus.handle_timeout(now);
+    }
+
+    /// Ends everything: BYE to all, the last NOTIFYs, and no new session.
+    pub fn handle_stop(&mut self, now: Instant) {
+        self.focus.handle_stop(now);
+    }
+
+    /// What is to be sent next. What was to be done only after it was sent is done when it is asked
+    /// for more (FOC-32, FOC-35): so this is to be called until there is nothing.
+    pub fn poll_transmit(&mut self, now: Instant) -> Option<Transmit> {
+        loop {
+            let transmit = self.stateless.pop_front().or_else(|| self.transactions.poll_transmit());
+            if transmit.is_some() {
+                return transmit;
+            }
+            if !self.advance(now) {
+                self.retry_at = self.placement.keeps_commands().then(|| now + RETRY);
+                return None;
+            }
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let times = [self.transactions.poll_timeout(), self.focus.poll_timeout(), self.retry_at];
+        times.into_iter().flatten().min()
+    }
+
+    /// Whether some core has said something that [`handle_events`](Self::handle_events) has not
+    /// taken in yet.
+    pub fn has_events(&self) -> bool {
+        self.placement.has_events()
+    }
+
+    /// Whether nothing is left of what was told to end.
+    pub fn is_idle(&self) -> bool {
+        self.focus.is_idle()
+    }
+
+    /// Tells the cores to finish.
+    pub fn drain_cores(&mut self) {
+        self.placement.drain();
+    }
+
+    /// Whether the cores have finished.
+    pub fn are_cores_drained(&self) -> bool {
+        self.placement.is_drained()
+    }
+
+    /// What the focus has counted.
+    pub fn counters(&self) -> &Counters {
+        self.focus.counters()
+    }
+
+    /// Does one thing that waits to be done, if there is one.
+    fn advance(&mut self, now: Instant) -> bool {
+        if let Some(event) = self.transactions.poll_event() {
+            self.handle_event(now, event);
+        } else if let Some(output) = self.focus.poll_output() {
+            self.handle_output(now, output);
+        } else if let Some(report) = self.placement.poll_report() {
+            self.focus.handle_report(now, report);
+        } else {
+            return false;
+        }
+        true
+    }
+
+    fn handle_event(&mut self, now: Instant, event: Event) {
+        match event {
+            Event::Request { transaction, request, source, tag, is_merged } => {
+                let incoming = Incoming { transaction, request, source, tag, is_merged };
+                self.focus.handle_request(now, &incoming);
+            }
+            Event::Acknowledged { transaction, .. } => {
+                self.focus.handle_acknowledged(now, transaction);
+            }
+            Event::Unacknowledged { transaction } => {
+                self.focus.handle_unacknowledged(now, transaction);
+            }
+            Event::Cancelled { transaction } => self.focus.handle_cancel(now, transaction),
+            // The focus asks nothing that is answered twice, so a provisional answer is the only
+            // one that is not the last.
+            Event::Response { response, .. } if response.code() < 200 => {}
+            Event::Response { transaction, response } => {
+                if let Some(request) = self.asked.remove(&transaction) {
+                    self.focus.handle_response(now, request, Some(&response));
+                }
+            }
+            Event::Failed { transaction, failure } => {
+                if let Some(request) = self.asked.remove(&transaction) {
+                    tracing::info!(?failure, "a request was not answered");
+                    self.focus.handle_response(now, request, None);
+                }
+            }
+        }
+    }
+
+    fn handle_output(&mut self, now: Instant, output: Output) {
+        match output {
+            Output::Reply { to, reply } => {
+                self.transactions.respond(now, to, &reply);
+            }
+            Output::Send { request, draft, target } => {
+                let client = self.transactions.request(now, &draft, target);
+                self.asked.insert(client, request);
+            }
+            Output::Order(order) => self.placement.handle_order(order),
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! The control plane as it runs: one loop on one thread that ties transport, transactions, focus
+//! and placement together.
+//!
+//! Started in two steps, so that whoever starts it can say where it listens before anything is
+//! served: [`bind`], then [`Bound::serve`].
+
+mod agent;
+
+use std::{
+    future::Future,
+    io,
+    net::SocketAddr,
+    os::fd::{AsFd, AsRawFd, RawFd},
+    pin::pin,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use mailbox::Doorbell;
+use tokio::io::unix::AsyncFd;
+
+pub use self::agent::{Agent, Contact};
+use crate::{
+    config::{Config, ConfigError},
+    focus::{Counters, WallClock},
+    placement::CoreLink,
+    transport::{self, DEFAULT_PORT, Incoming, Transport},
+};
+
+/// How long the cores may take to send what is queued, once every dialog is over.
+const CORES_DRAIN_MAX: Duration = Duration::from_secs(2);
+
+/// Why the control plane did not start.
+#[derive(Debug)]
+pub enum BindError {
+    /// The configuration contradicts itself.
+    Config(ConfigError),
+    /// A socket could not be had. The error says which.
+    Socket(io::Error),
+    /// The host has no randomness to make names from.
+    Random,
+}
+
+impl std::fmt::Display for BindError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Config(error) => error.fmt(f),
+            Self::Socket(error) => error.fmt(f),
+            Self::Random => f.write_str("the host has no source of random numbers"),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// The media plane, as the control plane reaches it.
+#[derive(Debug)]
+pub struct Cores {
+    /// One link per core, core 0 first. At least one.
+    pub links: Vec<CoreLink>,
+    /// What the cores ring when they have said something: the bell of all event rings.
+    pub doorbell: Doorbell,
+}
+
+/// A control plane that listens, and serves nobody yet.
+#[derive(Debug)]
+pub struct Bound {
+    config: Arc<Config>,
+    transport: Transport,
+    seeds: [[u8; 32]; 2],
+}
+
+/// Checks the configuration and opens the sockets. Needs a tokio runtime around it.
+pub async fn bind(config: Config) -> Result<Bound, BindError> {
+    config.check().map_err(BindError::Config)?;
+    let mut seeds = [[0; 32]; 2];
+    for seed in &mut seeds {
+        getrandom::fill(seed).map_err(|_| BindError::Random)?;
+    }
+    let sockets = transport::Config {
+        udp: config.listen.udp.clone(),
+        tcp: config.listen.tcp.clone(),
+        ..transport::Config::default()
+    };
+    let transport = Transport::bind(sockets).await.map_err(BindError::Socket)?;
+    Ok(Bound { config: Arc::new(config), transport, seeds })
+}
+
+impl Bound {
+    /// Where datagrams are taken.
+    pub fn udp_addresses(&self) -> Vec<SocketAddr> {
+        self.transport.udp_addresses().collect()
+    }
+
+    /// Where streams are accepted.
+    pub fn tcp_addresses(&self) -> Vec<SocketAddr> {
+        self.transport.tcp_addresses().collect()
+    }
+
+    /// Serves until `shutdown` is done; then ends every dialog with BYE, and every subscription with
+    /// a last NOTIFY, waits for their answers as long as `timers.shutdown` allows, and has the cores
+    /// send what is queued. What was counted is returned.
+    pub async fn serve(self, cores: Cores, shutdown: impl Future<Output = ()>) -> Counters {
+        let contact = self.contact();
+        let Self { config, transport, seeds } = self;
+        let clock = WallClock::new(Instant::now(), SystemTime::now());
+        let shutdown_max = config.timers.shutdown;
+        let agent = Agent::new(config, contact, cores.links, seeds, clock);
+        let mut running = Running { agent, transport, bell: listen_for(cores.doorbell) };
+
+        let mut shutdown = pin!(shutdown);
+        let mut is_told = false;
+        while !is_told {
+            is_told = running.turn(None, shutdown.as_mut()).await;
+        }
+        tracing::info!("stopping");
+        let now = Instant::now();
+        running.agent.handle_stop(now);
+        running.wait_until(now + shutdown_max, Agent::is_idle).await;
+        running.agent.drain_cores();
+        let end = Instant::now() + CORES_DRAIN_MAX;
+        running.wait_until(end, Agent::are_cores_drained).await;
+        running.agent.counters().clone()
+    }
+
+    /// What we call ourselves. An address that stands for all addresses is none to give to others.
+    fn contact(&self) -> Contact {
+        let named = |address: Option<SocketAddr>| match address {
+            Some(address) if !address.ip().is_unspecified() => address.to_string(),
+            Some(address) => format!("{}:{}", self.config.host, address.port()),
+            None => self.config.host.clone(),
+        };
+        let udp = self.transport.udp_addresses().next();
+        let tcp = self.transport.tcp_addresses().next();
+        let port = udp.or(tcp).map(|address| address.port()).filter(|&port| port != DEFAULT_PORT);
+        Contact { sent_by_udp: named(udp), sent_by_tcp: named(tcp), port }
+    }
+}
+
+/// A control plane at work.
+struct Running {
+    agent: Agent,
+    transport: Transport,
+    bell: AsyncFd<Bell>,
+}
+
+impl Running {
+    /// Does what there is to do, then waits for the next thing and takes it in. True when that was
+    /// the word to stop; false too when `until` has come.
+    async fn turn(
+        &mut self,
+        until: Option<Instant>,
+        stop: std::pin::Pin<&mut impl Future<Output = ()>>,
+    ) -> bool {
+        self.work();
+        // Whoever announces that it sleeps has to look once more (mailbox::Doorbell).
+        self.bell.get_ref().0.announce_sleep();
+        if self.agent.has_events() {
+            self.bell.get_ref().0.awake();
+            return false;
+        }
+        let wake = [self.agent.poll_timeout(), until].into_iter().flatten().min();
+        let is_told = tokio::select! {
+            incoming = self.transport.receive() => {
+                self.take_in(incoming);
+                false
+            }
+            readable = self.bell.readable() => {
+                self.bell.get_ref().0.silence();
+                if let Ok(mut guard) = readable {
+                    guard.clear_ready();
+                }
+                false
+            }
+            () = sleep_until(wake) => {
+                self.agent.handle_timeout(Instant::now());
+                false
+            }
+            () = stop => true,
+        };
+        self.bell.get_ref().0.awake();
+        is_told
+    }
+
+    /// Goes on until `is_done`, or until it has taken too long.
+    async fn wait_until(&mut self, end: Instant, is_done: impl Fn(&Agent) -> bool) {
+        self.work();
+        while !is_done(&self.agent) && Instant::now() < end {
+            self.turn(Some(end), pin!(std::future::pending())).await;
+            self.work();
+        }
+    }
+
+    fn take_in(&mut self, incoming: Incoming) {
+        let now = Instant::now();
+        match incoming {
+            Incoming::Message { message, source } => {
+                self.agent.handle_message(now, source, message);
+            }
+            Incoming::Undelivered(ticket) => self.agent.handle_undelivered(now, ticket),
+        }
+    }
+
+    fn work(&mut self) {
+        let now = Instant::now();
+        self.agent.handle_events();
+        while let Some(transmit) = self.agent.poll_transmit(now) {
+            self.transport.send(transmit);
+        }
+    }
+}
+
+async fn sleep_until(time: Option<Instant>) {
+    match time {
+        Some(time) => tokio::time::sleep_until(time.into()).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Has the runtime wait for the bell.
+#[expect(
+    deprecated,
+    reason = "its successor is unsafe; what that demands holds: a Bell owns its descriptor, and \
+              always names the same one"
+)]
+fn listen_for(doorbell: Doorbell) -> AsyncFd<Bell> {
+    AsyncFd::new(Bell(doorbell)).expect("an eventfd can be waited for")
+}
+
+/// A doorbell as tokio wants it.
+#[derive(Debug)]
+struct Bell(Doorbell);
+
+impl AsRawFd for Bell {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
+    }
+}

@@ -1,0 +1,550 @@
+//! A world with one focus, some cores that are told how to behave, and a wire one can read.
+
+use std::{
+    collections::VecDeque,
+    fmt::Write as _,
+    sync::Arc,
+    time::{Duration, Instant, SystemTime},
+};
+
+use mailbox::{
+    Command, Doorbell, Epoch, Event, FailureCause, InstallRefusal, Receiver, RoomId, Sender,
+    SessionId, ring,
+};
+use msrp::UriBuf;
+use sip_control::{
+    config::{Config, Listen, Network, Room, RoomKind, Rules, Users},
+    focus::WallClock,
+    message::Message,
+    placement::CoreLink,
+    server::{Agent, Contact},
+    transport::{Protocol, Source},
+};
+
+/// The proxy whose word is believed.
+pub const PROXY: &str = "192.0.2.1:5060";
+/// Somebody nobody vouches for.
+pub const STRANGER: &str = "203.0.113.9:5060";
+
+/// What a core does with an `Install`.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Core {
+    /// Answers at once.
+    Quick,
+    /// Does not answer, until it is told.
+    Silent,
+    /// Has no slot.
+    Full,
+}
+
+/// One focus and its surroundings.
+pub struct World {
+    agent: Agent,
+    pub now: Instant,
+    pub core: Core,
+    /// Requests of the focus are answered at once.
+    pub is_polite: bool,
+    cores: Vec<FakeCore>,
+    /// What the focus sent and ordered, in order, one line each.
+    journal: Vec<String>,
+    sent: VecDeque<Sent>,
+    serial: u32,
+}
+
+struct FakeCore {
+    commands: Receiver<Command>,
+    events: Sender<Event>,
+    installed: Vec<(SessionId, Epoch)>,
+}
+
+/// A message the focus sent.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    pub text: String,
+}
+
+impl Sent {
+    /// The start line.
+    pub fn start(&self) -> &str {
+        self.text.lines().next().unwrap()
+    }
+
+    /// The value of the only line with this name.
+    pub fn header(&self, name: &str) -> &str {
+        self.find(name).unwrap_or_else(|| panic!("no {name} in\n{}", self.text))
+    }
+
+    /// The value of the line with this name, if there is one.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        let mut lines = self.text.lines().take_while(|line| !line.is_empty());
+        let value = lines.find_map(|line| line.strip_prefix(name)?.strip_prefix(": "));
+        assert!(!lines.any(|line| line.starts_with(&format!("{name}: "))), "{name} twice");
+        value
+    }
+
+    pub fn status(&self) -> u16 {
+        self.start().split(' ').nth(1).unwrap().parse().unwrap_or(0)
+    }
+
+    pub fn body(&self) -> &str {
+        self.text.split_once("\r\n\r\n").unwrap().1
+    }
+
+    /// The tag of To.
+    pub fn to_tag(&self) -> &str {
+        self.header("To").split_once(";tag=").unwrap().1
+    }
+
+    /// The URI of Contact.
+    pub fn contact(&self) -> &str {
+        let contact = self.header("Contact").strip_prefix('<').unwrap();
+        contact.split_once('>').unwrap().0
+    }
+
+    /// Status and Warning, as the decision table has them.
+    pub fn verdict(&self) -> (u16, Option<&str>) {
+        (self.status(), self.find("Warning"))
+    }
+}
+
+/// The provisioning that the test vectors share (sip-control.md section 23).
+pub fn vectors() -> Config {
+    let users = |uris: &[&str]| Users::Only(uris.iter().map(|&uri| uri.to_owned()).collect());
+    let members = ["sip:alice@example.com", "sip:bob@example.com", "tel:+12125550147"];
+    Config {
+        host: "im.example.com".to_owned(),
+        listen: Listen::default(),
+        trusted: vec![Network::parse("192.0.2.0/24").unwrap()],
+        identity_from_from_header: false,
+        product: "demo/0.1".to_owned(),
+        any_room: None,
+        rooms: vec![
+            Room {
+                uri: "sip:garden-open@im.example.com".to_owned(),
+                kind: RoomKind::Public,
+                subject: None,
+                rules: Rules::default(),
+            },
+            Room {
+                uri: "sip:gardeners@groups.example.com".to_owned(),
+                kind: RoomKind::Group,
+                subject: Some("Roses and other matters".to_owned()),
+                rules: Rules {
+                    admitted: users(&members),
+                    max_participants: Some(3),
+                    anonymity: users(&["sip:alice@example.com"]),
+                    ..Rules::default()
+                },
+            },
+        ],
+        ..Config::default()
+    }
+}
+
+impl World {
+    pub fn new(config: Config) -> Self {
+        Self::with_cores(config, 1)
+    }
+
+    pub fn with_cores(config: Config, count: usize) -> Self {
+        let bell = Doorbell::new().unwrap();
+        let (mut links, mut cores) = (Vec::new(), Vec::new());
+        for _ in 0..count {
+            let (commands, to_core) = ring(1024, &bell);
+            let (events, from_core) = ring(1024, &bell);
+            links.push(CoreLink { commands, events: from_core });
+            cores.push(FakeCore { commands: to_core, events, installed: Vec::new() });
+        }
+        let contact = Contact {
+            sent_by_udp: "im.example.com:5060".to_owned(),
+            sent_by_tcp: "im.example.com:5060".to_owned(),
+            port: None,
+        };
+        let now = Instant::now();
+        let clock = WallClock::new(now, SystemTime::UNIX_EPOCH);
+        let agent = Agent::new(Arc::new(config), contact, links, [[1; 32], [2; 32]], clock);
+        let (journal, sent) = (Vec::new(), VecDeque::new());
+        Self { agent, now, core: Core::Quick, is_polite: false, cores, journal, sent, serial: 0 }
+    }
+
+    /// The proxy sends `text` over TCP; what comes of it at once is done.
+    pub fn hear(&mut self, text: &str) {
+        self.hear_from(PROXY, Protocol::Tcp, text);
+    }
+
+    /// Somebody sends `text`.
+    pub fn hear_from(&mut self, remote: &str, protocol: Protocol, text: &str) {
+        let source = Source {
+            local: "192.0.2.100:5060".parse().unwrap(),
+            remote: remote.parse().unwrap(),
+            protocol,
+            connection: None,
+        };
+        let message = Message::from_datagram(wire(text).into()).expect("a message");
+        self.agent.handle_message(self.now, source, message);
+        self.settle();
+    }
+
+    /// Sends `text` and takes the one answer it gets.
+    pub fn ask(&mut self, text: &str) -> Sent {
+        self.take();
+        self.hear(text);
+        let mut answers = self.take().into_iter().filter(|sent| sent.status() >= 200);
+        let answer = answers.next().expect("an answer");
+        assert_eq!(answers.next().map(|sent| sent.text), None, "one answer");
+        answer
+    }
+
+    /// All messages sent since the last time.
+    pub fn take(&mut self) -> Vec<Sent> {
+        self.sent.drain(..).collect()
+    }
+
+    /// The messages sent since the last time that are requests of this method.
+    pub fn take_requests(&mut self, method: &str) -> Vec<Sent> {
+        let prefix = format!("{method} ");
+        self.take().into_iter().filter(|sent| sent.start().starts_with(&prefix)).collect()
+    }
+
+    /// What was sent and ordered since the last time.
+    pub fn journal(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.journal)
+    }
+
+    /// Answers a request of the focus.
+    pub fn answer(&mut self, request: &Sent, status: &str) {
+        self.answer_with(request, status, "");
+    }
+
+    /// Answers a request of the focus, with some more header lines.
+    pub fn answer_with(&mut self, request: &Sent, status: &str, lines: &str) {
+        let mut text = format!("SIP/2.0 {status}\n");
+        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+            writeln!(text, "{name}: {}", request.header(name)).unwrap();
+        }
+        self.hear(&format!("{text}{lines}Content-Length: 0\n\n"));
+    }
+
+    /// Lets time pass, with everything that happens on the way.
+    pub fn wait(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(due) = self.agent.poll_timeout().filter(|due| *due <= end) {
+            self.now = self.now.max(due);
+            self.agent.handle_timeout(self.now);
+            self.settle();
+        }
+        self.now = end;
+    }
+
+    pub fn stop(&mut self) {
+        self.agent.handle_stop(self.now);
+        self.settle();
+    }
+
+    pub fn is_idle(&self) -> bool {
+        self.agent.is_idle()
+    }
+
+    pub fn refusals(&self, reason: &str) -> u64 {
+        self.agent.counters().refusals.get(reason).copied().unwrap_or(0)
+    }
+
+    /// Core 0 says something of its own accord.
+    pub fn report(&mut self, event: Event) {
+        self.cores[0].events.push(event).unwrap();
+        self.agent.handle_events();
+        self.settle();
+    }
+
+    pub fn bound(&mut self, session: SessionId) {
+        self.report(Event::Bound { session });
+    }
+
+    pub fn failed(&mut self, session: SessionId, cause: FailureCause) {
+        self.report(Event::Failed { session, cause });
+    }
+
+    /// Core 0 answers the installs it was silent about.
+    pub fn answer_installs(&mut self) {
+        for (session, epoch) in std::mem::take(&mut self.cores[0].installed) {
+            self.report(Event::Installed { session, epoch, path: path_of(session) });
+        }
+    }
+
+    fn settle(&mut self) {
+        loop {
+            let sent = self.agent.poll_transmit(self.now);
+            let has_said = self.hear_cores();
+            match sent {
+                Some(sent) => {
+                    let text = String::from_utf8(sent.bytes.to_vec()).unwrap();
+                    self.journal.push(format!("sip: {}", text.lines().next().unwrap()));
+                    let sent = Sent { text };
+                    self.sent.push_back(sent.clone());
+                    if self.is_polite && !sent.start().starts_with("SIP/") {
+                        self.answer(&sent, "200 OK");
+                    }
+                }
+                None if has_said => self.agent.handle_events(),
+                None => return,
+            }
+        }
+    }
+
+    fn hear_cores(&mut self) -> bool {
+        let mut has_said = false;
+        for (number, core) in self.cores.iter_mut().enumerate() {
+            while let Some(command) = core.commands.pop() {
+                self.journal.push(format!("core {number}: {}", named(&command)));
+                if let Some(event) = core.react(command, self.core) {
+                    core.events.push(event).unwrap();
+                    has_said = true;
+                }
+            }
+        }
+        has_said
+    }
+
+    /// A number no other message of this world has.
+    pub fn serial(&mut self) -> u32 {
+        self.serial += 1;
+        self.serial
+    }
+}
+
+impl FakeCore {
+    fn react(&mut self, command: Command, mood: Core) -> Option<Event> {
+        match command {
+            Command::Install { session, epoch, .. } => match mood {
+                Core::Quick => Some(Event::Installed { session, epoch, path: path_of(session) }),
+                Core::Silent => {
+                    self.installed.push((session, epoch));
+                    None
+                }
+                Core::Full => Some(Event::Refused { session, epoch, reason: InstallRefusal::Full }),
+            },
+            Command::Remove { session, epoch } => Some(Event::Removed { session, epoch }),
+            Command::Spread { room, epoch, .. } => Some(Event::Spread { room: room.id, epoch }),
+            Command::Close { room, epoch } => Some(Event::Closed { room, epoch }),
+            Command::Drain => Some(Event::Drained),
+            Command::Activate { .. } | Command::Policy { .. } => None,
+        }
+    }
+}
+
+/// What a core would call the session.
+pub fn path_of(session: SessionId) -> UriBuf {
+    UriBuf::parse(format!("msrp://198.51.100.5:2855/core-{};tcp", session.0).as_bytes()).unwrap()
+}
+
+fn named(command: &Command) -> String {
+    match command {
+        Command::Install { route, .. } => {
+            let identities: Vec<String> =
+                route.identities.iter().map(ToString::to_string).collect();
+            format!("Install {}", identities.join(" "))
+        }
+        Command::Activate { .. } => "Activate".to_owned(),
+        Command::Remove { .. } => "Remove".to_owned(),
+        Command::Close { room: RoomId(_), .. } => "Close".to_owned(),
+        Command::Spread { .. } => "Spread".to_owned(),
+        Command::Policy { .. } => "Policy".to_owned(),
+        Command::Drain => "Drain".to_owned(),
+    }
+}
+
+/// A message as it is on the wire: lines end in CRLF, and `Content-Length: ?` is counted.
+fn wire(text: &str) -> Vec<u8> {
+    let text = text.replace("\r\n", "\n").replace('\n', "\r\n");
+    let length = text.split_once("\r\n\r\n").map_or(0, |(_, body)| body.len());
+    text.replace("Content-Length: ?", &format!("Content-Length: {length}")).into_bytes()
+}
+
+/// An offer that every room takes.
+pub const OFFER: &str = "v=0
+o=- 3900000006 1 IN IP4 192.0.2.22
+s=-
+c=IN IP4 192.0.2.22
+t=0 0
+m=message 9 TCP/MSRP *
+a=accept-types:message/cpim
+a=accept-wrapped-types:text/plain
+a=setup:active
+a=path:msrp://192.0.2.22:9/cX2vB5nM8kL1jH4gFd;tcp
+";
+
+/// An offer that no room takes.
+pub const AUDIO: &str = "v=0
+o=- 1 1 IN IP4 192.0.2.22
+s=-
+c=IN IP4 192.0.2.22
+t=0 0
+m=audio 4000 RTP/AVP 0 8
+";
+
+/// A dialog that the focus has accepted, as its caller sees it.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub ok: Sent,
+    cseq: u32,
+}
+
+impl Call {
+    pub fn identity(&self) -> String {
+        self.ok.contact().to_owned()
+    }
+
+    /// The session in the media plane, by the path that the fake core made of it.
+    pub fn session(&self) -> SessionId {
+        let path = self.ok.body().lines().find_map(|line| line.strip_prefix("a=path:")).unwrap();
+        let number = path.split("/core-").nth(1).unwrap().strip_suffix(";tcp").unwrap();
+        SessionId(number.parse().unwrap())
+    }
+
+    /// The URI the caller's own dialog requests go to, and who it is.
+    fn request(&self, method: &str, cseq: u32, branch: u32, rest: &str) -> String {
+        let (from, to) = (self.ok.header("From"), self.ok.header("To"));
+        let (call_id, uri) = (self.ok.header("Call-ID"), self.ok.contact());
+        format!(
+            "{method} {uri} SIP/2.0\n\
+             Via: SIP/2.0/TCP proxy.example.com:5060;branch=z9hG4bKd{branch}\n\
+             Max-Forwards: 69\n\
+             From: {from}\n\
+             To: {to}\n\
+             Call-ID: {call_id}\n\
+             CSeq: {cseq} {method}\n\
+             {rest}"
+        )
+    }
+
+    /// A request inside the dialog. `rest` is header lines, the blank line and the body.
+    pub fn next(&mut self, world: &mut World, method: &str, rest: &str) -> String {
+        self.cseq += 1;
+        self.request(method, self.cseq, world.serial(), rest)
+    }
+
+    pub fn ack(&self, world: &mut World) {
+        let text = self.request("ACK", self.cseq, world.serial(), "Content-Length: 0\n\n");
+        world.hear(&text);
+    }
+
+    pub fn bye(&mut self, world: &mut World) -> Sent {
+        let bye = self.next(world, "BYE", "Content-Length: 0\n\n");
+        world.ask_for("SIP/2.0", &bye)
+    }
+}
+
+/// An INVITE by which `user` joins or rejoins `uri`.
+pub fn invite(world: &mut World, uri: &str, user: &str, lines: &str, body: &str) -> String {
+    let n = world.serial();
+    let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\n" };
+    format!(
+        "INVITE {uri} SIP/2.0\n\
+         Via: SIP/2.0/TCP proxy.example.com:5060;branch=z9hG4bKi{n}\n\
+         Record-Route: <sip:proxy.example.com;transport=tcp;lr>\n\
+         Max-Forwards: 69\n\
+         From: <sip:whoever@example.org>;tag=t{n}\n\
+         To: <{uri}>\n\
+         Call-ID: call-{n}@192.0.2.22\n\
+         CSeq: 1 INVITE\n\
+         Contact: <sip:u{n}@192.0.2.22:50300;transport=tcp>\n\
+         P-Asserted-Identity: <{user}>\n\
+         {lines}{kind}Content-Length: ?\n\
+         \n\
+         {body}"
+    )
+}
+
+/// A SUBSCRIBE to `uri` by `user`.
+pub fn subscribe(world: &mut World, uri: &str, user: &str, lines: &str) -> String {
+    let n = world.serial();
+    format!(
+        "SUBSCRIBE {uri} SIP/2.0\n\
+         Via: SIP/2.0/TCP proxy.example.com:5060;branch=z9hG4bKs{n}\n\
+         Record-Route: <sip:proxy.example.com;transport=tcp;lr>\n\
+         Max-Forwards: 69\n\
+         From: <{user}>;tag=s{n}\n\
+         To: <{uri}>\n\
+         Call-ID: watch-{n}@192.0.2.22\n\
+         CSeq: 1 SUBSCRIBE\n\
+         Contact: <sip:w{n}@192.0.2.22:50300;transport=tcp>\n\
+         P-Asserted-Identity: <{user}>\n\
+         {lines}Content-Length: 0\n\
+         \n"
+    )
+}
+
+impl World {
+    /// Sends `text` and takes the one message among what follows whose start line starts so.
+    pub fn ask_for(&mut self, start: &str, text: &str) -> Sent {
+        self.take();
+        self.hear(text);
+        let mut found = self.sent.iter().filter(|sent| sent.start().starts_with(start));
+        let first = found.next().expect("an answer").clone();
+        assert!(found.next().is_none(), "one {start}");
+        self.sent.retain(|sent| !sent.start().starts_with(start));
+        first
+    }
+
+    /// `user` joins `uri`, and the 200 is acknowledged.
+    pub fn join(&mut self, uri: &str, user: &str) -> Call {
+        self.join_with(uri, user, "")
+    }
+
+    pub fn join_with(&mut self, uri: &str, user: &str, lines: &str) -> Call {
+        let call = self.join_unacknowledged(uri, user, lines);
+        call.ack(self);
+        call
+    }
+
+    pub fn join_unacknowledged(&mut self, uri: &str, user: &str, lines: &str) -> Call {
+        let invite = invite(self, uri, user, lines, OFFER);
+        let ok = self.ask_for("SIP/2.0", &invite);
+        assert_eq!(ok.status(), 200, "{}", ok.text);
+        Call { ok, cseq: 1 }
+    }
+
+    /// `user` watches `uri`: the dialog, and the first NOTIFY, which is answered.
+    pub fn watch(&mut self, uri: &str, user: &str) -> (Call, Sent) {
+        let subscribe = subscribe(self, uri, user, "Event: conference\n");
+        let ok = self.ask_for("SIP/2.0", &subscribe);
+        assert_eq!(ok.status(), 200, "{}", ok.text);
+        let notify = self.take_requests("NOTIFY").pop().expect("a NOTIFY at once");
+        self.answer(&notify, "200 OK");
+        (Call { ok, cseq: 1 }, notify)
+    }
+
+    /// The NOTIFYs since the last time, each answered.
+    pub fn notified(&mut self) -> Vec<Sent> {
+        let notifies = self.take_requests("NOTIFY");
+        for notify in &notifies {
+            self.answer(notify, "200 OK");
+        }
+        notifies
+    }
+}
+
+/// The `<user>` entities of a document, each with its statuses.
+pub fn users(notify: &Sent) -> Vec<(String, Vec<String>)> {
+    let between = |text: &str, open: &str, close: &str| {
+        let parts = text.split(open).skip(1);
+        parts.map(|part| part.split(close).next().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    let users = between(notify.body(), "<user ", "</user>");
+    let user = |user: &String| {
+        let entity = between(user, "entity=\"", "\"").remove(0);
+        (entity, between(user, "<status>", "</status>"))
+    };
+    users.iter().map(user).collect()
+}
+
+/// The users that a document shows as connected.
+pub fn connected(notify: &Sent) -> Vec<String> {
+    let users = users(notify).into_iter();
+    users.filter(|(_, status)| status.contains(&"connected".to_owned())).map(|(u, _)| u).collect()
+}
+
+pub fn version(notify: &Sent) -> u32 {
+    let version = notify.body().split("state=\"full\" version=\"").nth(1).unwrap();
+    version.split('"').next().unwrap().parse().unwrap()
+}

@@ -1,0 +1,12 @@
+//! The conference focus, from literal SIP messages in to SIP messages and orders out, over virtual
+//! time and without a core: each core here is the two mailbox ends of one, and answers as told.
+
+mod decision;
+mod dispatch;
+mod ending;
+mod harness;
+mod joining;
+mod replacing;
+mod stage_a;
+mod timing;
+mod watching;
