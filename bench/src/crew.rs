@@ -2,27 +2,25 @@
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
+use std::io::ErrorKind;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 use tokio::sync::oneshot;
-use tokio::task::JoinSet;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::time::{sleep, timeout};
 
 use crate::clock::Clock;
 use crate::fault::Fault;
 use crate::peer::link::Link;
 use crate::peer::msrp::{Incoming, SendForm, Session, binding};
 use crate::peer::sdp::{Answer, Offer};
-use crate::peer::sip::{Agent, Dialog};
+use crate::peer::sip::{Agent, Dialog, Failure};
 use crate::report;
 use crate::scenario::Scenario;
+use crate::tally::{Setback, Tally, all};
 use crate::traffic::Traffic;
 
-/// Dialogs being made or ended at once. It bounds what a slow focus has to remember of us, and
-/// what we put on the network again while it does not answer.
-const IN_FLIGHT_MAX: usize = 64;
 /// How long the 200 to a binding may take.
 const BIND_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is sent this soon after a binding may miss the newcomer: the focus makes it a recipient
@@ -62,17 +60,6 @@ pub struct Crew {
 struct Leg {
     dialog: Dialog,
     link: Rc<Link>,
-}
-
-/// What many joins, rejoins or leaves came to.
-#[derive(Debug)]
-pub struct Tally {
-    /// How long each took that succeeded, in nanoseconds.
-    pub times: Histogram<u64>,
-    /// Why the others failed, and how many.
-    pub failures: BTreeMap<String, u64>,
-    /// From the first to the last.
-    pub took: Duration,
 }
 
 impl Crew {
@@ -141,31 +128,34 @@ impl Crew {
     pub async fn leave_all(self: &Rc<Self>) -> Tally {
         self.leaving.set(true);
         let legs = self.legs.take().into_values();
-        let abandoned = self.abandoned.take();
         let crew = Rc::clone(self);
         let tally = all(legs, Duration::ZERO, move |Leg { dialog, link }| {
             let crew = Rc::clone(&crew);
             async move {
-                let begun = Instant::now();
-                let left = crew.agent.bye(dialog).await;
+                let left = crew.bye(dialog).await;
                 link.cut();
-                left.map(|()| begun.elapsed()).map_err(|failure| failure.to_string())
+                left
             }
         })
         .await;
-        for dialog in abandoned {
-            if !self.agent.has_ended(&dialog) {
-                // Whether the focus still knows it is its own affair.
-                let _ = self.agent.bye(dialog).await;
-            }
-        }
+        let abandoned = self.abandoned.take().into_iter();
+        let standing = abandoned.filter(|dialog| !self.agent.has_ended(dialog));
+        let crew = Rc::clone(self);
+        // Whether the focus still knows these dialogs is its own affair.
+        all(standing, Duration::ZERO, move |dialog| Rc::clone(&crew).bye(dialog)).await;
         tally
     }
 
-    async fn rejoin(self: Rc<Self>, place: Place) -> Result<Duration, String> {
+    async fn bye(self: Rc<Self>, dialog: Dialog) -> Result<Duration, Setback> {
+        let begun = Instant::now();
+        self.agent.bye(dialog).await?;
+        Ok(begun.elapsed())
+    }
+
+    async fn rejoin(self: Rc<Self>, place: Place) -> Result<Duration, Setback> {
         let Place { room, member } = place;
         let leg = self.legs.borrow_mut().remove(&(room, member));
-        let Leg { dialog, link } = leg.ok_or("it was not there")?;
+        let Leg { dialog, link } = leg.ok_or_else(|| Setback::told("it was not there"))?;
         let begun = Instant::now();
         self.agent.leave(&dialog);
         link.cut();
@@ -181,14 +171,13 @@ impl Crew {
 
     /// One member joins `target`, a room or an IM Session Identity. Returns the time from INVITE
     /// to 200.
-    async fn join(self: &Rc<Self>, place: Place, target: &str) -> Result<Duration, String> {
+    async fn join(self: &Rc<Self>, place: Place, target: &str) -> Result<Duration, Setback> {
         self.serial.set(self.serial.get() + 1);
         let serial = self.serial.get();
-        let session_id = token::<SESSION_ID_ENTROPY>().map_err(|error| error.to_string())?;
+        let session_id = token::<SESSION_ID_ENTROPY>().map_err(Setback::told)?;
         let offer = Offer::new(self.agent.address(), &session_id, serial);
         let uri = self.scenario.member_uri(place.room, place.member);
-        let joined = self.agent.invite(&uri, target, &offer).await;
-        let joined = joined.map_err(|failure| failure.to_string())?;
+        let joined = self.agent.invite(&uri, target, &offer).await?;
         let answered = Instant::now();
         match self.connect(place, serial, &offer, &joined.answer).await {
             Ok(link) => {
@@ -198,11 +187,11 @@ impl Crew {
                 self.legs.borrow_mut().insert((place.room, place.member), leg);
                 Ok(joined.took)
             }
-            Err(why) => {
+            Err(setback) => {
                 // The dialog stands although nothing can be said in it. That the focus is told so
-                // is courtesy; the failure to report is `why`.
+                // is courtesy; what there is to report is the setback.
                 let _ = self.agent.bye(joined.dialog).await;
-                Err(why)
+                Err(setback)
             }
         }
     }
@@ -214,11 +203,12 @@ impl Crew {
         serial: u64,
         offer: &Offer,
         answer: &[u8],
-    ) -> Result<Rc<Link>, String> {
-        let answer = Answer::parse(answer)?;
-        let link = Link::connect(answer.address)
-            .await
-            .map_err(|error| format!("MSRP connection: {}", error.kind()))?;
+    ) -> Result<Rc<Link>, Setback> {
+        let answer = Answer::parse(answer).map_err(Setback::told)?;
+        let link = Link::connect(answer.address).await.map_err(|error| match error.kind() {
+            ErrorKind::TimedOut => Setback::silence("MSRP connection"),
+            kind => Setback::told(format!("MSRP connection: {kind}")),
+        })?;
         let session = Session::new(&offer.path, &answer.path);
         let (bound, binding_answered) = oneshot::channel();
         tokio::task::spawn_local(Rc::clone(self).listen(place, Rc::clone(&link), session, bound));
@@ -226,7 +216,7 @@ impl Crew {
         link.push(|out| {
             out.extend_from_slice(&binding(&offer.path, &answer.path, &message_id));
         });
-        let why = match timeout(BIND_TIMEOUT, binding_answered).await {
+        let setback = match timeout(BIND_TIMEOUT, binding_answered).await {
             Ok(Ok(200)) => {
                 let message_id = format!("{}{serial}.", self.run);
                 let form =
@@ -235,12 +225,12 @@ impl Crew {
                 self.traffic.borrow_mut().attach(place.room, place.member, attached, form);
                 return Ok(link);
             }
-            Ok(Ok(status)) => format!("binding answered {status}"),
-            Ok(Err(_)) => "connection closed before the binding was answered".into(),
-            Err(_) => "binding not answered".into(),
+            Ok(Ok(status)) => Setback::told(format!("binding answered {status}")),
+            Ok(Err(_)) => Setback::told("connection closed before the binding was answered"),
+            Err(_) => Setback::silence("binding"),
         };
         link.cut();
-        Err(why)
+        Err(setback)
     }
 
     /// Reads one member's connection to its end.
@@ -284,49 +274,12 @@ impl Crew {
     }
 }
 
-/// Does the same for everybody, begun at an even pace and with a bound on how many are under way.
-async fn all<T, F>(
-    items: impl Iterator<Item = T>,
-    pace: Duration,
-    mut begin: impl FnMut(T) -> F,
-) -> Tally
-where
-    F: Future<Output = Result<Duration, String>> + 'static,
-{
-    let begun = Instant::now();
-    let mut tally =
-        Tally { times: report::histogram(), failures: BTreeMap::new(), took: Duration::ZERO };
-    let mut under_way = JoinSet::new();
-    // An interval must not be empty; one this short is none.
-    let mut pace = interval(pace.max(Duration::from_nanos(1)));
-    pace.set_missed_tick_behavior(MissedTickBehavior::Burst);
-    for item in items {
-        pace.tick().await;
-        while under_way.len() >= IN_FLIGHT_MAX
-            && let Some(done) = under_way.join_next().await
-        {
-            tally.add(done);
+impl From<Failure> for Setback {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Silence => Self::silence("SIP request"),
+            told => Self::told(told),
         }
-        under_way.spawn_local(begin(item));
-    }
-    while let Some(done) = under_way.join_next().await {
-        tally.add(done);
-    }
-    tally.took = begun.elapsed();
-    tally
-}
-
-impl Tally {
-    fn add(&mut self, done: Result<Result<Duration, String>, tokio::task::JoinError>) {
-        match done.unwrap_or_else(|error| Err(error.to_string())) {
-            Ok(took) => self.times.saturating_record(took.as_nanos() as u64),
-            Err(why) => *self.failures.entry(why).or_default() += 1,
-        }
-    }
-
-    /// How many failed.
-    pub fn failed(&self) -> u64 {
-        self.failures.values().sum()
     }
 }
 

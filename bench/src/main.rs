@@ -20,6 +20,7 @@ mod report;
 mod run;
 mod scenario;
 mod schedule;
+mod tally;
 mod traffic;
 
 use std::io;

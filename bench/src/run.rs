@@ -9,7 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
-use crate::crew::{Crew, SETTLING_TIME, Tally, token};
+use crate::crew::{Crew, SETTLING_TIME, token};
 use crate::fault::Fault;
 use crate::machine::Machine;
 use crate::pacer::Pacer;
@@ -19,6 +19,7 @@ use crate::progress::Progress;
 use crate::report::{self, Report, SwitchUsage};
 use crate::scenario::{Load, Scenario};
 use crate::schedule::Schedule;
+use crate::tally::Tally;
 use crate::traffic::Traffic;
 
 /// How often progress is looked at.
@@ -269,15 +270,5 @@ fn explain(what: &str, tally: &Tally) {
     failures.sort_by_key(|&(_, times)| std::cmp::Reverse(times));
     for (why, times) in failures {
         eprintln!("{times} {what}: {why}");
-    }
-}
-
-impl Default for Tally {
-    fn default() -> Self {
-        Self {
-            times: report::histogram(),
-            failures: std::collections::BTreeMap::new(),
-            took: Duration::ZERO,
-        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod fake;
 
+use std::net::UdpSocket;
 use std::process::{Command, Stdio};
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -310,4 +311,10 @@ fn nobody_there_is_a_failure_and_nonsense_another() {
     let fake = Fake::start(Whim::None, Mischief::None);
     assert_eq!(run(&fake, "--members 1").status, Some(2));
     assert_eq!(run(&fake, "--pid 4294967295").status, Some(1));
+    // A port that was free a moment ago, and that nobody listens on.
+    let nobody = UdpSocket::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    for transport in ["udp", "tcp"] {
+        let arguments = format!("--members 200 --sip {nobody} --sip-transport {transport}");
+        assert_eq!(run(&fake, &arguments).status, Some(1), "{transport}");
+    }
 }

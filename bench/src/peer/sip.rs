@@ -277,7 +277,7 @@ impl Agent {
                 match tokio::time::timeout_at(timer.wake().into(), responses.recv()).await {
                     Ok(Some(response)) if response.status_code().code() < 200 => timer.settle(),
                     Ok(Some(response)) => return Ok(response),
-                    Ok(None) => return Err(Failure::Transport(io::ErrorKind::ConnectionReset)),
+                    Ok(None) => return Err(Failure::Transport(io::ErrorKind::ConnectionRefused)),
                     Err(_) => match timer.handle_timeout(Instant::now()) {
                         Some(true) => self.transport.send(request).await?,
                         Some(false) => {}
@@ -298,21 +298,26 @@ impl Agent {
     }
 
     async fn listen(self: Rc<Self>, mut receiver: transport::Receiver) {
-        while let Ok(received) = receiver.receive().await {
-            let reply = match SipMessage::try_from(received) {
-                Ok(SipMessage::Response(response)) => self.handle_response(response),
-                Ok(SipMessage::Request(request)) => self.handle_request(&request),
+        loop {
+            let reply = match receiver.receive().await.map(SipMessage::try_from) {
+                Ok(Ok(SipMessage::Response(response))) => self.handle_response(response),
+                Ok(Ok(SipMessage::Request(request))) => self.handle_request(&request),
                 // Nothing that could be answered.
-                Err(_) => None,
+                Ok(Err(_)) => None,
+                Err(_) => {
+                    // Nobody is there: whoever waits for a response waits in vain.
+                    self.transactions.borrow_mut().clear();
+                    if self.transport.is_reliable() {
+                        return;
+                    }
+                    None
+                }
             };
-            if let Some(reply) = reply
-                && self.transport.send(&reply).await.is_err()
-            {
-                break;
+            if let Some(reply) = reply {
+                // If it cannot be sent, whoever asked will ask again, or has gone.
+                let _ = self.transport.send(&reply).await;
             }
         }
-        // Whoever waits for a response waits in vain.
-        self.transactions.borrow_mut().clear();
     }
 
     /// Hands a response to who waits for it. Returns the ACK, if one is due again.

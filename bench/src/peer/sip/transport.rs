@@ -101,17 +101,14 @@ impl Sender {
 }
 
 impl Receiver {
-    /// The next message.
+    /// The next message. An error ends a stream. On datagrams it is news of an earlier one that
+    /// could not be delivered, and there may be more to receive.
     pub async fn receive(&mut self) -> io::Result<Vec<u8>> {
         match self {
-            Self::Udp(socket, buffer) => loop {
-                match socket.recv(buffer).await {
-                    Ok(length) => return Ok(buffer[..length].to_vec()),
-                    // Nobody listened when we last sent. Whoever sent it tries again, or gives up.
-                    Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {}
-                    Err(error) => return Err(error),
-                }
-            },
+            Self::Udp(socket, buffer) => {
+                let length = socket.recv(buffer).await?;
+                Ok(buffer[..length].to_vec())
+            }
             Self::Tcp(reader, stream) => loop {
                 if let Some(message) = stream.pop()? {
                     return Ok(message);
