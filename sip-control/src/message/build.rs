@@ -3,6 +3,7 @@
 //! Nothing that is put in can end a line: CR, LF and NUL become spaces on their way out, wherever
 //! they came from (OPS-06).
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::ops::Range;
 
@@ -11,7 +12,7 @@ use bytes::Bytes;
 use super::header::Header;
 use super::method::Method;
 use super::read::{Head, Line, Message, Span, Start};
-use super::{status, via};
+use super::{lexis, status, via};
 
 /// Header lines and a body, in the order they shall have.
 #[derive(Clone, Debug, Default)]
@@ -82,7 +83,7 @@ impl Draft {
         let mut writer = Writer::default();
         let method = writer.text(self.method.name());
         writer.text(" ");
-        let uri = writer.text(&self.uri);
+        let uri = writer.text(&in_line(&self.uri));
         writer.text(" SIP/2.0\r\n");
         writer.line(Header::Via, via);
         if !self.fields.lines.iter().any(|(header, ..)| *header == Header::MaxForwards) {
@@ -155,7 +156,8 @@ impl Reply {
         writer.text("SIP/2.0 ");
         writer.text(&self.status.to_string());
         writer.text(" ");
-        let reason = writer.text(self.reason.as_deref().unwrap_or(status::reason(self.status)));
+        let reason =
+            writer.text(&in_line(self.reason.as_deref().unwrap_or(status::reason(self.status))));
         writer.text("\r\n");
         writer.repeat_vias(request, remote);
         if matches!(self.status, 101..=299) && makes_dialog(request.method()) {
@@ -184,6 +186,12 @@ fn makes_dialog(method: Method) -> bool {
     matches!(method, Method::Invite | Method::Subscribe | Method::Notify | Method::Refer)
 }
 
+/// Text that stays in its line, whoever wrote it.
+fn in_line(text: &str) -> Cow<'_, str> {
+    const ENDS: [char; 3] = ['\r', '\n', '\0'];
+    if text.contains(ENDS) { text.replace(ENDS, " ").into() } else { text.into() }
+}
+
 /// Bytes going out, and the index of their lines.
 #[derive(Default)]
 struct Writer {
@@ -192,22 +200,10 @@ struct Writer {
 }
 
 impl Writer {
-    /// Text of our own.
     fn text(&mut self, text: &str) -> Range<usize> {
         let start = self.bytes.len();
         self.bytes.extend_from_slice(text.as_bytes());
         start..self.bytes.len()
-    }
-
-    /// Text of anybody's.
-    fn value(&mut self, value: &str) -> Range<usize> {
-        let range = self.text(value);
-        for octet in &mut self.bytes[range.clone()] {
-            if matches!(octet, b'\r' | b'\n' | 0) {
-                *octet = b' ';
-            }
-        }
-        range
     }
 
     fn line(&mut self, header: Header, value: &str) {
@@ -215,9 +211,9 @@ impl Writer {
     }
 
     fn named_line(&mut self, header: Header, name: &str, value: &str) {
-        let name = self.value(name);
+        let name = self.text(&in_line(name));
         self.text(": ");
-        let value = self.value(super::lexis::trim(value));
+        let value = self.text(lexis::trim(&in_line(value)));
         self.text("\r\n");
         self.lines.push(Line {
             header,
