@@ -44,7 +44,7 @@ impl<'a> Address<'a> {
     /// Parses an absolute URI, given without angle brackets.
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         let text = std::str::from_utf8(text).ok()?;
-        if text.contains(|c: char| c <= ' ' || c == '\u{7f}' || matches!(c, '<' | '>' | '"')) {
+        if text.bytes().any(|octet| matches!(octet, 0..=b' ' | b'\x7f' | b'<' | b'>' | b'"')) {
             return None;
         }
         let (scheme, rest) = text.split_once(':')?;
@@ -225,31 +225,62 @@ fn before_any<'a>(text: &'a str, ends: &[char]) -> &'a str {
 }
 
 fn write_lower(out: &mut impl Write, text: &str) -> fmt::Result {
-    text.chars().try_for_each(|c| out.write_char(c.to_ascii_lowercase()))
+    if text.bytes().any(|octet| octet.is_ascii_uppercase()) {
+        text.chars().try_for_each(|c| out.write_char(c.to_ascii_lowercase()))
+    } else {
+        out.write_str(text)
+    }
 }
 
 /// Writes a user with its percent-encoding undone, and made again for what cannot stand in a user:
 /// users are written alike if they are the same octets.
 fn write_user(out: &mut impl Write, user: &str) -> fmt::Result {
-    let mut rest = user.as_bytes();
-    while let Some((&first, tail)) = rest.split_first() {
-        let octet = match decode_hex(tail) {
-            Some(decoded) if first == b'%' => {
-                rest = &tail[2..];
-                decoded
-            }
-            _ => {
-                rest = tail;
-                first
-            }
-        };
-        if is_unreserved(octet) || b"!*'()&=+$,;?/".contains(&octet) {
-            out.write_char(char::from(octet))?;
+    let mut rest = user;
+    loop {
+        // Everything up to here is written as it stands.
+        let plain = rest.bytes().position(|octet| !is_user_octet(octet)).unwrap_or(rest.len());
+        let (text, other) = rest.split_at(plain);
+        out.write_str(text)?;
+        let Some(first) = other.chars().next() else { return Ok(()) };
+        let encoded = other.strip_prefix('%').and_then(|digits| decode_hex(digits.as_bytes()));
+        let size = if let Some(octet) = encoded {
+            write_user_octet(out, octet)?;
+            "%XX".len()
         } else {
-            write!(out, "%{octet:02X}")?;
-        }
+            let size = first.len_utf8();
+            other[..size].bytes().try_for_each(|octet| write_user_octet(out, octet))?;
+            size
+        };
+        rest = &other[size..];
     }
-    Ok(())
+}
+
+fn write_user_octet(out: &mut impl Write, octet: u8) -> fmt::Result {
+    if is_user_octet(octet) {
+        out.write_char(char::from(octet))
+    } else {
+        write!(out, "%{octet:02X}")
+    }
+}
+
+/// What may stand in a user as it is: `unreserved` and `user-unreserved` of RFC 3261 section 25.1.
+fn is_user_octet(octet: u8) -> bool {
+    is_unreserved(octet)
+        || matches!(
+            octet,
+            b'!' | b'*'
+                | b'\''
+                | b'('
+                | b')'
+                | b'&'
+                | b'='
+                | b'+'
+                | b'$'
+                | b','
+                | b';'
+                | b'?'
+                | b'/'
+        )
 }
 
 #[cfg(test)]

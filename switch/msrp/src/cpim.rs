@@ -143,7 +143,7 @@ impl<'a> MessageHeaders<'a> {
 
     fn read(&mut self, line: &'a str) -> Result<(), CpimError> {
         let (name, value) = line.split_once(':').ok_or(CpimError::Line)?;
-        if !is_token(name.as_bytes()) || line.contains(|c: char| c.is_ascii_control()) {
+        if !is_token(name.as_bytes()) || line.bytes().any(|octet| octet.is_ascii_control()) {
             return Err(CpimError::Line);
         }
         let value = skip_parameters(value).trim_matches(' ');

@@ -91,8 +91,8 @@ impl Span {
 }
 
 impl<'a> Uri<'a> {
-    /// Parses one URI. `None` when it is not one: only what is written exactly as RFC 4975
-    /// section 9 has it can be told apart from what it is not.
+    /// Parses one URI. `None` when it is not written as RFC 4975 section 9 has it, or is longer than
+    /// [`URI_SIZE_MAX`].
     pub fn parse(text: &'a [u8]) -> Option<Self> {
         if text.len() > URI_SIZE_MAX || !text.is_ascii() {
             return None;
@@ -131,10 +131,8 @@ impl<'a> Uri<'a> {
             None => None,
         };
 
-        let (transport, mut parameters) = {
-            let mut parts = rest.split(';');
-            (parts.next()?, parts)
-        };
+        let mut parameters = rest.split(';');
+        let transport = parameters.next()?;
         let is_transport =
             !transport.is_empty() && transport.bytes().all(|octet| octet.is_ascii_alphanumeric());
         if !is_transport || !parameters.all(is_parameter) {
@@ -412,6 +410,11 @@ pub(crate) fn is_unreserved(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_' | b'~')
 }
 
+/// `sub-delims` of RFC 3986.
+fn is_sub_delimiter(octet: u8) -> bool {
+    matches!(octet, b'!' | b'$' | b'&'..=b',' | b';' | b'=')
+}
+
 /// What a user or a host name is made of: unreserved characters, sub-delimiters and whole
 /// percent-encodings. No colon, so a user has no password (URI-06).
 fn is_name(text: &str) -> bool {
@@ -419,7 +422,7 @@ fn is_name(text: &str) -> bool {
     while let Some((&first, tail)) = rest.split_first() {
         rest = match first {
             b'%' if decode_hex(tail).is_some() => &tail[2..],
-            _ if is_unreserved(first) || b"!$&'()*+,;=".contains(&first) => tail,
+            _ if is_unreserved(first) || is_sub_delimiter(first) => tail,
             _ => return false,
         };
     }

@@ -130,8 +130,15 @@ fn canonical_name(name: &[u8]) -> &[u8] {
 
 /// `token` of RFC 4975 section 9.
 pub(crate) fn is_token(text: &[u8]) -> bool {
-    let is_separator = |octet| memchr(octet, b"\"(),/:;<=>?@[\\]").is_some();
-    !text.is_empty() && text.iter().all(|&octet| octet.is_ascii_graphic() && !is_separator(octet))
+    !text.is_empty() && text.iter().all(|&octet| is_token_octet(octet))
+}
+
+fn is_token_octet(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric()
+        || matches!(
+            octet,
+            b'!' | b'#'..=b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'{'..=b'~'
+        )
 }
 
 /// `range` of `line` without SP and HTAB at its ends (WIRE-05).
