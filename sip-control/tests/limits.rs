@@ -85,6 +85,17 @@ fn header_lines_are_counted() {
     assert_eq!(datagram(text.into_bytes()), Some((0, Fault::TooManyLines)));
 }
 
+/// OPS-04: on a stream, a message too large is the last one if it does not say whom to tell; else
+/// others on the connection need not suffer for it.
+#[test]
+fn a_stream_outlives_a_message_that_can_be_refused() {
+    let long = format!("Subject: {}\r\n", "x".repeat(limits::LINE_SIZE_MAX));
+    let bytes = request("sip:b@h", &long, b"");
+    assert_eq!(stream(&bytes), (Some((513, Fault::LineTooLong)), false));
+    let text = String::from_utf8(bytes).unwrap().replace("Call-ID: c1\r\n", "");
+    assert_eq!(stream(text.as_bytes()), (Some((0, Fault::LineTooLong)), true));
+}
+
 /// OPS-04: 70 Via, 32 Route and 32 Record-Route, however they share their lines.
 #[test]
 fn values_of_the_path_are_counted() {

@@ -20,7 +20,8 @@ use super::via::Via;
 #[derive(Clone, Debug)]
 pub struct Request(Message);
 
-/// A response that is sound as far as the codec can tell; see [`Request`].
+/// A response whose Via values, From, To, Call-ID and CSeq are there and parse. Of its other fields
+/// nothing is promised: who asked is better served by an answer with a fault than by none.
 #[derive(Clone, Debug)]
 pub struct Response(Message);
 
@@ -45,7 +46,13 @@ pub enum Admission {
 /// Checks a message as it came from `remote`. Faults are weighed in the order of DLG-01: framing
 /// and sizes, start line and version, header fields.
 pub fn admit(message: Message, remote: SocketAddr) -> Admission {
-    let Some(fault) = message.fault().or_else(|| inspect(&message)) else {
+    let fault = match message.status() {
+        Some(_) => {
+            message.fault().filter(|fault| !fault.is_of_fields()).or_else(|| mandatory(&message))
+        }
+        None => message.fault().or_else(|| inspect(&message)),
+    };
+    let Some(fault) = fault else {
         return match message.status() {
             Some(_) => Admission::Response(Response(message)),
             None => Admission::Request(Request(message)),
@@ -64,13 +71,10 @@ fn is_answerable(message: &Message, fault: Fault) -> bool {
     let says_whither = message
         .header(Header::Via)
         .is_some_and(|via| via.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/")));
-    let is_complete = [Header::From, Header::To, Header::CallId, Header::CSeq]
-        .into_iter()
-        .all(|header| message.header(header).is_some());
     says_whither
         && message.status().is_none()
         && message.method() != Method::Ack
-        && (fault.status() != 513 || is_complete)
+        && (fault.status() != 513 || message.names_transaction())
 }
 
 /// The To tag of an answer without a transaction: the same for each retransmission of the request

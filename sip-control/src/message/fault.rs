@@ -2,8 +2,8 @@
 
 use super::header::Header;
 
-/// A fault of a message, found without knowing anything but the message. Ordered as the checks of
-/// stage A are (DLG-01): of several faults, the least answers.
+/// A fault of a message, found without knowing anything but the message. Of several, the one that
+/// the checks of stage A meet first answers (DLG-01).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Fault {
     /// The head exceeds [`HEAD_SIZE_MAX`](super::limits::HEAD_SIZE_MAX).
@@ -56,6 +56,11 @@ impl Fault {
             Self::Version => 505,
             _ => 400,
         }
+    }
+
+    /// Whether framing and start line are sound, and it is the fields that are not.
+    pub(super) const fn is_of_fields(self) -> bool {
+        self.stage() == 3
     }
 
     /// The place in the order of checks: framing and size, start line, headers.

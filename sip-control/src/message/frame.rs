@@ -127,6 +127,11 @@ impl Framer {
             _ => return Some(State::Broken),
         };
         let head = Head::read(&self.buffer[..head_len], true);
+        // What is too large and cannot even be refused is no peer's honest mistake (OPS-04).
+        let is_hopeless = head.fault.is_some_and(|fault| fault.status() == 513);
+        if is_hopeless && !head.names_transaction() {
+            return Some(State::Broken);
+        }
         match head.content_length(&self.buffer) {
             Length::Given(body_len) if body_len <= limits::BODY_SIZE_MAX => {
                 Some(State::Body { head, body_len })
@@ -145,6 +150,7 @@ impl Framer {
             _ if head_end != Some(head_len) => head.fault = Some(Fault::HeadTooLarge),
             Length::Absent => head.note(Fault::LengthMissing),
             Length::Bad => head.note(Fault::LengthBad),
+            // Unless the head has a fault of its own.
             Length::Given(_) => head.note(Fault::BodyTooLarge),
         }
         Frame::Message(Message::new(bytes.slice(..head_len), head))

@@ -224,6 +224,13 @@ impl Head {
         length
     }
 
+    /// Whether all is there that a client knows an answer by.
+    pub(super) fn names_transaction(&self) -> bool {
+        [Header::Via, Header::From, Header::To, Header::CallId, Header::CSeq]
+            .into_iter()
+            .all(|header| self.lines.iter().any(|line| line.header == header))
+    }
+
     fn value<'a>(&'a self, bytes: &'a [u8], line: &Line) -> &'a [u8] {
         line.value.of(if line.is_unfolded { &self.unfolded } else { bytes })
     }
@@ -263,6 +270,11 @@ impl Message {
     /// What is wrong with framing, start line or header lines, if anything.
     pub fn fault(&self) -> Option<Fault> {
         self.head.fault
+    }
+
+    /// Whether all is there that a client knows an answer by.
+    pub(super) fn names_transaction(&self) -> bool {
+        self.head.names_transaction()
     }
 
     /// The whole message, byte for byte.

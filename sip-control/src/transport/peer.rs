@@ -57,7 +57,7 @@ pub struct Target {
     pub protocol: Protocol,
     /// Whither. On a stream, only if `connection` is gone or not given.
     pub remote: SocketAddr,
-    /// Datagrams leave from this address of ours, if it is given.
+    /// Datagrams leave from this address of ours; if none is given, from the first of that family.
     pub local: Option<SocketAddr>,
     /// The connection to use while it lasts.
     pub connection: Option<ConnectionId>,

@@ -260,6 +260,20 @@ fn what_cannot_be_sent_fails_at_once() {
     assert!(bench.events().is_empty() && bench.is_empty());
 }
 
+/// A response with a fault in a field that nobody needs is still the answer; one without what it
+/// is known by is none.
+#[test]
+fn a_response_is_taken_for_what_it_says() {
+    let mut bench = Bench::new();
+    let (_, bye) = start(&mut bench, Method::Bye, Protocol::Udp);
+    let ok = answer(&bye, 200, "t");
+    bench.udp(&ok.replace("Call-ID", "X-Call"));
+    assert_eq!(bench.layer.counters().faulty_dropped, 1);
+    bench
+        .udp(&ok.replace("Contact: <sip:alice@192.0.2.21>", "Expires: soon\nno field\nContact: <"));
+    assert_eq!(codes(&bench.events()), [200]);
+}
+
 /// A response that is not to us: no branch of ours, another method, or somebody else's Via below.
 #[test]
 fn stray_responses_are_dropped() {
