@@ -395,3 +395,6 @@ impl Placement {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

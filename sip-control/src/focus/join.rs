@@ -54,9 +54,6 @@ impl Focus {
         let request = &incoming.request;
         screen::contact(request)?;
         let link = Link::accept(request, &incoming.tag, incoming.source)?;
-        if self.legs.len() >= self.config.limits.legs {
-            return Err(Refusal::Exhausted);
-        }
         let Examined { venue, room, is_anonymous, offer } =
             self.examine(request, originator, has_offer)?;
         let offer = offer.ok_or(Refusal::Media(Unacceptable::Missing))?;
@@ -211,13 +208,13 @@ impl Focus {
         let (transaction, timer, room_id) = (*transaction, *timer, leg.room);
         let timers = &self.config.timers;
 
-        let origin = Origin { session: session.0, version: 1 };
+        let origin = Origin { session: self.clock.utc(now).0 << 32 | session.0, version: 1 };
         let answer = Bytes::from(offer.answer(&room.venue.media, origin, path));
         let contact = contact_of(&room.identity);
         self.dialogs.insert(link.id().clone(), Usage::Leg(session));
         leg.phase = Phase::Connected(Box::new(Connected {
             link: link.clone(),
-            ack: Ack::Awaited(transaction),
+            ack: Ack::Awaited,
             media: Media::Awaited,
             timer,
             refresh_due: timer.map(|timer| now + timer.patience()),

@@ -134,10 +134,12 @@ impl Focus {
             former.flat_map(|participant| participant.legs.iter().map(|seat| seat.leg)).collect();
         for leg in former {
             self.end_leg(now, leg, Farewell::Replaced);
+            self.abandon(now, leg, &Refusal::Terminated);
         }
     }
 
-    /// Ends a leg from our side: out of the room at once, and a BYE as soon as one may be sent.
+    /// Ends a connected leg from our side: out of the room at once, and a BYE as soon as one may be
+    /// sent.
     pub(super) fn end_leg(&mut self, now: Instant, session: SessionId, farewell: Farewell) {
         let Some(leg) = self.legs.remove(&session) else { return };
         let Phase::Connected(connected) = leg.phase else {
@@ -148,7 +150,7 @@ impl Focus {
         *self.counters.farewells.entry(farewell.name()).or_default() += 1;
         self.order(Order::Remove { session });
         match ack {
-            Ack::Awaited(_) => {
+            Ack::Awaited => {
                 let phase = Phase::Parting { link: Box::new(link), farewell };
                 self.legs.insert(session, Leg { phase, ..leg });
             }
@@ -159,11 +161,13 @@ impl Focus {
 
     /// The BYE of a leg that had to wait for it.
     fn part(&mut self, session: SessionId) {
-        if let Some(Leg { phase: Phase::Parting { link, farewell }, .. }) =
-            self.legs.remove(&session)
-        {
-            self.send_bye(*link, farewell);
-        }
+        let Some(Phase::Parting { link, farewell }) = self.legs.get(&session).map(|leg| &leg.phase)
+        else {
+            return;
+        };
+        let (link, farewell) = (Link::clone(link), *farewell);
+        self.legs.remove(&session);
+        self.send_bye(link, farewell);
     }
 
     /// Ends a dialog. Whatever is answered, it is over (LEAVE-10).

@@ -82,7 +82,7 @@ pub struct Connected {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Ack {
     /// Not here. The transaction says when it is too late (FOC-31).
-    Awaited(ServerId),
+    Awaited,
     /// Here, since then.
     Received(Instant),
 }

@@ -234,9 +234,7 @@ impl Focus {
     /// Stage A, from DLG-01 step 5 on, and then what the method asks for.
     fn serve_outside(&mut self, now: Instant, incoming: &Incoming) -> Result<(), Refusal> {
         let request = &incoming.request;
-        if self.is_stopping {
-            return Err(Refusal::Draining);
-        }
+        self.has_room_for(request.method())?;
         let originator = screen::originator(&self.config, request, incoming.source.remote.ip())?;
         screen::method(request)?;
         screen::uri_scheme(request)?;
@@ -250,6 +248,20 @@ impl Focus {
             Method::Options => self.options(incoming, &originator, has_offer),
             Method::Subscribe => self.subscribe(now, incoming, &originator),
             _ => Err(Refusal::NoDialog),
+        }
+    }
+
+    /// Whether one more can be served at all. Asked before anything else, for looking costs as much
+    /// as serving (OPS-02, OPS-03).
+    fn has_room_for(&self, method: Method) -> Result<(), Refusal> {
+        let limits = &self.config.limits;
+        match method {
+            _ if self.is_stopping => Err(Refusal::Draining),
+            Method::Invite if self.legs.len() >= limits.legs => Err(Refusal::Exhausted),
+            Method::Subscribe if self.subscriptions.len() >= limits.subscriptions => {
+                Err(Refusal::Exhausted)
+            }
+            _ => Ok(()),
         }
     }
 

@@ -69,7 +69,7 @@ impl Focus {
         connected.timer = timer;
         connected.refresh_due = timer.map(|timer| now + timer.patience());
         if is_invite {
-            connected.ack = Ack::Awaited(incoming.transaction);
+            connected.ack = Ack::Awaited;
             self.invites.insert(incoming.transaction, session);
         }
         let answer = connected.answer.clone();

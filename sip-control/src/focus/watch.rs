@@ -32,9 +32,6 @@ impl Focus {
     ) -> Result<(), Refusal> {
         let request = &incoming.request;
         let link = Link::accept(request, &incoming.tag, incoming.source)?;
-        if self.subscriptions.len() >= self.config.limits.subscriptions {
-            return Err(Refusal::Exhausted);
-        }
         let event_id = event_of(request)?;
         let takes_document =
             |range: &str| MediaType::parse(range).is_some_and(|range| range.covers(DOCUMENT));

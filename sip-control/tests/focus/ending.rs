@@ -104,7 +104,7 @@ fn a_cancelled_invite_leaves_nothing() {
     assert!(world.take_requests("NOTIFY").is_empty());
 }
 
-fn cancel_of(invite: &str) -> String {
+pub fn cancel_of(invite: &str) -> String {
     let head = invite.split("\n\n").next().unwrap();
     let kept = head.lines().filter(|line| {
         ["INVITE", "Via", "From", "To", "Call-ID", "CSeq", "Max-Forwards"]

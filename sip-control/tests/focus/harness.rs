@@ -390,6 +390,11 @@ pub struct Call {
 }
 
 impl Call {
+    /// The dialog that this 200 to the first INVITE made.
+    pub fn of(ok: Sent) -> Self {
+        Self { ok, cseq: 1 }
+    }
+
     pub fn identity(&self) -> String {
         self.ok.contact().to_owned()
     }

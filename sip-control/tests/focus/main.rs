@@ -1,6 +1,7 @@
 //! The conference focus, from literal SIP messages in to SIP messages and orders out, over virtual
 //! time and without a core: each core here is the two mailbox ends of one, and answers as told.
 
+mod anything;
 mod decision;
 mod dispatch;
 mod ending;

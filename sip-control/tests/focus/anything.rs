@@ -1,0 +1,140 @@
+//! Whatever happens in whatever order, nothing is left of it.
+
+use std::time::Duration;
+
+use mailbox::FailureCause;
+use proptest::{collection::vec, prelude::*};
+
+use super::harness::{Call, Core, OFFER, World, invite, subscribe, vectors};
+
+const ROOM: &str = "sip:garden-open@im.example.com";
+const SEATS: usize = 3;
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Join { user: u8, anonymous: bool, acknowledged: bool },
+    Cancelled { user: u8 },
+    Watch { user: u8 },
+    Bye { nth: usize },
+    Bound { nth: usize },
+    Failed { nth: usize },
+    Core(Core),
+    CoreAnswers,
+    Polite(bool),
+    Wait { millis: u64 },
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let user = 0u8..5;
+    let nth = 0usize..8;
+    prop_oneof![
+        4 => (user.clone(), any::<bool>(), any::<bool>()).prop_map(
+            |(user, anonymous, acknowledged)| Step::Join { user, anonymous, acknowledged }
+        ),
+        1 => user.clone().prop_map(|user| Step::Cancelled { user }),
+        2 => user.prop_map(|user| Step::Watch { user }),
+        3 => nth.clone().prop_map(|nth| Step::Bye { nth }),
+        2 => nth.clone().prop_map(|nth| Step::Bound { nth }),
+        1 => nth.prop_map(|nth| Step::Failed { nth }),
+        1 => prop_oneof![Just(Core::Quick), Just(Core::Silent), Just(Core::Full)]
+            .prop_map(Step::Core),
+        1 => Just(Step::CoreAnswers),
+        1 => any::<bool>().prop_map(Step::Polite),
+        2 => (0u64..40_000).prop_map(|millis| Step::Wait { millis }),
+    ]
+}
+
+fn address(user: u8) -> String {
+    format!("sip:user{user}@example.com")
+}
+
+/// Collects the calls that the last step made, acknowledged or not.
+fn gather(world: &mut World, calls: &mut Vec<Call>, acknowledged: bool) {
+    for sent in world.take() {
+        if sent.status() == 200 && sent.header("CSeq") == "1 INVITE" {
+            let call = Call::of(sent);
+            if acknowledged {
+                call.ack(world);
+            }
+            calls.push(call);
+        }
+    }
+}
+
+fn carry_out(world: &mut World, calls: &mut Vec<Call>, step: Step) {
+    match step {
+        Step::Join { user, anonymous, acknowledged } => {
+            let privacy = if anonymous { "Privacy: id\n" } else { "" };
+            let invite = invite(world, ROOM, &address(user), privacy, OFFER);
+            world.hear(&invite);
+            gather(world, calls, acknowledged);
+        }
+        Step::Cancelled { user } => {
+            let invite = invite(world, ROOM, &address(user), "", OFFER);
+            world.hear(&invite);
+            world.hear(&super::ending::cancel_of(&invite));
+            gather(world, calls, true);
+        }
+        Step::Watch { user } => {
+            let uri = calls.last().map_or(ROOM.to_owned(), Call::identity);
+            let subscribe = subscribe(world, &uri, &address(user), "Event: conference\n");
+            world.hear(&subscribe);
+        }
+        Step::Bye { nth } if nth < calls.len() => {
+            let bye = calls.remove(nth).next(world, "BYE", "Content-Length: 0\n\n");
+            world.hear(&bye);
+        }
+        Step::Bound { nth } if nth < calls.len() => world.bound(calls[nth].session()),
+        Step::Failed { nth } if nth < calls.len() => {
+            world.failed(calls[nth].session(), FailureCause::ConnectionLost);
+        }
+        Step::Bye { .. } | Step::Bound { .. } | Step::Failed { .. } => {}
+        Step::Core(core) => world.core = core,
+        Step::CoreAnswers => {
+            world.answer_installs();
+            gather(world, calls, false);
+        }
+        Step::Polite(polite) => world.is_polite = polite,
+        Step::Wait { millis } => world.wait(Duration::from_millis(millis)),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 96, ..ProptestConfig::default() })]
+
+    /// FOC-13, LEAVE-05, LEAVE-10: seats, sessions and dialogs all come back in the end, whatever
+    /// the users, the cores and the network did.
+    #[test]
+    fn nothing_is_left_of_anything(steps in vec(step(), 0..60)) {
+        let mut config = vectors();
+        config.rooms[0].rules.max_participants = Some(SEATS);
+        config.rooms[0].rules.anonymity = sip_control::config::Users::Everyone;
+        let mut world = World::new(config);
+        let mut calls = Vec::new();
+        for step in steps {
+            carry_out(&mut world, &mut calls, step);
+        }
+        world.core = Core::Quick;
+        world.answer_installs();
+        // Who leaves: half by themselves; the other half is left to the timers of the focus.
+        for call in calls.iter_mut().step_by(2) {
+            let bye = call.next(&mut world, "BYE", "Content-Length: 0\n\n");
+            world.hear(&bye);
+        }
+        for call in calls.iter().skip(1).step_by(2) {
+            world.failed(call.session(), FailureCause::ConnectionLost);
+        }
+        world.wait(Duration::from_secs(200));
+        prop_assert!(world.is_idle());
+        world.take();
+        let identities: Vec<String> = (10..10 + SEATS as u8)
+            .map(|user| world.join(ROOM, &address(user)).identity())
+            .collect();
+        prop_assert!(identities.iter().all(|identity| *identity == identities[0]));
+        let one_more = invite(&mut world, ROOM, &address(99), "", OFFER);
+        prop_assert_eq!(world.ask_for("SIP/2.0", &one_more).status(), 486);
+        for call in &calls {
+            prop_assert_ne!(&call.identity(), &identities[0]);
+        }
+    }
+}
