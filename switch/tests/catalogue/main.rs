@@ -2,7 +2,8 @@
 //!
 //! The catalogues are `switch/spec/msrp.md` and `switch/spec/interop.md` (together `msrp`), and
 //! `sip-control/spec/sip-control.md` (`sip`). A requirement is a table row that opens with an id,
-//! or a test vector. It is held when a test cites it:
+//! or a test vector; a judgement call (`- **J-05, ..`) may be cited and need not be. A requirement is
+//! held when a test cites it:
 //!
 //! * a Rust test by the doc comment directly above it: `/// CHUNK-05, CHUNK-06: what is promised.`
 //! * a script below `.ci/`, `switch/tests/wire/` or `sip-control/tests/sipp/` by a comment line
@@ -341,6 +342,16 @@ fn requirements(tree: &Tree, catalogue: Catalogue) -> Vec<Requirement> {
     all
 }
 
+/// The ids of the judgement calls: list items that open with a bold id. What they decide stands in
+/// requirements, which are what has to be held.
+fn judgements(tree: &Tree, catalogue: Catalogue) -> impl Iterator<Item = Id> {
+    let lines = catalogue.documents().iter().flat_map(|document| tree.lines(document));
+    lines.filter_map(move |(_, line)| {
+        let item = line.strip_prefix("- **").or_else(|| line.strip_prefix("* **"))?;
+        Id::parse(item.split([',', ' ']).next()?, catalogue)
+    })
+}
+
 /// What is wrong in `tree`: nothing, when every requirement is accounted for exactly once.
 fn findings(tree: &Tree) -> Vec<Finding> {
     let mut found = Vec::new();
@@ -375,17 +386,20 @@ fn findings(tree: &Tree) -> Vec<Finding> {
         }
     }
 
+    let judged: BTreeSet<Id> =
+        Catalogue::ALL.into_iter().flat_map(|each| judgements(tree, each)).collect();
+    let known = |id: &Id| order.contains_key(id) || judged.contains(id);
     let mut cited: BTreeSet<Id> = BTreeSet::new();
     for Citation { at, ids } in tree.citations() {
         match ids {
-            Opening::Malformed(id) if id.as_ref().is_none_or(|id| order.contains_key(id)) => {
+            Opening::Malformed(id) if id.as_ref().is_none_or(&known) => {
                 found.push(Finding::CitationMalformed(at));
             }
             // Prose that happens to open with a word such as UTF-16.
             Opening::Malformed(_) => {}
             Opening::Ids(ids) => {
                 for id in ids {
-                    if !order.contains_key(&id) {
+                    if !known(&id) {
                         found.push(Finding::CitationUnknown(id.clone(), at.clone()));
                     } else if pending.contains(&id) {
                         found.push(Finding::CitedAndPending(id.clone(), at.clone()));

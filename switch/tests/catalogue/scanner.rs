@@ -131,6 +131,14 @@ fn only_the_comment_directly_above_a_running_test_cites() {
 }
 
 #[test]
+fn a_judgement_call_may_be_cited_and_need_not_be() {
+    let calls = ("switch/spec/interop.md", "* **JC-01 Strict or not.** x\n- **JC-02, why.** x\n");
+    let source = ("switch/src/a.rs", "/// JC-01, JC-03: x.\n#[test]\nfn a() {}\n");
+    let found = findings(&tree(&[SWITCH_PENDING, SIP_PENDING, calls, source]));
+    assert_eq!(found, [Finding::CitationUnknown(msrp("JC-03"), place("switch/src/a.rs", 1))]);
+}
+
+#[test]
 fn a_range_or_a_sentence_that_opens_with_an_id_is_malformed() {
     for doc in ["AA-01..AA-02: x.", "AA-01 says so.", "AA-01 to BB-01: x."] {
         let source = format!("/// {doc}\n#[test]\nfn a() {{}}\n");
