@@ -326,6 +326,9 @@ pub struct Limits {
     pub subscriptions: usize,
     /// Subscriptions of one user to one session (SUB-09).
     pub subscriptions_per_user: usize,
+    /// Users whom a roster lists one by one. Who begins to watch a session of more is told their
+    /// number only (EVT-14).
+    pub roster: usize,
 }
 
 impl Default for Config {
@@ -410,6 +413,7 @@ impl Default for Limits {
             legs_per_user: 4,
             subscriptions: 500_000,
             subscriptions_per_user: 4,
+            roster: 200,
         }
     }
 }

@@ -6,16 +6,27 @@ use mailbox::{ParticipantId, RoomId, SessionId};
 use msrp::AddressBuf;
 
 use super::{
-    conference_info::{self, Conference, Disconnection},
+    conference_info::{self, Conference, Disconnection, User, user_elements},
     participant::{Originator, Participant, Seat},
     policy::Snapshot,
     roster::Roster,
-    subscription::SubscriptionId,
+    subscription::{SubscriptionId, View},
     user::UserKey,
     utc::WallClock,
     venue::Venue,
 };
 use crate::config::Limits;
+
+/// Whom a document is for.
+#[derive(Clone, Copy, Debug)]
+pub struct Watcher<'a> {
+    /// Who watches.
+    pub keys: &'a [UserKey],
+    /// How much it is told.
+    pub view: View,
+    /// The change it was told of last.
+    pub told: u64,
+}
 
 /// A session of a room (RFC 4353: a conference). It is made with its first seat and is over with
 /// its last one, so an INVITE that is refused leaves none behind (PUB-04).
@@ -183,11 +194,16 @@ impl Room {
         self.roster.forget_until(told_to_all);
     }
 
-    /// The full state for a watcher that was told of change `told` last.
+    /// How many users are connected.
+    pub fn users(&self) -> usize {
+        self.participants.values().filter(|participant| participant.is_connected()).count()
+    }
+
+    /// The full state for a watcher, as far as it is told the state at all.
     pub fn document(
         &mut self,
         version: u32,
-        told: u64,
+        watcher: Watcher<'_>,
         now: Instant,
         clock: &WallClock,
         limits: &Limits,
@@ -196,10 +212,19 @@ impl Room {
         let participants = &self.participants;
         let users = || participants.values().filter(shown).map(|p| p.user(clock)).collect();
         let (present, count) = self.roster.present(users);
-        let is_present = |entity: &str| {
-            participants.values().filter(shown).any(|participant| participant.entity == entity)
+        let (present, departed) = match watcher.view {
+            View::Everybody => {
+                let is_present = |entity: &str| {
+                    participants.values().filter(shown).any(|them| them.entity == entity)
+                };
+                (present, self.roster.departed(watcher.told, is_present))
+            }
+            View::Itself => {
+                let own = participants.values().filter(|them| them.is(watcher.keys));
+                let own: Vec<User> = own.filter(shown).map(|them| them.user(clock)).collect();
+                (user_elements(&own).into(), String::new())
+            }
         };
-        let departed = self.roster.departed(told, is_present);
         let conference = Conference {
             identity: &self.identity,
             subject: self.venue.subject.as_deref(),

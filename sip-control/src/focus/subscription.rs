@@ -24,6 +24,8 @@ pub struct Subscription {
     pub link: Link,
     /// The `id` of Event, which every NOTIFY repeats.
     pub event_id: Option<String>,
+    /// How much it is told.
+    pub view: View,
     /// When it ends unless it is refreshed.
     pub expires: Instant,
     /// The version of the last document (EVT-02). 0 before the first.
@@ -38,6 +40,15 @@ pub struct Subscription {
     pub quiet_until: Option<Instant>,
     /// When it is planned to be looked at for that.
     pub alarm: Option<Instant>,
+}
+
+/// How much of the roster a watcher is told, for as long as the subscription lasts (EVT-14).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum View {
+    /// Who is there.
+    Everybody,
+    /// How many are there, and its own entry.
+    Itself,
 }
 
 /// A NOTIFY that a change of the roster is not needed for.
@@ -56,7 +67,8 @@ pub enum Ending {
     NoResource,
     /// It was not refreshed, or was ended by its watcher.
     Timeout,
-    /// The focus stops; the watcher may try again elsewhere.
+    /// It may be made anew at once: the focus stops, and there may be another one; or the session
+    /// has outgrown what a document can list.
     Deactivated,
 }
 

@@ -10,10 +10,12 @@ use super::{
     link::Link,
     participant::Originator,
     refusal::Refusal,
-    room::Room,
-    subscription::{Due, Ending, Owed, Subscription, SubscriptionId},
+    room::{Room, Watcher},
+    subscription::{Due, Ending, Owed, Subscription, SubscriptionId, View},
 };
-use crate::message::{Event, Header, MediaType, Method, Reply, Request, Response};
+use crate::message::{
+    Event, Header, MediaType, Method, Reply, Request, Response, limits::BODY_SIZE_MAX,
+};
 
 /// The one package there is.
 const PACKAGE: &str = "conference";
@@ -54,6 +56,8 @@ impl Focus {
             return Err(Refusal::NotWatching);
         }
         let granted = self.granted(request)?;
+        let is_large = room.users() > self.config.limits.roster;
+        let view = if is_large { View::Itself } else { View::Everybody };
 
         let id = SubscriptionId(self.next_id());
         self.dialogs.insert(link.id().clone(), Usage::Subscription(id));
@@ -65,6 +69,7 @@ impl Focus {
                 keys: originator.keys.clone(),
                 link,
                 event_id,
+                view,
                 expires: now + granted,
                 version: 0,
                 told: 0,
@@ -200,9 +205,14 @@ impl Focus {
         let interval = self.config.timers.notify_min_interval;
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
         let Some(room) = self.rooms.get_mut(&subscription.room) else { return };
-        let told = subscription.told;
+        let (told, view) = (subscription.told, subscription.view);
         let version = subscription.tell(now, room.change(), interval);
-        let document = room.document(version, told, now, &self.clock, &self.config.limits);
+        let watcher = Watcher { keys: &subscription.keys, view, told };
+        let document = room.document(version, watcher, now, &self.clock, &self.config.limits);
+        if document.len() > BODY_SIZE_MAX {
+            // It grew while it was watched. Who watches it anew is told less (EVT-14).
+            return self.tell_last(now, id, Ending::Deactivated);
+        }
         let left = subscription.expires.saturating_duration_since(now).as_secs();
         self.notify(id, &format!("active;expires={left}"), document);
     }
@@ -213,10 +223,12 @@ impl Focus {
         let interval = self.config.timers.notify_min_interval;
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
         let told = subscription.told;
+        let view = if ending == Ending::Timeout { subscription.view } else { View::Itself };
         let document = match self.rooms.get_mut(&subscription.room) {
             Some(room) => {
                 let version = subscription.tell(now, room.change(), interval);
-                room.document(version, told, now, &self.clock, &self.config.limits)
+                let watcher = Watcher { keys: &subscription.keys, view, told };
+                room.document(version, watcher, now, &self.clock, &self.config.limits)
             }
             None => conference_info::deleted(&subscription.identity, subscription.version + 1),
         };

@@ -364,3 +364,57 @@ fn a_joiner_does_not_wait_for_those_who_watch() {
     assert!(at("sip: SIP/2.0 200 OK") < at("sip: NOTIFY"), "{journal:?}");
     assert_eq!(world.take_requests("NOTIFY").len(), 3);
 }
+
+/// EVT-14: who begins to watch a large session is told how many there are, and of itself.
+#[test]
+fn a_large_roster_is_a_number() {
+    let mut config = vectors();
+    config.limits = Limits { roster: 2, ..Limits::default() };
+    let mut world = World::new(config);
+    let identity = world.join(GARDEN, ALICE).identity();
+    let (_, before) = world.watch(&identity, ALICE);
+    for user in [BOB, CAROL] {
+        world.join(GARDEN, user);
+    }
+    let (_, first) = world.watch(&identity, CAROL);
+    assert_eq!(
+        (connected(&before), connected(&first)),
+        (vec![ALICE.to_owned()], vec![CAROL.to_owned()])
+    );
+    assert!(first.body().contains("<user-count>3</user-count>"), "{}", first.text);
+    world.take();
+    world.wait(Duration::from_secs(10));
+    world.is_polite = true;
+    let mut dave = world.join(GARDEN, "sip:dave@example.com");
+    let mut told = world.take_requests("NOTIFY");
+    world.wait(Duration::from_secs(10));
+    dave.bye(&mut world);
+    told.extend(world.take_requests("NOTIFY"));
+    told.retain(|notify| notify.header("To") == first.header("To"));
+    assert_eq!(told.len(), 2, "the number has changed twice");
+    assert!(told.iter().all(|notify| users(notify).len() == 1));
+    assert!(told[1].body().contains("<user-count>3</user-count>"));
+}
+
+/// EVT-14, OPS-04: a roster that outgrows what a message may hold is told no more; who watches anew
+/// is told less.
+#[test]
+fn a_roster_that_outgrows_a_message_ends_the_subscription() {
+    let mut world = World::new(vectors());
+    let identity = world.join(GARDEN, ALICE).identity();
+    let (_, first) = world.watch(&identity, ALICE);
+    world.is_polite = true;
+    let host = format!("{}.example.com", "long.".repeat(60));
+    for number in 0..250 {
+        world.join(GARDEN, &format!("sip:user{number}@{host}"));
+    }
+    world.wait(Duration::from_secs(5));
+    let last = world.take_requests("NOTIFY").pop().unwrap();
+    assert_eq!(last.header("To"), first.header("To"));
+    assert_eq!(last.header("Subscription-State"), "terminated;reason=deactivated");
+    assert!(last.body().len() < 2000);
+    world.is_polite = false;
+    let (_, anew) = world.watch(&identity, ALICE);
+    assert_eq!(connected(&anew), [ALICE]);
+    assert!(anew.body().contains("<user-count>251</user-count>"));
+}
