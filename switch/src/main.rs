@@ -1,5 +1,5 @@
-//! `msrp-switch`: the composition root. Starts the cores, then the focus, and ends them in the
-//! opposite order.
+//! `msrp-switch`: the composition root. Takes the SIP ports, starts the cores, then the focus, and
+//! ends them in the opposite order.
 //!
 //! This is the only place that names both planes. What is said on standard output is one line when
 //! everything serves; all else is log, on standard error.
@@ -17,17 +17,22 @@ mod runtime;
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use mailbox::{Command, CoreId};
+use mailbox::CoreId;
+use sip_control::{
+    placement::CoreLink,
+    server::{self, BindError, Cores},
+};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     config::{Config, Io},
     failure::Failure,
     node::Node,
+    runtime::Link,
 };
 
-/// How long the cores may take to send what is queued once they are told to stop.
-const STOP_MAX: Duration = Duration::from_secs(4);
+/// How long the cores' threads may take to end once the focus is done with them.
+const CORES_END_MAX: Duration = Duration::from_millis(500);
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -71,36 +76,65 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     if config.sip.identity_from_from_header {
         tracing::warn!("peers without an asserted identity are taken at their From");
     }
-    let node = Node::start(&config)?;
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let control = control
         .map_err(|error| Failure::Broken(format!("no runtime for the control plane: {error}")))?;
-    control.block_on(serve(node))
+    control.block_on(serve(&config))
 }
 
 /// Serves until the process is told to stop, or a core breaks.
-async fn serve(mut node: Node) -> Result<(), Failure> {
+async fn serve(config: &Config) -> Result<(), Failure> {
     let mut terminate = stop_signal(SignalKind::terminate())?;
     let mut interrupt = stop_signal(SignalKind::interrupt())?;
-    println!("ready msrp={} cores={} io={}", node.address, node.links.len(), node.way);
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-        Some((core, end)) = node.ended.recv() => return Err(broken(core, end)),
+    let sip = server::bind(config.sip.clone()).await.map_err(cannot_serve_sip)?;
+    let Node { links, bell, address, way, mut ended } = Node::start(config)?;
+    println!(
+        "ready sip={} msrp={address} cores={} io={way}",
+        sip_addresses(&sip).join(","),
+        links.len()
+    );
+
+    let cores = links.len();
+    let links = links.into_iter().map(|Link { commands, events }| CoreLink { commands, events });
+    let links = Cores { links: links.collect(), doorbell: bell };
+    let mut first_end = None;
+    let told = async {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+            end = ended.recv() => first_end = end,
+        }
+    };
+    sip.serve(links, told).await;
+    if let Some((core, end)) = first_end {
+        return Err(broken(core, end));
     }
-    for link in &node.links {
-        // A ring that is full belongs to a core that does not take anything any more.
-        let _ = link.commands.send(Command::Drain);
-    }
-    let drained = async {
-        for _ in &node.links {
-            if let Some((core, Err(error))) = node.ended.recv().await {
+    let ends = async {
+        for _ in 0..cores {
+            if let Some((core, Err(error))) = ended.recv().await {
                 return Err(broken(core, Err(error)));
             }
         }
         Ok(())
     };
-    tokio::time::timeout(STOP_MAX, drained).await.unwrap_or(Ok(()))
+    tokio::time::timeout(CORES_END_MAX, ends).await.unwrap_or(Ok(()))
+}
+
+fn sip_addresses(sip: &server::Bound) -> Vec<String> {
+    let udp = sip.udp_addresses().into_iter().map(|address| format!("udp:{address}"));
+    let tcp = sip.tcp_addresses().into_iter().map(|address| format!("tcp:{address}"));
+    udp.chain(tcp).collect()
+}
+
+fn cannot_serve_sip(error: BindError) -> Failure {
+    match error {
+        BindError::Socket(error) => Failure::Refused(format!(
+            "cannot listen for SIP (sip.listen_udp, sip.listen_tcp): {error}; stop the process that \
+             has the address, or choose another"
+        )),
+        BindError::Config(error) => Failure::Refused(error.to_string()),
+        BindError::Random => Failure::Broken(error.to_string()),
+    }
 }
 
 fn stop_signal(kind: SignalKind) -> Result<Signal, Failure> {

@@ -35,7 +35,6 @@ pub struct Node {
     /// The mailbox ends of each core, for the focus.
     pub links: Vec<Link>,
     /// Woken when a core has said something.
-    #[expect(dead_code, reason = "the focus is attached next")]
     pub bell: Doorbell,
     /// Where clients connect.
     pub address: SocketAddr,

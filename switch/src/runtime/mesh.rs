@@ -53,7 +53,6 @@ pub struct Link {
     /// To the core.
     pub commands: Sender<Command>,
     /// From the core.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the focus is attached next"))]
     pub events: Receiver<Event>,
 }
 
