@@ -14,7 +14,7 @@ mod io;
 mod node;
 mod runtime;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use mailbox::CoreId;
@@ -31,8 +31,9 @@ use crate::{
     runtime::Link,
 };
 
-/// How long the cores' threads may take to end once the focus is done with them.
-const CORES_END_MAX: Duration = Duration::from_millis(500);
+/// How long an orderly end may take: BYEs and their answers, then what is queued. A supervisor that
+/// gives five seconds sees us go by ourselves.
+const STOP_MAX: Duration = Duration::from_millis(4500);
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -54,7 +55,12 @@ struct Arguments {
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    tracing_subscriber::fmt().with_writer(std::io::stderr).with_target(false).init();
+    let in_colour = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(in_colour)
+        .with_target(false)
+        .init();
     match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -98,14 +104,25 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     let links = links.into_iter().map(|Link { commands, events }| CoreLink { commands, events });
     let links = Cores { links: links.collect(), doorbell: bell };
     let mut first_end = None;
-    let told = async {
+    let (told, was_told) = tokio::sync::oneshot::channel::<()>();
+    let stop = async {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
             end = ended.recv() => first_end = end,
         }
+        drop(told);
     };
-    sip.serve(links, told).await;
+    let overdue = async {
+        // Told by being let go of.
+        let _ = was_told.await;
+        tokio::time::sleep(STOP_MAX).await;
+    };
+    tokio::pin!(overdue);
+    tokio::select! {
+        _ = sip.serve(links, stop) => {}
+        () = &mut overdue => tracing::warn!("not everybody has answered in time"),
+    }
     if let Some((core, end)) = first_end {
         return Err(broken(core, end));
     }
@@ -117,7 +134,10 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         }
         Ok(())
     };
-    tokio::time::timeout(CORES_END_MAX, ends).await.unwrap_or(Ok(()))
+    tokio::select! {
+        ends = ends => ends,
+        () = overdue => Ok(()),
+    }
 }
 
 fn sip_addresses(sip: &server::Bound) -> Vec<String> {

@@ -12,7 +12,7 @@ use std::{
 use crate::io::Token;
 
 /// How long a peer that was told our end may go on sending.
-const LINGER: Duration = Duration::from_secs(2);
+const LINGER: Duration = Duration::from_secs(1);
 
 /// Those that wait for their peer.
 #[derive(Debug, Default)]
