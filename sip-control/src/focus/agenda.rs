@@ -5,7 +5,8 @@ use std::{cmp::Reverse, collections::BinaryHeap, time::Instant};
 /// Subjects by the time at which they want to be looked at.
 ///
 /// Nothing is ever taken out before its time: who has no business any more says so when looked at.
-/// So a subject may be in it several times, once per deadline it ever had.
+/// A subject that has several deadlines plans only the first, or it would be in here more and more
+/// often.
 #[derive(Debug)]
 pub struct Agenda<S> {
     items: BinaryHeap<Reverse<(Instant, S)>>,
@@ -35,5 +36,28 @@ impl<S: Ord + Copy> Agenda<S> {
     /// When the next one is due.
     pub fn next(&self) -> Option<Instant> {
         self.items.peek().map(|Reverse((time, _))| *time)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, Instant};
+
+    use super::Agenda;
+
+    #[test]
+    fn subjects_come_up_in_the_order_of_their_times() {
+        let start = Instant::now();
+        let at = |seconds| start + Duration::from_secs(seconds);
+        let mut agenda = Agenda::default();
+        for seconds in [3, 1, 2] {
+            agenda.add(at(seconds), seconds);
+        }
+        assert_eq!(agenda.next(), Some(at(1)));
+        assert_eq!(
+            (agenda.pop(at(2)), agenda.pop(at(2)), agenda.pop(at(2))),
+            (Some(1), Some(2), None)
+        );
+        assert_eq!(agenda.next(), Some(at(3)));
     }
 }

@@ -180,6 +180,7 @@ impl Focus {
             direction: offer.direction(),
             chatroom: offer.chatroom(),
         };
+        self.invites.insert(installing.transaction, session);
         let instance = installing
             .request
             .address(Header::Contact)
@@ -190,13 +191,11 @@ impl Focus {
             participant: participant.id,
             instance,
             phase: Phase::Installing(Box::new(installing)),
+            alarm: None,
         };
-        self.order(Order::Install { session, room: room_id, member: Box::new(member) });
-        if let Phase::Installing(installing) = &leg.phase {
-            self.agenda.add(installing.deadline, Subject::Leg(session));
-            self.invites.insert(installing.transaction, session);
-        }
         self.legs.insert(session, leg);
+        self.plan_leg(session);
+        self.order(Order::Install { session, room: room_id, member: Box::new(member) });
     }
 
     /// The media plane expects the leg: it is answered, activated, and told of (steps 6 to 11).

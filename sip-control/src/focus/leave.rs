@@ -85,7 +85,8 @@ impl Focus {
     /// Ends whatever of a leg has lasted too long.
     pub(super) fn look_at_leg(&mut self, now: Instant, session: SessionId) {
         let timers = &self.config.timers;
-        let Some(leg) = self.legs.get(&session) else { return };
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        leg.alarm = leg.alarm.filter(|alarm| *alarm > now);
         match &leg.phase {
             Phase::Installing(installing) if installing.deadline <= now => {
                 self.abandon(now, session, &Refusal::MediaPlane);
@@ -220,10 +221,13 @@ impl Focus {
         }
     }
 
-    /// Plans to look at a leg when the next of its deadlines comes.
+    /// Plans to look at a leg when the next of its deadlines comes, unless it is looked at before
+    /// that anyway: then it is planned anew.
     pub(super) fn plan_leg(&mut self, session: SessionId) {
-        let Some(connected) = self.legs.get(&session).and_then(Leg::connected) else { return };
-        if let Some(deadline) = connected.next_deadline(&self.config.timers) {
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Some(deadline) = leg.next_deadline(&self.config.timers) else { return };
+        if leg.alarm.is_none_or(|alarm| deadline < alarm) {
+            leg.alarm = Some(deadline);
             self.agenda.add(deadline, Subject::Leg(session));
         }
     }

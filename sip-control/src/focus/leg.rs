@@ -21,6 +21,8 @@ pub struct Leg {
     pub instance: Option<String>,
     /// How far it is.
     pub phase: Phase,
+    /// When it is planned to be looked at next.
+    pub alarm: Option<Instant>,
 }
 
 /// How far a leg is.
@@ -119,6 +121,15 @@ pub enum Farewell {
 }
 
 impl Leg {
+    /// When something about it is due.
+    pub fn next_deadline(&self, timers: &Timers) -> Option<Instant> {
+        match &self.phase {
+            Phase::Installing(installing) => Some(installing.deadline),
+            Phase::Connected(connected) => connected.next_deadline(timers),
+            Phase::Parting { .. } => None,
+        }
+    }
+
     /// What there is of it while it is connected.
     pub fn connected(&self) -> Option<&Connected> {
         match &self.phase {
@@ -148,8 +159,7 @@ impl Connected {
         reasons.into_iter().find(|(deadline, _)| is_over(*deadline)).map(|(_, farewell)| farewell)
     }
 
-    /// When the next thing about the leg is due.
-    pub fn next_deadline(&self, timers: &Timers) -> Option<Instant> {
+    fn next_deadline(&self, timers: &Timers) -> Option<Instant> {
         let deadlines =
             [self.binding_deadline(timers), self.grace(), self.refresh_due, self.replaces_at];
         deadlines.into_iter().flatten().min()

@@ -172,7 +172,7 @@ impl Focus {
     /// The time of a subscription has come: to be told more, or to end.
     pub(super) fn look_at_subscription(&mut self, now: Instant, id: SubscriptionId) {
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
-            subscription.alarm = None;
+            subscription.alarm = subscription.alarm.filter(|alarm| *alarm > now);
             self.tell(now, id);
         }
     }

@@ -3,7 +3,10 @@
 use mailbox::{Chatroom, Direction};
 use msrp::UriBuf;
 
+use proptest::prelude::*;
+
 use super::{MediaOffer, Origin, RoomMedia, Unacceptable};
+use crate::sdp::Description;
 
 /// The offer of TV-01.
 const OFFER: &str = "v=0\r\n\
@@ -322,4 +325,28 @@ fn chatroom_tokens_are_read_generously() {
     assert_eq!(tokens("a=chatroom:nicknames private-messages x x"), Some(both));
     assert_eq!(tokens("a=chatroom"), Some(Chatroom::default()));
     assert_eq!(tokens("a=nothing"), None);
+}
+
+proptest! {
+    /// OPS-05, OPS-06, FOC-26: whatever an offer is made of, its answer is a description with the
+    /// same lines, and one of them ours.
+    #[test]
+    fn any_offer_is_answered_line_by_line_or_refused(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 0..8),
+    ) {
+        let mut offer = format!("{OFFER}m=audio 4000 RTP/AVP 0 8\r\n").into_bytes();
+        for (at, octet) in changes {
+            let at = at.index(offer.len());
+            offer[at] = octet;
+        }
+        if let Ok(read) = MediaOffer::read(&offer, &room()) {
+            let answer = Description::parse(answer(&read, &room()).as_bytes()).unwrap();
+            let offer = Description::parse(&offer).unwrap();
+            prop_assert_eq!(answer.media.len(), offer.media.len());
+            prop_assert_eq!(answer.media.iter().filter(|line| line.port == 2855).count(), 1);
+            for (ours, theirs) in answer.media.iter().zip(&offer.media) {
+                prop_assert_eq!(&ours.transport, &theirs.transport);
+            }
+        }
+    }
 }

@@ -21,9 +21,9 @@ use crate::{
 /// How soon commands that found a full ring are tried again, if no event comes before.
 const RETRY: Duration = Duration::from_millis(10);
 
-/// What an agent is called from outside.
+/// What the control plane calls itself.
 #[derive(Clone, Debug)]
-pub struct Contact {
+pub struct LocalNames {
     /// `host:port` in the Via of requests that go by UDP.
     pub sent_by_udp: String,
     /// `host:port` in the Via of requests that go by TCP.
@@ -54,12 +54,12 @@ impl Agent {
     /// An agent that serves `cores`. The seeds are as secret as the names made from them shall be.
     pub fn new(
         config: Arc<Config>,
-        contact: Contact,
+        names: LocalNames,
         cores: Vec<CoreLink>,
         seeds: [[u8; 32]; 2],
         clock: WallClock,
     ) -> Self {
-        let [names, branches] = seeds;
+        let [tokens, branches] = seeds;
         let timers = transaction::Timers {
             t1: config.timers.t1,
             t2: config.timers.t2,
@@ -68,14 +68,14 @@ impl Agent {
         };
         let layer = transaction::Config {
             timers,
-            sent_by_udp: contact.sent_by_udp,
-            sent_by_tcp: contact.sent_by_tcp,
+            sent_by_udp: names.sent_by_udp,
+            sent_by_tcp: names.sent_by_tcp,
             servers_max: SERVERS_MAX,
         };
         Self {
             transactions: Transactions::new(layer, branches),
             placement: Placement::new(cores, config.media.placement),
-            focus: Focus::new(config, contact.port, names, clock),
+            focus: Focus::new(config, names.port, tokens, clock),
             asked: HashMap::new(),
             retry_at: None,
             stateless: VecDeque::new(),

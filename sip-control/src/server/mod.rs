@@ -19,7 +19,7 @@ use std::{
 use mailbox::Doorbell;
 use tokio::io::unix::AsyncFd;
 
-pub use self::agent::{Agent, Contact};
+pub use self::agent::{Agent, LocalNames};
 use crate::{
     config::{Config, ConfigError},
     focus::{Counters, WallClock},
@@ -101,11 +101,11 @@ impl Bound {
     /// a last NOTIFY, waits for their answers as long as `timers.shutdown` allows, and has the cores
     /// send what is queued. What was counted is returned.
     pub async fn serve(self, cores: Cores, shutdown: impl Future<Output = ()>) -> Counters {
-        let contact = self.contact();
+        let names = self.local_names();
         let Self { config, transport, seeds } = self;
         let clock = WallClock::new(Instant::now(), SystemTime::now());
         let shutdown_max = config.timers.shutdown;
-        let agent = Agent::new(config, contact, cores.links, seeds, clock);
+        let agent = Agent::new(config, names, cores.links, seeds, clock);
         let mut running = Running { agent, transport, bell: listen_for(cores.doorbell) };
 
         let mut shutdown = pin!(shutdown);
@@ -124,7 +124,7 @@ impl Bound {
     }
 
     /// What we call ourselves. An address that stands for all addresses is none to give to others.
-    fn contact(&self) -> Contact {
+    fn local_names(&self) -> LocalNames {
         let named = |address: Option<SocketAddr>| match address {
             Some(address) if !address.ip().is_unspecified() => address.to_string(),
             Some(address) => format!("{}:{}", self.config.host, address.port()),
@@ -133,7 +133,7 @@ impl Bound {
         let udp = self.transport.udp_addresses().next();
         let tcp = self.transport.tcp_addresses().next();
         let port = udp.or(tcp).map(|address| address.port()).filter(|&port| port != DEFAULT_PORT);
-        Contact { sent_by_udp: named(udp), sent_by_tcp: named(tcp), port }
+        LocalNames { sent_by_udp: named(udp), sent_by_tcp: named(tcp), port }
     }
 }
 

@@ -17,7 +17,7 @@ use sip_control::{
     focus::WallClock,
     message::Message,
     placement::CoreLink,
-    server::{Agent, Contact},
+    server::{Agent, LocalNames},
     transport::{Protocol, Source},
 };
 
@@ -155,14 +155,14 @@ impl World {
             links.push(CoreLink { commands, events: from_core });
             cores.push(FakeCore { commands: to_core, events, installed: Vec::new() });
         }
-        let contact = Contact {
+        let names = LocalNames {
             sent_by_udp: "im.example.com:5060".to_owned(),
             sent_by_tcp: "im.example.com:5060".to_owned(),
             port: None,
         };
         let now = Instant::now();
         let clock = WallClock::new(now, SystemTime::UNIX_EPOCH);
-        let agent = Agent::new(Arc::new(config), contact, links, [[1; 32], [2; 32]], clock);
+        let agent = Agent::new(Arc::new(config), names, links, [[1; 32], [2; 32]], clock);
         let (journal, sent) = (Vec::new(), VecDeque::new());
         Self { agent, now, core: Core::Quick, is_polite: false, cores, journal, sent, serial: 0 }
     }
@@ -174,15 +174,21 @@ impl World {
 
     /// Somebody sends `text`.
     pub fn hear_from(&mut self, remote: &str, protocol: Protocol, text: &str) {
+        self.hear_octets(remote, protocol, wire(text));
+    }
+
+    /// Somebody sends `octets`, which may be anything.
+    pub fn hear_octets(&mut self, remote: &str, protocol: Protocol, octets: Vec<u8>) {
         let source = Source {
             local: "192.0.2.100:5060".parse().unwrap(),
             remote: remote.parse().unwrap(),
             protocol,
             connection: None,
         };
-        let message = Message::from_datagram(wire(text).into()).expect("a message");
-        self.agent.handle_message(self.now, source, message);
-        self.settle();
+        if let Some(message) = Message::from_datagram(octets.into()) {
+            self.agent.handle_message(self.now, source, message);
+            self.settle();
+        }
     }
 
     /// Sends `text` and takes the one answer it gets.
@@ -277,7 +283,7 @@ impl World {
             let has_said = self.hear_cores();
             match sent {
                 Some(sent) => {
-                    let text = String::from_utf8(sent.bytes.to_vec()).unwrap();
+                    let text = String::from_utf8_lossy(&sent.bytes).into_owned();
                     self.journal.push(format!("sip: {}", text.lines().next().unwrap()));
                     let sent = Sent { text };
                     self.sent.push_back(sent.clone());

@@ -6,6 +6,7 @@ mod decision;
 mod dispatch;
 mod ending;
 mod harness;
+mod hostile;
 mod joining;
 mod replacing;
 mod stage_a;
