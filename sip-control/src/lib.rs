@@ -1,6 +1,7 @@
 //! The SIP control plane: the conference focus of MSRP chat rooms, and the IM Client.
 #![forbid(unsafe_code)]
 
+pub mod client;
 pub mod config;
 pub mod dialog;
 pub mod focus;

@@ -86,6 +86,29 @@ impl<'a> SubscriptionState<'a> {
     }
 }
 
+/// One value of Reason (RFC 3326 section 2).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Reason<'a> {
+    /// In whose terms the cause is: `SIP`, `Q.850`, ...
+    pub protocol: &'a str,
+    /// The cause, if it is told and a number of three digits at most.
+    pub cause: Option<u16>,
+}
+
+impl<'a> Reason<'a> {
+    /// Parses `SIP;cause=200;text="Call completed"`.
+    pub fn parse(value: &'a str) -> Option<Self> {
+        let (protocol, params) = Params::split(value)?;
+        let cause = params.get("cause").and_then(|cause| lexis::number(cause, 999));
+        lexis::is_token(protocol).then(|| Self { protocol, cause: cause.map(|cause| cause as u16) })
+    }
+
+    /// The cause in terms of SIP.
+    pub fn sip_cause(&self) -> Option<u16> {
+        self.cause.filter(|_| self.protocol.eq_ignore_ascii_case("SIP"))
+    }
+}
+
 /// Content-Type and Accept values (RFC 3261 section 20.15).
 #[derive(Clone, Copy, Debug)]
 pub struct MediaType<'a> {
@@ -216,6 +239,17 @@ mod tests {
             Privacy { header: true, id: true, critical: true, ..Privacy::default() }
         );
         assert!(!Privacy::gather(["header;none", "identity"].into_iter()).id);
+    }
+
+    /// LEAVE-11: only a cause in terms of SIP says why a leg ended, and no text can pretend to one.
+    #[test]
+    fn reasons_tell_their_cause() {
+        let cause = |value| Reason::parse(value).and_then(|reason| reason.sip_cause());
+        assert_eq!(cause("SIP ;cause=410 ;text=\"Gone\""), Some(410));
+        assert_eq!(cause("sip;text=\"a;cause=410\";cause=200"), Some(200));
+        assert_eq!(cause("Q.850;cause=16"), None);
+        assert_eq!(cause("SIP;cause=4100"), None);
+        assert_eq!(cause("SIP"), None);
     }
 
     #[test]

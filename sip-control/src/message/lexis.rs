@@ -116,7 +116,7 @@ pub(super) fn quoted_len(text: &str) -> Option<usize> {
 }
 
 /// What a quoted-string says: without quotes and escapes. Anything else is itself.
-pub(super) fn unquote(text: &str) -> std::borrow::Cow<'_, str> {
+pub fn unquote(text: &str) -> std::borrow::Cow<'_, str> {
     let Some(inner) = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')) else {
         return text.into();
     };

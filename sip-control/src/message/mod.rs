@@ -28,11 +28,11 @@ pub use admit::{Admission, Request, Response, admit};
 pub use build::{Draft, Reply};
 pub use fault::Fault;
 pub use fields::{
-    CSeq, Event, MediaType, Privacy, RAck, Refresher, SessionExpires, SubscriptionState,
+    CSeq, Event, MediaType, Privacy, RAck, Reason, Refresher, SessionExpires, SubscriptionState,
 };
 pub use frame::{Frame, Framer};
 pub use header::Header;
-pub use lexis::{List, Params};
+pub use lexis::{List, Params, unquote};
 pub use method::Method;
 pub use read::Message;
 pub use uri::{SipUri, scheme};

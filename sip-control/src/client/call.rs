@@ -1,0 +1,420 @@
+//! Calling: from the wish to join or rejoin to a leg, or to the reason why there is none.
+
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use super::compose::{Invitation, Privacy};
+use super::conversation::Conversation;
+use super::event::{Event, Joined, LegId};
+use super::leg::{Calling, Connected, Leg, Phase, Purpose};
+use super::media::{Agreement, Offer, Unusable};
+use super::outcome::{Ending, Failed, Failure, Refusal, Refused};
+use super::refresh::Timer;
+use super::{CannotCall, Client, Request, callable};
+use crate::dialog::Dialog;
+use crate::message::{Header, Method, Response};
+use crate::transaction::{self, ClientId};
+
+/// How often a 3xx is followed (JOIN-10).
+const REDIRECTIONS_MAX: usize = 5;
+/// How often one INVITE goes out in all, as every hop may ask for another interval (TMR-04).
+const INVITES_MAX: u32 = 10;
+/// The least and the most that a rejoin waits before its second try (REJ-15), in milliseconds.
+const RETRY_MILLIS: (u32, u32) = (1000, 4000);
+/// The most that it waits before any other.
+const RETRY_DELAY_MAX: Duration = Duration::from_secs(60);
+/// What is told the focus when its answer is no good (SDP-23).
+const REASON_UNUSABLE: &str = "SIP;cause=488;text=\"Not Acceptable Here\"";
+/// What is told the focus by who leaves (LEAVE-01).
+pub(super) const REASON_LEFT: &str = "SIP;cause=200;text=\"Call completed\"";
+
+impl Client {
+    /// Joins a public conference (CR 7.1.1.10). Whatever is known of its running session plays no
+    /// part (JOIN-02).
+    pub fn join(
+        &mut self,
+        now: Instant,
+        public_uri: &str,
+        privacy: Privacy,
+    ) -> Result<LegId, CannotCall> {
+        callable(public_uri)?;
+        Ok(self.start(now, Conversation::of_public(public_uri), Purpose::Join, privacy))
+    }
+
+    /// Rejoins a conference at its IM Session Identity (CR 7.1.1.9). Where the focus never gave one,
+    /// the Public Conference URI has to do, and this is a join (JOIN-07).
+    pub fn rejoin(
+        &mut self,
+        now: Instant,
+        conversation: Conversation,
+        privacy: Privacy,
+    ) -> Result<LegId, CannotCall> {
+        callable(conversation.address().ok_or(CannotCall::NoIdentity)?)?;
+        let purpose = match conversation.identity {
+            Some(_) => Purpose::Rejoin { retries: 0 },
+            None => Purpose::Join,
+        };
+        Ok(self.start(now, conversation, purpose, privacy))
+    }
+
+    /// Leaves (LEAVE-01), or gives up an attempt (JOIN-11). [`Event::Ended`] or [`Event::Failed`]
+    /// tells when it is done.
+    pub fn leave(&mut self, now: Instant, id: LegId) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        match &mut leg.phase {
+            Phase::Calling(calling) => {
+                calling.is_withdrawn = true;
+                self.transactions.cancel(now, calling.transaction);
+            }
+            Phase::Waiting { .. } => self.fail(id, Failure::Withdrawn),
+            Phase::Connected(_) => self.hang_up(now, id),
+            Phase::Leaving(_) => {}
+        }
+        self.settle(now);
+    }
+
+    /// Forgets a leg and sends nothing, because there is nobody to hear it: the network is gone
+    /// (LEAVE-01). What is left is what a rejoin needs.
+    pub fn abandon(&mut self, id: LegId) -> Option<Conversation> {
+        self.dialogs.retain(|_, leg| *leg != id);
+        self.legs.remove(&id).map(|leg| leg.conversation)
+    }
+
+    fn start(
+        &mut self,
+        now: Instant,
+        conversation: Conversation,
+        purpose: Purpose,
+        privacy: Privacy,
+    ) -> LegId {
+        let id = self.next_leg();
+        let calling = self.call(now, id, &conversation, purpose, privacy);
+        self.legs.insert(id, Leg { conversation, purpose, privacy, phase: calling });
+        self.settle(now);
+        id
+    }
+
+    /// Sends an INVITE of which nothing was ever used before: neither its Call-ID nor its tag, nor
+    /// the MSRP session it offers (REJ-01, REJ-07).
+    fn call(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        conversation: &Conversation,
+        purpose: Purpose,
+        privacy: Privacy,
+    ) -> Phase {
+        let uri = match purpose {
+            Purpose::Join => conversation.public_uri.as_deref(),
+            Purpose::Rejoin { .. } => conversation.identity.as_deref(),
+        };
+        let uri = uri.unwrap_or_default().to_owned();
+        let invitation = Invitation {
+            to: uri.clone(),
+            request_uri: uri,
+            call_id: self.tokens.token(),
+            from_tag: self.tokens.token(),
+            sequence: 1,
+            privacy,
+            session_interval: self.config.session_interval,
+            min_se: None,
+        };
+        let offer = Offer::new(&self.config.media, &mut self.tokens);
+        let transaction = self.invite(now, id, &invitation, &offer);
+        let visited = vec![invitation.request_uri.clone()];
+        let calling = Calling { transaction, invitation, offer, visited, is_withdrawn: false };
+        Phase::Calling(Box::new(calling))
+    }
+
+    fn invite(
+        &mut self,
+        now: Instant,
+        leg: LegId,
+        invitation: &Invitation,
+        offer: &Offer,
+    ) -> ClientId {
+        let draft = self.config.invite(invitation, offer.text());
+        // Never to where an old dialog led: the way is what the network says today (REJ-08). Only a
+        // redirection may name an address, and only where no proxy has to be asked.
+        let is_redirected = invitation.request_uri != invitation.to;
+        let target = if is_redirected && self.config.route.is_empty() {
+            self.target(&invitation.request_uri)
+        } else {
+            self.config.next_hop
+        };
+        let transaction = self.transactions.request(now, &draft, target);
+        let request_uri = invitation.request_uri.clone();
+        self.requests.insert(transaction, Request::Invite { leg, request_uri });
+        transaction
+    }
+
+    /// A response to a request of ours.
+    pub(super) fn answered(&mut self, now: Instant, transaction: ClientId, response: &Response) {
+        let Some(request) = self.requests.get(&transaction).cloned() else {
+            return;
+        };
+        // An accepted INVITE may be accepted again, by a fork.
+        let is_over = response.code() >= 300
+            || response.code() >= 200 && response.cseq_method() != Method::Invite;
+        if is_over {
+            self.requests.remove(&transaction);
+        }
+        match (request, response.code()) {
+            (Request::Invite { leg, .. }, ..200) => self.progressed(leg, response),
+            (Request::Invite { leg, request_uri }, 200..300) => {
+                self.accepted(now, leg, transaction, &request_uri, response);
+            }
+            (Request::Invite { leg, .. }, _) => self.refused(now, leg, transaction, response),
+            (Request::Farewell, _) | (Request::Refresh { .. } | Request::Bye { .. }, ..200) => {}
+            (Request::Refresh { leg }, _) => self.refreshed(now, leg, transaction, response),
+            (Request::Bye { leg }, _) => self.end(leg, Ending::Left),
+        }
+    }
+
+    /// No response to a request of ours will come.
+    pub(super) fn unanswered(
+        &mut self,
+        now: Instant,
+        transaction: ClientId,
+        failure: transaction::Failure,
+    ) {
+        match self.requests.remove(&transaction) {
+            Some(Request::Invite { leg, .. }) => {
+                match self.calling(leg, transaction).map(|calling| calling.is_withdrawn) {
+                    Some(true) => self.fail(leg, Failure::Withdrawn),
+                    Some(false) if failure == transaction::Failure::Timeout => {
+                        self.fail(leg, Failure::Timeout);
+                    }
+                    Some(false) => self.defer(now, leg, None),
+                    None => {}
+                }
+            }
+            Some(Request::Refresh { leg }) => self.refresh_unanswered(now, leg, failure),
+            Some(Request::Bye { leg }) => self.end(leg, Ending::Left),
+            Some(Request::Farewell) | None => {}
+        }
+    }
+
+    /// The attempt that this transaction is the current one of.
+    fn calling(&mut self, id: LegId, transaction: ClientId) -> Option<&mut Calling> {
+        match &mut self.legs.get_mut(&id)?.phase {
+            Phase::Calling(calling) if calling.transaction == transaction => Some(calling),
+            _ => None,
+        }
+    }
+
+    fn progressed(&mut self, leg: LegId, response: &Response) {
+        if response.code() > 100 && self.legs.contains_key(&leg) {
+            self.events.push_back(Event::Progress { leg, status: response.code() });
+        }
+    }
+
+    /// A 2xx. It is acknowledged in any case, and first of all (REJ-11); whether anybody wants the
+    /// dialog it made comes after that (DLG-06, JOIN-11, SDP-23).
+    fn accepted(
+        &mut self,
+        now: Instant,
+        id: LegId,
+        transaction: ClientId,
+        request_uri: &str,
+        ok: &Response,
+    ) {
+        let is_first = !self.accepted.iter().any(|&(_, invite)| invite == transaction);
+        if is_first {
+            self.accepted.push_back((now + self.config.patience(), transaction));
+        }
+        let Some(dialog) = Dialog::begin(request_uri, ok) else {
+            if self.calling(id, transaction).is_some() {
+                self.fail(id, Failure::Unusable(Unusable::NoDialog));
+            }
+            return;
+        };
+        let target = self.target_of(&dialog);
+        self.transactions.acknowledge(transaction, &dialog.ack(ok.sequence()), target);
+        let is_wanted = self.calling(id, transaction).is_some();
+        let Some(leg) = self.legs.get_mut(&id).filter(|_| is_wanted) else {
+            // Another fork said yes before, or nobody is here any more.
+            return self.say_farewell(now, dialog, REASON_LEFT);
+        };
+        let peer_fault = leg.conversation.handle_ok(ok).err();
+        let Phase::Calling(calling) = &mut leg.phase else {
+            return;
+        };
+        let unwanted = match agreement(ok, &calling.offer) {
+            _ if calling.is_withdrawn => (Failure::Withdrawn, REASON_LEFT),
+            Err(unusable) => (Failure::Unusable(unusable), REASON_UNUSABLE),
+            Ok(agreement) => {
+                self.dialogs.insert(dialog.id().clone(), id);
+                leg.phase = Phase::Connected(Box::new(Connected {
+                    dialog,
+                    offer: calling.offer.clone(),
+                    answer: ok.body(),
+                    timer: Timer::of_response(now, ok),
+                    min_se: calling.invitation.min_se,
+                    refreshing: None,
+                }));
+                let conversation = leg.conversation.clone();
+                let joined = Box::new(Joined { conversation, agreement, peer_fault });
+                return self.events.push_back(Event::Joined { leg: id, joined });
+            }
+        };
+        let (failure, reason) = unwanted;
+        self.fail(id, failure);
+        self.say_farewell(now, dialog, reason);
+    }
+
+    /// A final response other than 2xx.
+    fn refused(&mut self, now: Instant, id: LegId, transaction: ClientId, response: &Response) {
+        let Some(calling) = self.calling(id, transaction) else {
+            return;
+        };
+        if calling.is_withdrawn {
+            return self.fail(id, Failure::Withdrawn);
+        }
+        let follow_up = match response.code() {
+            _ if calling.invitation.sequence >= INVITES_MAX => None,
+            300..400 => redirected(calling, response),
+            422 => raised(calling, response),
+            _ => None,
+        };
+        if let Some(next) = follow_up {
+            let (invitation, offer) = (next.clone(), calling.offer.clone());
+            let transaction = self.invite(now, id, &invitation, &offer);
+            if let Some(Leg { phase: Phase::Calling(calling), .. }) = self.legs.get_mut(&id) {
+                (calling.transaction, calling.invitation) = (transaction, invitation);
+            }
+            return;
+        }
+        let is_rejoin = self.legs.get(&id).is_some_and(Leg::is_rejoin);
+        let refused = Refused::read(response, is_rejoin);
+        match refused.refusal {
+            Refusal::Unavailable => self.defer(now, id, Some(refused)),
+            _ => self.fail(id, Failure::Refused(refused)),
+        }
+    }
+
+    /// Tries a rejoin again later, when the focus says so or, if it does not, after a while that is
+    /// different for everybody (REJ-15). Nothing else is tried again by itself.
+    fn defer(&mut self, now: Instant, id: LegId, met: Option<Refused>) {
+        let retries_max = self.config.retries_max;
+        let (least, most) = RETRY_MILLIS;
+        let random = Duration::from_millis((least + self.tokens.below(most - least)).into());
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        match &mut leg.purpose {
+            Purpose::Rejoin { retries } if *retries < retries_max => {
+                let delay = random.saturating_mul(1 << (*retries).min(6)).min(RETRY_DELAY_MAX);
+                let told = met.as_ref().and_then(|refused| refused.retry_after);
+                *retries += 1;
+                let until = now + told.unwrap_or(delay);
+                leg.phase = Phase::Waiting { until };
+                self.events.push_back(Event::Deferred { leg: id, until, refused: met });
+            }
+            _ => self.fail(id, met.map_or(Failure::Unreachable, Failure::Refused)),
+        }
+    }
+
+    /// The time of a deferred rejoin has come.
+    pub(super) fn try_again(&mut self, now: Instant, id: LegId) {
+        let Some(leg) = self.legs.get(&id) else {
+            return;
+        };
+        let (conversation, purpose, privacy) = (leg.conversation.clone(), leg.purpose, leg.privacy);
+        let phase = self.call(now, id, &conversation, purpose, privacy);
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.phase = phase;
+        }
+    }
+
+    /// Ends a connected leg from our side.
+    pub(super) fn hang_up(&mut self, now: Instant, id: LegId) {
+        let Some(leg) = self.legs.get_mut(&id) else {
+            return;
+        };
+        let Some(mut dialog) = leg.dialog_mut().cloned() else {
+            return;
+        };
+        let bye = dialog.request(Method::Bye).header(Header::Reason, REASON_LEFT);
+        let target = self.target_of(&dialog);
+        if let Some(leg) = self.legs.get_mut(&id) {
+            leg.phase = Phase::Leaving(Box::new(dialog));
+        }
+        let transaction = self.transactions.request(now, &bye, target);
+        self.requests.insert(transaction, Request::Bye { leg: id });
+    }
+
+    /// Ends a dialog that no leg is about.
+    pub(super) fn say_farewell(&mut self, now: Instant, mut dialog: Dialog, reason: &str) {
+        let bye = dialog.request(Method::Bye).header(Header::Reason, reason);
+        let target = self.target_of(&dialog);
+        let transaction = self.transactions.request(now, &bye, target);
+        self.requests.insert(transaction, Request::Farewell);
+    }
+
+    /// The leg did not come to be.
+    fn fail(&mut self, id: LegId, failure: Failure) {
+        if let Some(leg) = self.legs.remove(&id) {
+            let failed = Box::new(Failed { failure, conversation: leg.conversation });
+            self.events.push_back(Event::Failed { leg: id, failed });
+        }
+    }
+
+    /// The leg is over.
+    pub(super) fn end(&mut self, id: LegId, ending: Ending) {
+        let Some(conversation) = self.abandon(id) else {
+            return;
+        };
+        let conversation = Box::new(conversation);
+        self.events.push_back(Event::Ended { leg: id, ending, conversation });
+    }
+}
+
+/// What the 200 agrees to.
+fn agreement(ok: &Response, offer: &Offer) -> Result<Agreement, Unusable> {
+    let is_sdp = ok.content_type().is_some_and(|kind| kind.is("application/sdp"));
+    let answer: Option<Bytes> = is_sdp.then(|| ok.body()).filter(|body| !body.is_empty());
+    Agreement::read(&answer.ok_or(Unusable::Missing)?, offer)
+}
+
+/// The INVITE for the first place a 3xx names that may be called and was not (JOIN-10).
+fn redirected<'a>(calling: &'a mut Calling, response: &Response) -> Option<&'a Invitation> {
+    if calling.visited.len() > REDIRECTIONS_MAX {
+        return None;
+    }
+    let contacts = response.addresses(Header::Contact).flatten().map(|contact| contact.uri());
+    let visited = &calling.visited;
+    let next = contacts.into_iter().find(|uri| {
+        callable(uri).is_ok() && !visited.iter().any(|visited| is_same(visited, uri))
+    })?;
+    calling.visited.push(next.to_owned());
+    next.clone_into(&mut calling.invitation.request_uri);
+    calling.invitation.sequence += 1;
+    Some(&calling.invitation)
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    let (Some(one), Some(other)) =
+        (crate::message::SipUri::parse(one), crate::message::SipUri::parse(other))
+    else {
+        return one == other;
+    };
+    one.matches(&other)
+}
+
+/// The INVITE with the interval that a 422 asks for (TMR-04). One that asks for no more than it was
+/// given will never be content.
+fn raised<'a>(calling: &'a mut Calling, response: &Response) -> Option<&'a Invitation> {
+    let least = response.seconds(Header::MinSe)?;
+    let invitation = &mut calling.invitation;
+    if invitation.min_se.is_some_and(|known| least <= known) {
+        return None;
+    }
+    invitation.min_se = Some(least);
+    invitation.session_interval = invitation.session_interval.max(least);
+    invitation.sequence += 1;
+    Some(invitation)
+}

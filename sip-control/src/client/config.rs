@@ -1,0 +1,111 @@
+//! Who the user is, and by which way the client goes out.
+
+use std::{net::IpAddr, time::Duration};
+
+use crate::{
+    transaction,
+    transport::{Protocol, Target},
+};
+
+/// All that a client has to know before it can join anything.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The user's address of record, a URI without brackets.
+    pub user: String,
+    /// The name to show with it.
+    pub display_name: Option<String>,
+    /// The SIP URI under which requests reach this very client.
+    pub contact: String,
+    /// What tells this device from the user's others, a URN: `+sip.instance` (RFC 5626 section 4.1).
+    pub instance: Option<String>,
+    /// Name and version, as they stand behind `IM-client/OMA1.0` (IMS-02).
+    pub product: String,
+    /// The route that every request starts with, as Service-Route gave it: each value in angle
+    /// brackets (REJ-08).
+    pub route: Vec<String>,
+    /// Where requests go first: the first proxy of `route`, else the outbound proxy, else where RFC
+    /// 3263 leads for the host of the conference. Names are resolved by whoever fills this in.
+    pub next_hop: Target,
+    /// Whether that hop belongs to the trust domain. Only then it is told who the user is where From
+    /// does not say so (IMS-03, RFC 3325 section 6).
+    pub is_hop_trusted: bool,
+    /// What the media is like.
+    pub media: Media,
+    /// `Session-Expires` in seconds (TMR-04).
+    pub session_interval: u32,
+    /// How often a rejoin that met 503, or nobody, is tried again by itself (REJ-15). Other attempts,
+    /// and other refusals, never are.
+    pub retries_max: u32,
+    /// The layer below.
+    pub transactions: transaction::Config,
+}
+
+/// What a client offers (SDP-01 to SDP-05).
+#[derive(Clone, Debug)]
+pub struct Media {
+    /// Our address. Nobody connects to it: we are the side that connects (SDP-04).
+    pub address: IpAddr,
+    /// The types we read inside the wrapper, in order of preference (SDP-03).
+    pub wrapped_types: Vec<String>,
+    /// Whether typing indications may come without a wrapper (SDP-03).
+    pub takes_bare_typing: bool,
+    /// Octets of the largest message we take, wrapper included.
+    pub size_max: usize,
+}
+
+impl Media {
+    /// The defaults of the catalogue.
+    pub fn new(address: IpAddr) -> Self {
+        Self {
+            address,
+            wrapped_types: vec!["text/plain".to_owned(), "message/imdn+xml".to_owned()],
+            takes_bare_typing: false,
+            size_max: 1024 * 1024,
+        }
+    }
+}
+
+/// `Session-Expires` where nothing else is configured (TMR-04).
+const SESSION_INTERVAL: u32 = 1800;
+/// With the delays of REJ-15, a focus may be away for about four minutes.
+const RETRIES_MAX: u32 = 8;
+/// Requests of the focus at once. A client has a few dialogs, and each rarely has one.
+const SERVERS_MAX: usize = 1024;
+
+impl Config {
+    /// The defaults of the catalogue, for a user whose client is at `contact` and listens there.
+    pub fn new(user: &str, contact: std::net::SocketAddr, next_hop: Target) -> Self {
+        let transport = match next_hop.protocol {
+            Protocol::Udp => "",
+            Protocol::Tcp => ";transport=tcp",
+        };
+        let name = user
+            .split_once(':')
+            .and_then(|(_, rest)| rest.split_once('@'))
+            .map_or(String::new(), |(name, _)| format!("{name}@"));
+        Self {
+            user: user.to_owned(),
+            display_name: None,
+            contact: format!("sip:{name}{contact}{transport}"),
+            instance: None,
+            product: concat!("msrp-switch/", env!("CARGO_PKG_VERSION")).to_owned(),
+            route: Vec::new(),
+            next_hop,
+            is_hop_trusted: false,
+            media: Media::new(contact.ip()),
+            session_interval: SESSION_INTERVAL,
+            retries_max: RETRIES_MAX,
+            transactions: transaction::Config {
+                timers: transaction::Timers::default(),
+                sent_by_udp: contact.to_string(),
+                sent_by_tcp: contact.to_string(),
+                servers_max: SERVERS_MAX,
+            },
+        }
+    }
+
+    /// 64*T1: how long anything is waited for.
+    pub(super) fn patience(&self) -> Duration {
+        self.transactions.timers.patience()
+    }
+}

@@ -1,0 +1,68 @@
+//! What a client tells its user.
+
+use std::time::Instant;
+
+use super::conversation::{ContactMissing, Conversation};
+use super::media::Agreement;
+use super::outcome::{Ending, Failed, Refused};
+
+/// One leg of ours, from the first INVITE to the end. Never given twice.
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub struct LegId(pub(super) u64);
+
+/// What happened to a leg.
+#[derive(Clone, Debug)]
+pub enum Event {
+    /// Somebody has heard of the INVITE and is at it. Not told of a 100, which says only that it
+    /// arrived.
+    Progress {
+        /// Which leg.
+        leg: LegId,
+        /// The status code.
+        status: u16,
+    },
+    /// A rejoin found the focus busy or not there, and will be tried again by itself (REJ-15).
+    Deferred {
+        /// Which leg.
+        leg: LegId,
+        /// When.
+        until: Instant,
+        /// What was said; `None` if there was nobody to say anything.
+        refused: Option<Refused>,
+    },
+    /// The focus said yes, and its 200 is acknowledged. Now connect to the first URI of the path
+    /// (REJ-11).
+    Joined {
+        /// Which leg.
+        leg: LegId,
+        /// What it led to.
+        joined: Box<Joined>,
+    },
+    /// The leg did not come to be. It is forgotten.
+    Failed {
+        /// Which leg.
+        leg: LegId,
+        /// Why, and what is known after all.
+        failed: Box<Failed>,
+    },
+    /// A leg that was joined is over: close its connection. It is forgotten.
+    Ended {
+        /// Which leg.
+        leg: LegId,
+        /// How.
+        ending: Ending,
+        /// For coming back.
+        conversation: Box<Conversation>,
+    },
+}
+
+/// What a join or rejoin led to.
+#[derive(Clone, Debug)]
+pub struct Joined {
+    /// To be kept for coming back.
+    pub conversation: Conversation,
+    /// For the media.
+    pub agreement: Agreement,
+    /// A fault of the focus that did no harm (JOIN-07).
+    pub peer_fault: Option<ContactMissing>,
+}

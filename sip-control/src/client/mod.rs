@@ -1,0 +1,233 @@
+//! The IM Client of the change request: joining a public conference (CR 7.1.1.10) and rejoining one
+//! by its IM Session Identity (CR 7.1.1.9). Load and tests go by the same two doors (JOIN-12).
+//!
+//! [`Client`] is one user's SIP side and [`MediaSession`] the MSRP side of one leg. Neither owns a
+//! socket or reads a clock; [`connect`] starts what does.
+//!
+//! What a client refuses to be: a callee. It answers requests inside its own dialogs, and declines
+//! all others.
+
+mod call;
+mod compose;
+mod config;
+mod conversation;
+mod event;
+mod inbox;
+mod leg;
+mod media;
+mod media_session;
+mod outcome;
+mod receive;
+mod refresh;
+mod serve;
+mod stay;
+
+use std::collections::{HashMap, VecDeque};
+use std::time::Instant;
+
+pub use self::compose::Privacy;
+pub use self::config::{Config, Media};
+pub use self::conversation::{ContactMissing, Conversation};
+pub use self::event::{Event, Joined, LegId};
+pub use self::media::{Agreement, Unusable};
+pub use self::media_session::{
+    CannotSend, MediaEvent, MediaSession, MessageNumber, Received, SENDS_MAX, Sender,
+};
+pub use self::outcome::{Ending, Failed, Failure, Refusal, Refused, Warning};
+
+use self::leg::{Leg, Phase};
+use crate::dialog::{Dialog, DialogId};
+use crate::message::{Message, NameAddr, SipUri};
+use crate::transaction::{self, ClientId, ServerId, Tokens, Transactions};
+use crate::transport::{DEFAULT_PORT, Protocol, Source, Target, Ticket, Transmit};
+
+/// Why nothing was sent at all.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum CannotCall {
+    /// It is no SIP URI, or has headers in it, which no Request-URI may have.
+    NotSip,
+    /// It asks for TLS all the way, and there is none here.
+    Secure,
+    /// There is neither an IM Session Identity nor a Public Conference URI to go by (REJ-05).
+    NoIdentity,
+}
+
+/// One user's SIP side: all legs there are, and those to come.
+///
+/// After any `handle_*`, [`join`](Self::join), [`rejoin`](Self::rejoin), [`leave`](Self::leave) or
+/// [`abandon`](Self::abandon), drain `poll_transmit` and then `poll_event` until both return `None`,
+/// then arm `poll_timeout`. Transmits go first: the ACK is out before anybody connects (REJ-11).
+/// Time never runs backwards.
+#[derive(Debug)]
+pub struct Client {
+    config: Config,
+    transactions: Transactions,
+    tokens: Tokens,
+    /// A user has a few. What is due next is found by asking each.
+    legs: HashMap<LegId, Leg>,
+    dialogs: HashMap<DialogId, LegId>,
+    requests: HashMap<ClientId, Request>,
+    /// INVITEs of the focus whose 200 is not acknowledged.
+    reinvites: HashMap<ServerId, LegId>,
+    /// INVITEs that were accepted, in the order in which they may be forgotten: until then another
+    /// fork may accept them too.
+    accepted: VecDeque<(Instant, ClientId)>,
+    events: VecDeque<Event>,
+    last_leg: u64,
+}
+
+/// What a request of ours is for.
+#[derive(Clone, Debug)]
+enum Request {
+    /// Makes a leg. Where it went to is kept, for the dialogs of forks.
+    Invite { leg: LegId, request_uri: String },
+    /// Keeps a leg alive, by UPDATE or by INVITE.
+    Refresh { leg: LegId },
+    /// Ends a leg.
+    Bye { leg: LegId },
+    /// Ends what is forgotten already: no answer changes anything.
+    Farewell,
+}
+
+impl Client {
+    /// A client without legs. The seed is as secret as the names that are made of it.
+    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+        let mut tokens = Tokens::new(seed);
+        Self {
+            transactions: Transactions::new(config.transactions.clone(), tokens.seed()),
+            config,
+            tokens,
+            legs: HashMap::new(),
+            dialogs: HashMap::new(),
+            requests: HashMap::new(),
+            reinvites: HashMap::new(),
+            accepted: VecDeque::new(),
+            events: VecDeque::new(),
+            last_leg: 0,
+        }
+    }
+
+    /// Takes in a message as it came.
+    pub fn handle_message(&mut self, now: Instant, source: Source, message: Message) {
+        self.transactions.handle_message(now, source, message);
+        self.settle(now);
+    }
+
+    /// What was sent with this ticket did not go out.
+    pub fn handle_undelivered(&mut self, now: Instant, ticket: Ticket) {
+        self.transactions.handle_undelivered(now, ticket);
+        self.settle(now);
+    }
+
+    /// Does all that is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.transactions.handle_timeout(now);
+        while let Some(&(at, invite)) = self.accepted.front()
+            && at <= now
+        {
+            self.accepted.pop_front();
+            self.requests.remove(&invite);
+        }
+        let due = |leg: &Leg| leg.due().is_some_and(|due| due <= now);
+        let mut legs: Vec<LegId> =
+            self.legs.iter().filter(|(_, leg)| due(leg)).map(|(&id, _)| id).collect();
+        legs.sort_unstable();
+        for id in legs {
+            match self.legs.get(&id).map(|leg| &leg.phase) {
+                Some(Phase::Waiting { .. }) => self.try_again(now, id),
+                Some(Phase::Connected(_)) => self.keep_alive(now, id),
+                Some(Phase::Calling(_) | Phase::Leaving(_)) | None => {}
+            }
+        }
+        self.settle(now);
+    }
+
+    /// What is to be sent next.
+    pub fn poll_transmit(&mut self) -> Option<Transmit> {
+        self.transactions.poll_transmit()
+    }
+
+    /// What happened next.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let legs = self.legs.values().filter_map(Leg::due).min();
+        let accepted = self.accepted.front().map(|&(at, _)| at);
+        [self.transactions.poll_timeout(), legs, accepted].into_iter().flatten().min()
+    }
+
+    /// Legs that are not over, attempts among them.
+    pub fn legs(&self) -> usize {
+        self.legs.len()
+    }
+
+    /// Acts upon what the transactions say.
+    fn settle(&mut self, now: Instant) {
+        while let Some(event) = self.transactions.poll_event() {
+            match event {
+                transaction::Event::Request { transaction, request, is_merged, .. } => {
+                    self.serve(now, transaction, &request, is_merged);
+                }
+                transaction::Event::Response { transaction, response } => {
+                    self.answered(now, transaction, &response);
+                }
+                transaction::Event::Failed { transaction, failure } => {
+                    self.unanswered(now, transaction, failure);
+                }
+                transaction::Event::Unacknowledged { transaction } => {
+                    self.unacknowledged(now, transaction);
+                }
+                transaction::Event::Acknowledged { transaction, .. } => {
+                    self.reinvites.remove(&transaction);
+                }
+                // An INVITE of the focus is answered as it comes in: nothing is left to withdraw.
+                transaction::Event::Cancelled { .. } => {}
+            }
+        }
+    }
+
+    fn next_leg(&mut self) -> LegId {
+        self.last_leg += 1;
+        LegId(self.last_leg)
+    }
+
+    /// Where the next request of a dialog goes.
+    fn target_of(&self, dialog: &Dialog) -> Target {
+        self.target(dialog.next_hop())
+    }
+
+    /// Where a URI leads without asking the DNS: a number leads there, and for a name the next hop
+    /// is asked, as for everything that is outside of dialogs.
+    fn target(&self, uri: &str) -> Target {
+        let next_hop = self.config.next_hop;
+        let Some(uri) = SipUri::parse(uri) else {
+            return next_hop;
+        };
+        let host = uri.host().trim_start_matches('[').trim_end_matches(']');
+        let Ok(address) = host.parse() else {
+            return next_hop;
+        };
+        let protocol = match uri.param("transport") {
+            Some(name) if name.eq_ignore_ascii_case("tcp") => Protocol::Tcp,
+            Some(name) if name.eq_ignore_ascii_case("udp") => Protocol::Udp,
+            _ => next_hop.protocol,
+        };
+        let port = uri.port().unwrap_or(DEFAULT_PORT);
+        Target::new(protocol, std::net::SocketAddr::new(address, port))
+    }
+}
+
+/// Whether a URI may be called: one that came from a user, a store or a redirection.
+fn callable(uri: &str) -> Result<(), CannotCall> {
+    // Between brackets it has to stay one URI.
+    let bracketed = format!("<{uri}>");
+    let is_one = NameAddr::parse(&bracketed).is_some_and(|address| address.uri() == uri);
+    match SipUri::parse(uri).filter(|uri| is_one && uri.headers().is_empty()) {
+        None => Err(CannotCall::NotSip),
+        Some(uri) if uri.is_secure() => Err(CannotCall::Secure),
+        Some(_) => Ok(()),
+    }
+}
