@@ -193,7 +193,7 @@ pub struct Room {
 pub enum RoomKind {
     /// A public conference (PUB-03).
     Public,
-    /// A Pre-defined Group (FOC-09): without a limit of its own unless one is given.
+    /// A Pre-defined Group (FOC-09): whoever begins a session of it needs the right to (PUB-06).
     Group,
 }
 
@@ -204,6 +204,9 @@ pub struct Rules {
     pub admitted: Users,
     /// Who may not, whatever `admitted` says (POL-04).
     pub blocked: Vec<String>,
+    /// Who of those admitted may begin a session of a group (PUB-06). Anybody begins one of a public
+    /// room.
+    pub initiators: Users,
     /// Users at one time. `None` is no limit but [`Limits::users_per_room`]; 0 is nobody (FOC-10,
     /// PUB-05).
     pub max_participants: Option<usize>,
@@ -215,7 +218,7 @@ pub struct Rules {
 
 impl Rules {
     fn users(&self) -> impl Iterator<Item = &String> {
-        let lists = [&self.admitted, &self.anonymity, &self.watchers];
+        let lists = [&self.admitted, &self.initiators, &self.anonymity, &self.watchers];
         let named = lists.into_iter().flat_map(|users| match users {
             Users::Everyone => &[],
             Users::Only(uris) => &uris[..],
@@ -232,6 +235,7 @@ impl Default for Rules {
         Self {
             admitted: Users::Everyone,
             blocked: Vec::new(),
+            initiators: Users::Everyone,
             max_participants: Some(MAX_PARTICIPANTS),
             anonymity: Users::nobody(),
             watchers: Users::nobody(),
@@ -295,6 +299,8 @@ pub struct Timers {
     pub binding: Duration,
     /// How long a leg outlives its MSRP connection (LEAVE-04).
     pub media_grace: Duration,
+    /// How long a session outlives its last user, so that a rejoin finds it (LEAVE-06).
+    pub session_linger: Duration,
     /// How long an ending session waits for its BYEs (LEAVE-09).
     pub ending: Duration,
     /// How long the process waits for all of them when it is told to stop.
@@ -377,6 +383,7 @@ impl Default for Timers {
             replacement: seconds(5),
             binding: seconds(30),
             media_grace: seconds(60),
+            session_linger: Duration::ZERO,
             ending: seconds(32),
             shutdown: seconds(3),
             notify_min_interval: seconds(5),

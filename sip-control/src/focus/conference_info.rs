@@ -241,7 +241,7 @@ mod tests {
         maximum_user_count: Some(3),
     };
 
-    /// EVT-01, EVT-03, EVT-04, EVT-05, EVT-06: the parts, their order, and every default written.
+    /// EVT-01, EVT-03, EVT-04, EVT-05, EVT-06, EVT-09: the parts, their order, and every default written.
     #[test]
     fn a_full_document_is_literally_this() {
         let bob = user("sip:bob@example.com", "Bob", Status::Connected { since: Utc(0) });

@@ -5,7 +5,11 @@ use std::{collections::HashMap, sync::Arc};
 use mailbox::RoomId;
 
 use super::{policy::Policy, venue::Venue};
-use crate::{config::Config, message::SipUri, offer_answer::RoomMedia};
+use crate::{
+    config::{Config, RoomKind},
+    message::SipUri,
+    offer_answer::RoomMedia,
+};
 
 /// What every session identity's user part starts with (PUB-08).
 const SESSION_PREFIX: &str = "s-";
@@ -63,16 +67,17 @@ impl Directory {
             let venue = Venue {
                 uri: room.uri.clone(),
                 subject: room.subject.clone(),
-                policy: Arc::new(Policy::from(&room.rules)),
+                policy: Arc::new(Policy::new(room.kind, &room.rules)),
                 media: Arc::clone(&media),
             };
             Some((key(&SipUri::parse(&room.uri)?), Arc::new(venue)))
         });
+        let any = config.any_room.as_ref();
         Self {
             host: config.host.clone(),
             port,
             named: named.collect(),
-            any: config.any_room.as_ref().map(|rules| Arc::new(Policy::from(rules))),
+            any: any.map(|rules| Arc::new(Policy::new(RoomKind::Public, rules))),
             media,
             sessions: HashMap::new(),
             running: HashMap::new(),

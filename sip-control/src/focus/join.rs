@@ -98,11 +98,10 @@ impl Focus {
         };
         let is_anonymous = request.privacy().id;
         let limits = &self.config.limits;
-        let snapshot = room
-            .and_then(|room| self.rooms.get(&room))
-            .map_or(Snapshot { others: 0, users_max: limits.users_per_room }, |room| {
-                room.snapshot(&originator.keys, limits)
-            });
+        let snapshot = room.and_then(|room| self.rooms.get(&room)).map_or_else(
+            || Snapshot::of_nobody(limits),
+            |room| room.snapshot(&originator.keys, limits),
+        );
         let petition = Petition { user: &originator.keys, anonymous: is_anonymous };
         venue.policy.admit(petition, snapshot).map_err(Refusal::Denied)?;
         let body = has_offer.then(|| request.body());

@@ -179,7 +179,8 @@ impl Focus {
     }
 
     /// The leg's place in the room is free, and the others are told. With the last one the session
-    /// is over (LEAVE-05).
+    /// is over (LEAVE-05), unless it is to wait for somebody to come back. When all sessions end,
+    /// each ends as a whole.
     pub(super) fn vacate(
         &mut self,
         now: Instant,
@@ -189,17 +190,25 @@ impl Focus {
     ) {
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let has_changed = room.vacate(session, how, now, &self.clock);
+        if self.is_stopping {
+            return;
+        }
+        let linger = self.config.timers.session_linger;
+        if room.is_empty() && (linger.is_zero() || !room.has_begun()) {
+            return self.end_room(now, room_id, Ending::NoResource);
+        }
         if room.is_empty() {
-            let ending = if self.is_stopping { Ending::Deactivated } else { Ending::NoResource };
-            self.end_room(now, room_id, ending);
-        } else if has_changed && !self.is_stopping {
+            room.lingers_until = Some(now + linger);
+            self.agenda.add(now + linger, Subject::Room(room_id));
+        }
+        if has_changed {
             self.notify_watchers(now, room_id);
         }
     }
 
     /// The end of a session (LEAVE-09): from here on its identity names nothing, so no new leg can
     /// slip in. Its legs are gone; what is left are those who watch.
-    fn end_room(&mut self, now: Instant, room_id: RoomId, ending: Ending) {
+    pub(super) fn end_room(&mut self, now: Instant, room_id: RoomId, ending: Ending) {
         let Some(room) = self.rooms.remove(&room_id) else { return };
         self.directory.close(&room.identity, &room.venue);
         self.order(Order::Close { room: room_id });
@@ -218,6 +227,11 @@ impl Focus {
                 Some(Phase::Connected(_)) => self.end_leg(now, session, Farewell::Stopping),
                 Some(Phase::Parting { .. }) | None => {}
             }
+        }
+        let mut rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        rooms.sort_unstable();
+        for room in rooms {
+            self.end_room(now, room, Ending::Deactivated);
         }
     }
 

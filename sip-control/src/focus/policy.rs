@@ -2,13 +2,14 @@
 //! request, steps 2 to 4, and the first no is the answer.
 
 use super::user::{UserKey, UserSet};
-use crate::config::Rules;
+use crate::config::{Limits, RoomKind, Rules};
 
 /// The rules of a room, ready to be asked.
 #[derive(Clone, Debug)]
 pub struct Policy {
     admitted: UserSet,
     blocked: UserSet,
+    initiators: UserSet,
     anonymity: UserSet,
     watchers: UserSet,
     max_participants: Option<usize>,
@@ -26,15 +27,26 @@ pub struct Petition<'a> {
 /// The state of the session the answer rests on.
 #[derive(Clone, Copy, Debug)]
 pub struct Snapshot {
+    /// Whether a session runs that can be joined.
+    pub is_running: bool,
     /// Distinct users with a seat, the one who asks left out (FOC-11).
     pub others: usize,
     /// What the room can hold at all (OPS-03).
     pub users_max: usize,
 }
 
+impl Snapshot {
+    /// How things stand where no session runs.
+    pub fn of_nobody(limits: &Limits) -> Self {
+        Self { is_running: false, others: 0, users_max: limits.users_per_room }
+    }
+}
+
 /// Why not.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Denial {
+    /// No session runs, and this user may not begin one (PUB-06).
+    Initiation,
     /// Step 2: on no list that admits.
     NotMember,
     /// Step 2: on the list that does not.
@@ -46,8 +58,28 @@ pub enum Denial {
 }
 
 impl Policy {
+    /// The rules of a room of this kind.
+    pub fn new(kind: RoomKind, rules: &Rules) -> Self {
+        let initiators = match kind {
+            RoomKind::Public => UserSet::Everyone,
+            RoomKind::Group => UserSet::from(&rules.initiators),
+        };
+        Self {
+            initiators,
+            admitted: UserSet::from(&rules.admitted),
+            blocked: UserSet::only(&rules.blocked),
+            anonymity: UserSet::from(&rules.anonymity),
+            watchers: UserSet::from(&rules.watchers),
+            max_participants: rules.max_participants,
+        }
+    }
+
     /// Whether the one who asks may take a seat.
     pub fn admit(&self, petition: Petition<'_>, snapshot: Snapshot) -> Result<(), Denial> {
+        let begins = !snapshot.is_running && !matches!(self.initiators, UserSet::Everyone);
+        if begins && !self.initiators.holds(petition.user) {
+            return Err(Denial::Initiation);
+        }
         if !self.admitted.holds(petition.user) {
             return Err(Denial::NotMember);
         }
@@ -78,23 +110,11 @@ impl Policy {
     }
 }
 
-impl From<&Rules> for Policy {
-    fn from(rules: &Rules) -> Self {
-        Self {
-            admitted: UserSet::from(&rules.admitted),
-            blocked: UserSet::only(&rules.blocked),
-            anonymity: UserSet::from(&rules.anonymity),
-            watchers: UserSet::from(&rules.watchers),
-            max_participants: rules.max_participants,
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::{Denial, Petition, Policy, Snapshot};
     use crate::{
-        config::{Rules, Users},
+        config::{RoomKind, Rules, Users},
         focus::user::UserKey,
     };
 
@@ -104,14 +124,15 @@ mod tests {
 
     fn asked(rules: &Rules, user: &str, anonymous: bool, others: usize) -> Result<(), Denial> {
         let user = [UserKey::of(user).unwrap()];
-        let snapshot = Snapshot { others, users_max: 5 };
-        Policy::from(rules).admit(Petition { user: &user, anonymous }, snapshot)
+        let snapshot = Snapshot { is_running: true, others, users_max: 5 };
+        Policy::new(RoomKind::Group, rules).admit(Petition { user: &user, anonymous }, snapshot)
     }
 
     fn garden() -> Rules {
         Rules {
             admitted: users(&["sip:alice@example.com", "sip:bob@example.com", "tel:+12125550147"]),
             blocked: vec!["sip:mallory@example.net".to_owned()],
+            initiators: Users::Everyone,
             max_participants: Some(3),
             anonymity: users(&["sip:alice@example.com"]),
             watchers: users(&["sip:carol@example.com", "sip:mallory@example.net"]),
@@ -151,7 +172,7 @@ mod tests {
     /// POL-14: to watch without joining is a right of its own.
     #[test]
     fn only_those_named_may_watch_from_outside() {
-        let policy = Policy::from(&garden());
+        let policy = Policy::new(RoomKind::Group, &garden());
         let may_watch = |user| policy.may_watch(&[UserKey::of(user).unwrap()]);
         assert!(may_watch("sip:carol@example.com"));
         assert!(!may_watch("sip:alice@example.com") && !may_watch("sip:mallory@example.net"));

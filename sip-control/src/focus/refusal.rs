@@ -86,7 +86,9 @@ impl Refusal {
             | Self::NoIdentity
             | Self::Cascade
             | Self::NotWatching
-            | Self::Denied(Denial::NotMember | Denial::Blocked | Denial::Anonymity) => 403,
+            | Self::Denied(
+                Denial::Initiation | Denial::NotMember | Denial::Blocked | Denial::Anonymity,
+            ) => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
             Self::NotAcceptable => 406,
@@ -114,6 +116,7 @@ impl Refusal {
             Self::NoIdentity => "No asserted identity",
             Self::Cascade => "Cascading not allowed",
             Self::NoSession => "IM Session does not exist",
+            Self::Denied(Denial::Initiation) => "Not allowed to initiate",
             Self::Denied(Denial::NotMember | Denial::Blocked) => "Not allowed to join",
             Self::Denied(Denial::Full) => "Too many participants",
             Self::Denied(Denial::Anonymity) => "Anonymity not allowed",
@@ -145,7 +148,7 @@ impl Refusal {
     pub fn check(&self) -> &'static str {
         match self {
             Self::NoSession => "step 1",
-            Self::Denied(Denial::NotMember | Denial::Blocked) => "step 2",
+            Self::Denied(Denial::Initiation | Denial::NotMember | Denial::Blocked) => "step 2",
             Self::Denied(Denial::Full) => "step 3",
             Self::Denied(Denial::Anonymity) => "step 4",
             Self::Media(_) => "step 5",
@@ -177,6 +180,7 @@ impl Refusal {
             Self::Draining => "draining",
             Self::NotFound => "not_found",
             Self::NoSession => "no_session",
+            Self::Denied(Denial::Initiation) => "no_initiator",
             Self::Denied(Denial::NotMember) => "not_member",
             Self::Denied(Denial::Blocked) => "blocked",
             Self::Denied(Denial::Full) => "full",

@@ -40,11 +40,15 @@ pub struct Room {
     pub venue: Arc<Venue>,
     /// Who watches.
     pub watchers: Vec<SubscriptionId>,
+    /// How long it waits for somebody to come back, since it was left by all (LEAVE-06).
+    pub lingers_until: Option<Instant>,
     roster: Roster,
     /// By id, so in the order in which they came.
     participants: BTreeMap<ParticipantId, Participant>,
     /// Aliases given out so far. None is given twice (ID-07).
     aliases: u64,
+    /// Whether anybody was ever in it.
+    has_begun: bool,
 }
 
 impl Room {
@@ -55,9 +59,11 @@ impl Room {
             identity,
             venue,
             watchers: Vec::new(),
+            lingers_until: None,
             roster: Roster::default(),
             participants: BTreeMap::new(),
             aliases: 0,
+            has_begun: false,
         }
     }
 
@@ -68,7 +74,7 @@ impl Room {
             participant.succeeds.is_some_and(|old| self.participants.contains_key(&old))
         };
         let others = self.participants.values().filter(|them| !them.is(keys) && !is_doubled(them));
-        Snapshot { others: others.count(), users_max: limits.users_per_room }
+        Snapshot { is_running: true, others: others.count(), users_max: limits.users_per_room }
     }
 
     /// The participants this user has here: one, or two while its name changes.
@@ -94,6 +100,16 @@ impl Room {
     /// Whether nobody has a seat any more.
     pub fn is_empty(&self) -> bool {
         self.participants.is_empty()
+    }
+
+    /// Whether somebody was in it, who may come back.
+    pub fn has_begun(&self) -> bool {
+        self.has_begun
+    }
+
+    /// Whether nobody has come back to it in the time there was (LEAVE-06).
+    pub fn is_abandoned(&self, now: Instant) -> bool {
+        self.is_empty() && self.lingers_until.is_some_and(|until| until <= now)
     }
 
     /// Takes a seat for `leg` (FOC-13): with the participant the user is already, or with a new
@@ -130,6 +146,7 @@ impl Room {
         let former = self.participants.get(&id).and_then(|participant| participant.succeeds);
         let has_new_name = former.is_some_and(|former| self.participants.contains_key(&former));
         let Some(participant) = self.participants.get_mut(&id) else { return false };
+        self.has_begun = true;
         participant.succeeds = None;
         if has_new_name {
             participant.hidden_until = Some(hidden_until);

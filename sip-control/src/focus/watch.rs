@@ -162,8 +162,11 @@ impl Focus {
         self.forget_departures(room_id);
     }
 
-    /// A participant whose name has changed may be shown now.
+    /// A participant whose name has changed may be shown now, or nobody has come back.
     pub(super) fn look_at_room(&mut self, now: Instant, room_id: RoomId) {
+        if self.rooms.get(&room_id).is_some_and(|room| room.is_abandoned(now)) {
+            return self.end_room(now, room_id, Ending::NoResource);
+        }
         if self.rooms.get_mut(&room_id).is_some_and(|room| room.unhide(now)) {
             self.notify_watchers(now, room_id);
         }

@@ -107,6 +107,19 @@ fn d2_who_may_not_join_is_not_told_more() {
     assert_eq!(world.refusals("not_member"), 3);
 }
 
+/// PUB-06: who may begin a session of a group, and that the others may join it once it runs.
+#[test]
+fn a_group_is_begun_by_those_who_may() {
+    let mut config = vectors();
+    config.rooms[1].rules.initiators = Users::Only(vec![ALICE.to_owned()]);
+    let mut world = World::new(config);
+    let warning = Some("399 im.example.com \"Not allowed to initiate\"");
+    assert_verdict!(&mut world, GROUP, BOB, PRIVATE, AUDIO, 403, warning);
+    world.join(GROUP, ALICE);
+    assert_verdict!(&mut world, GROUP, BOB, "", OFFER, 200, None);
+    assert_verdict!(&mut world, GROUP, MALLORY, "", OFFER, 403, W_NOT_ALLOWED);
+}
+
 /// FOC-06: the identity is the asserted one; From and Contact are what anybody can write.
 #[test]
 fn d2_from_and_contact_identify_nobody() {

@@ -242,6 +242,30 @@ fn the_last_one_to_leave_ends_the_session() {
     assert_eq!(world.ask(&rejoin).status(), 403);
 }
 
+/// LEAVE-06: where sessions linger, the last leaver may come back to the same one, for a while.
+#[test]
+fn a_session_may_wait_for_its_users() {
+    let mut config = vectors();
+    config.timers.session_linger = Duration::from_secs(30);
+    let mut world = World::new(config);
+    world.is_polite = true;
+    let mut alice = world.join(GARDEN, ALICE);
+    world.watch(&alice.identity(), ALICE);
+    alice.bye(&mut world);
+    world.wait(Duration::from_millis(29_999));
+    let mut again = world.join(&alice.identity(), ALICE);
+    world.wait(Duration::from_secs(20));
+    again.bye(&mut world);
+    world.take();
+    world.wait(Duration::from_millis(29_999));
+    assert!(world.take_requests("NOTIFY").iter().all(|n| !n.text.contains("terminated")));
+    world.wait(Duration::from_millis(1));
+    let last = world.take_requests("NOTIFY").pop().expect("the session is over");
+    assert_eq!(last.header("Subscription-State"), "terminated;reason=noresource");
+    let late = invite(&mut world, &alice.identity(), ALICE, "", OFFER);
+    assert_eq!(world.ask(&late).status(), 403);
+}
+
 /// LEAVE-05: a seat that is about to be taken keeps the session.
 #[test]
 fn a_pending_join_keeps_the_session() {

@@ -104,6 +104,19 @@ fn an_unknown_body_is_415_unless_it_is_optional() {
     assert_eq!((refused.status(), refused.header("Accept-Encoding")), (415, "identity"));
 }
 
+/// DLG-19: a request that is at its end has no hops left to count.
+#[test]
+fn max_forwards_may_be_nought_or_absent() {
+    let mut world = World::new(vectors());
+    for line in ["Max-Forwards: 0\n", ""] {
+        let text = invite(&mut world, GARDEN, ALICE, "", OFFER).replace("Max-Forwards: 69\n", line);
+        assert_eq!(world.ask(&text).status(), 200, "{line}");
+    }
+    let text =
+        invite(&mut world, GARDEN, ALICE, "", OFFER).replace("Forwards: 69", "Forwards: 256");
+    assert_eq!(world.ask(&text).status(), 400);
+}
+
 /// IMS-10: what is understood may be required.
 #[test]
 fn known_extensions_may_be_required() {
