@@ -301,8 +301,6 @@ pub struct Timers {
     pub media_grace: Duration,
     /// How long a session outlives its last user, so that a rejoin finds it (LEAVE-06).
     pub session_linger: Duration,
-    /// How long an ending session waits for its BYEs (LEAVE-09).
-    pub ending: Duration,
     /// How long the process waits for all of them when it is told to stop.
     pub shutdown: Duration,
     /// Least time between two change NOTIFYs of one subscription (NTF-04).
@@ -384,7 +382,6 @@ impl Default for Timers {
             binding: seconds(30),
             media_grace: seconds(60),
             session_linger: Duration::ZERO,
-            ending: seconds(32),
             shutdown: seconds(3),
             notify_min_interval: seconds(5),
             session_interval: seconds(1800),

@@ -86,6 +86,7 @@ struct SipLimitsTable {
     legs_per_user: Option<NonZeroUsize>,
     subscriptions: Option<usize>,
     subscriptions_per_user: Option<usize>,
+    roster: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -98,7 +99,7 @@ struct TimersTable {
     replacement: Option<Time>,
     binding: Option<Time>,
     media_grace: Option<Time>,
-    ending: Option<Time>,
+    session_linger: Option<Time>,
     shutdown: Option<Time>,
     notify_min_interval: Option<Time>,
     session_interval: Option<Spanned<Time>>,
@@ -122,6 +123,7 @@ struct AnyTable {
     blocked: Option<Vec<SipUri>>,
     max_participants: Option<Ceiling>,
     anonymity: Option<Crowd>,
+    watchers: Option<Crowd>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -134,8 +136,10 @@ struct RoomTable {
     admitted: Option<Crowd>,
     #[serde(default)]
     blocked: Vec<SipUri>,
+    initiators: Option<Crowd>,
     max_participants: Option<Ceiling>,
     anonymity: Option<Crowd>,
+    watchers: Option<Crowd>,
 }
 
 /// Puts what the file says over what is built in.
@@ -256,7 +260,7 @@ impl SipTable {
         put!(self => sip; identity_from_from_header, one_leg_per_user, warn_detail);
         put!(self.limits => sip.limits;
             sessions as number, users_per_room as number, legs as number, legs_per_user as number,
-            subscriptions, subscriptions_per_user,
+            subscriptions, subscriptions_per_user, roster,
         );
         self.timers.check(&mut sip.timers)
     }
@@ -266,7 +270,7 @@ impl TimersTable {
     fn check(self, timers: &mut sip_control::config::Timers) -> Result<(), Wrong> {
         put!(self => timers;
             t1 as time, t4 as time, install as time, replacement as time, binding as time,
-            media_grace as time, ending as time, shutdown as time, notify_min_interval as time,
+            media_grace as time, session_linger as time, shutdown as time, notify_min_interval as time,
             session_interval_min as time, subscription_min as time,
         );
         let not_below = |time: &Option<Spanned<Time>>, least, name: &str| match time {
@@ -289,9 +293,10 @@ impl TimersTable {
 
 impl RoomsTable {
     fn check(self, config: &mut Config) -> Result<(), Wrong> {
-        let AnyTable { enabled, admitted, blocked, max_participants, anonymity } = self.any;
+        let AnyTable { enabled, admitted, blocked, max_participants, anonymity, watchers } =
+            self.any;
         let mut rules = Rules::default();
-        overrule(&mut rules, admitted, blocked, max_participants, anonymity);
+        overrule(&mut rules, blocked, max_participants, [admitted, None, anonymity, watchers]);
         config.sip.any_room = enabled.unwrap_or(true).then_some(rules);
         for table in self.room {
             let span = table.uri.span();
@@ -307,34 +312,34 @@ impl RoomsTable {
 
 impl From<RoomTable> for Room {
     fn from(table: RoomTable) -> Self {
-        let RoomTable { uri, kind, subject, admitted, blocked, max_participants, anonymity } =
-            table;
+        let RoomTable { uri, kind, subject, blocked, max_participants, .. } = table;
+        let crowds = [table.admitted, table.initiators, table.anonymity, table.watchers];
         let mut rules = Rules::default();
         if kind == Kind::Group {
             rules.max_participants = None;
         }
-        overrule(&mut rules, admitted, Some(blocked), max_participants, anonymity);
+        overrule(&mut rules, Some(blocked), max_participants, crowds);
         Self { uri: uri.into_inner().0, kind: kind.into(), subject, rules }
     }
 }
 
+/// `crowds` are those of `admitted`, `initiators`, `anonymity` and `watchers`.
 fn overrule(
     rules: &mut Rules,
-    admitted: Option<Crowd>,
     blocked: Option<Vec<SipUri>>,
     max_participants: Option<Ceiling>,
-    anonymity: Option<Crowd>,
+    crowds: [Option<Crowd>; 4],
 ) {
-    if let Some(crowd) = admitted {
-        rules.admitted = crowd.into();
+    let Rules { admitted, initiators, anonymity, watchers, .. } = rules;
+    for (users, crowd) in [admitted, initiators, anonymity, watchers].into_iter().zip(crowds) {
+        if let Some(crowd) = crowd {
+            *users = crowd.into();
+        }
     }
     if let Some(uris) = blocked {
         rules.blocked = uris.into_iter().map(|SipUri(uri)| uri).collect();
     }
     if let Some(ceiling) = max_participants {
         rules.max_participants = ceiling.into();
-    }
-    if let Some(crowd) = anonymity {
-        rules.anonymity = crowd.into();
     }
 }
