@@ -270,8 +270,9 @@ impl Focus {
         if is_lost {
             return self.forget_subscription(id);
         }
-        if let Some(answer) = answer.filter(|answer| answer.code() >= 300) {
-            // The document did not arrive, so all that it told has to be told again.
+        // Whoever cannot read this document cannot read it the next time either; but whoever is busy
+        // can, and then has to be told all of it again.
+        if let Some(answer) = answer.filter(|answer| matches!(answer.code(), 500..=599)) {
             let wait =
                 answer.seconds(Header::RetryAfter).map_or(RETRY, |s| Duration::from_secs(s.into()));
             subscription.told = 0;

@@ -243,6 +243,20 @@ fn a_watcher_that_is_busy_is_told_later() {
     assert!(version(&again) > version(&notify));
 }
 
+/// NTF-07: a watcher that could not read a document keeps watching, and gets the next one.
+#[test]
+fn a_document_that_is_refused_is_not_repeated() {
+    let (mut world, identity) = garden();
+    world.watch(&identity, ALICE);
+    world.join(GARDEN, BOB);
+    let notify = world.take_requests("NOTIFY").pop().unwrap();
+    world.answer(&notify, "406 Not Acceptable");
+    world.wait(Duration::from_secs(20));
+    assert!(world.take_requests("NOTIFY").is_empty());
+    world.join(GARDEN, CAROL);
+    assert_eq!(connected(&world.notified().pop().unwrap()).len(), 3);
+}
+
 /// SUB-07, EVT-02: a refresh is followed by the state at once, under the same version if nothing
 /// has changed.
 #[test]
