@@ -10,7 +10,6 @@ use mailbox::{
 use msrp::UriBuf;
 
 use crate::{
-    connection::ConnectionId,
     core::{Core, Draining},
     room::{Room, RoomKey},
     route::{Binding, Session, SessionKey},
@@ -154,19 +153,19 @@ impl Core {
     }
 
     fn drain(&mut self) {
-        if self.draining != Draining::No {
-            return;
+        if self.draining == Draining::No {
+            let connections: Vec<_> = self.connections.iter().map(|(id, _)| id).collect();
+            for id in connections {
+                self.close_after_flush(id);
+            }
         }
         self.draining = Draining::Yes;
-        let connections: Vec<ConnectionId> = self.connections.iter().map(|(id, _)| id).collect();
-        for id in connections {
-            self.close_after_flush(id);
-        }
         self.check_drained();
     }
 
     /// Ends a session: its own unfinished messages and those on their way to it (CTRL-05).
     fn end_session(&mut self, now: Instant, key: SessionKey) {
+        self.answer_unfinished_chunk(key);
         self.abandon(key);
         let Some(session) = self.sessions.remove(key) else { return };
         self.sessions_by_id.remove(&session.id);
@@ -183,16 +182,19 @@ impl Core {
     }
 
     /// The session is dead but the focus does not know yet: its URI answers 481 until it is
-    /// removed (CONN-07).
-    pub(crate) fn fail_session(&mut self, key: SessionKey, cause: FailureCause) {
-        self.abandon(key);
+    /// removed (CONN-07). Nothing more is written to it, not even the end of what it was being sent.
+    pub(crate) fn fail_session(&mut self, now: Instant, key: SessionKey, cause: FailureCause) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.binding == Binding::Failed {
+        let connection = session.connection();
+        if std::mem::replace(&mut session.binding, Binding::Failed) == Binding::Failed {
             return;
         }
-        session.binding = Binding::Failed;
         self.counters.sessions_failed += 1;
         self.events.push_back(Event::Failed { session: session.id, cause });
+        self.abandon(key);
+        if let Some(connection) = connection {
+            self.unbind(now, connection, key);
+        }
     }
 
     /// Takes a session out of the fan-out and ends what it was sending and what it was being sent.

@@ -108,8 +108,9 @@ pub struct Core {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(crate) enum Draining {
     No,
-    /// Nothing new is accepted; said `Drained` when the last connection is gone.
+    /// Nothing new is accepted; `Drained` is said when the last connection is gone.
     Yes,
+    /// It has been said.
     Done,
 }
 
@@ -167,8 +168,8 @@ impl Core {
     }
 
     /// The peer closed the connection or it broke.
-    pub fn handle_disconnected(&mut self, id: ConnectionId) {
-        self.fail_connection(id, FailureCause::ConnectionLost);
+    pub fn handle_disconnected(&mut self, now: Instant, id: ConnectionId) {
+        self.fail_connection(now, id, FailureCause::ConnectionLost);
         self.close(id);
     }
 
@@ -183,7 +184,7 @@ impl Core {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.sending = Sending::Idle;
         let Ok(sent) = result else {
-            self.fail_connection(id, FailureCause::ConnectionLost);
+            self.fail_connection(now, id, FailureCause::ConnectionLost);
             self.close(id);
             return;
         };
@@ -207,6 +208,7 @@ impl Core {
     /// Answers [`Operation::Detach`]: the slot is free, the socket belongs to another core.
     pub fn handle_detached(&mut self, id: ConnectionId) -> Option<Departure> {
         let connection = self.connections.remove(id)?;
+        self.check_drained();
         match connection.phase {
             Phase::Departing { to, received } => {
                 self.counters.connections_handed_over += 1;
@@ -253,7 +255,7 @@ impl Core {
         }
         while let Some(key) = self.unbound_sessions.expired(now) {
             if self.sessions.get(key).is_some_and(|it| it.binding == Binding::Awaited) {
-                self.fail_session(key, FailureCause::Unbound);
+                self.fail_session(now, key, FailureCause::Unbound);
             }
         }
         while let Some(id) = self.stalled_connections.expired(now) {
@@ -348,29 +350,31 @@ impl Core {
         }
     }
 
-    /// Closes a connection now. Its sessions must have been dealt with.
+    /// Closes a connection now: what is queued is given up. Its sessions must have been dealt with.
     pub(crate) fn close(&mut self, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         // A departing connection closes itself on the core that gets it.
         if !matches!(connection.phase, Phase::Closing | Phase::Departing { .. }) {
             connection.phase = Phase::Closing;
             connection.incoming = Incoming::Nothing;
+            connection.queue = Batch::default();
             self.operations.push_back(Operation::Close { connection: id });
         }
     }
 
     /// Fails every session of a connection (CONN-12).
-    pub(crate) fn fail_connection(&mut self, id: ConnectionId, cause: FailureCause) {
+    pub(crate) fn fail_connection(&mut self, now: Instant, id: ConnectionId, cause: FailureCause) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         for session in std::mem::take(&mut connection.sessions) {
-            self.fail_session(session, cause);
+            self.fail_session(now, session, cause);
         }
     }
 
     /// A session is no longer bound to its connection; the last one leaves it idle (CONN-16).
     pub(crate) fn unbind(&mut self, now: Instant, id: ConnectionId, session: SessionKey) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        connection.sessions.retain(|&it| it != session);
+        let Some(at) = connection.sessions.iter().position(|&it| it == session) else { return };
+        connection.sessions.remove(at);
         if connection.sessions.is_empty() {
             connection.idle_since = Some(now);
             self.idle_connections.set(now, id);
@@ -391,7 +395,7 @@ impl Core {
                 if now.duration_since(since) >= self.limits.send_stall_max =>
             {
                 self.counters.connections_stalled += 1;
-                self.fail_connection(id, FailureCause::SlowReader);
+                self.fail_connection(now, id, FailureCause::SlowReader);
                 self.close(id);
             }
             Sending::InFlight { .. } => self.stalled_connections.set(now, id),

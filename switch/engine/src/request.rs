@@ -12,7 +12,7 @@ use crate::{
     limits::{FIRST_HEAD_SIZE_MAX, STRAY_REQUESTS_MAX},
     message::Refusal,
     mint::{core_of, write_transaction},
-    route::{Binding, SessionKey},
+    route::{Binding, Session, SessionKey},
 };
 
 /// Where a response goes and whether one is wanted: what is needed of a head when its chunk ends.
@@ -48,9 +48,7 @@ impl Core {
                 Ok(Some(frame)) => frame,
                 Ok(None) => break,
                 Err(_) => {
-                    self.counters.connections_unframable += 1;
-                    self.fail_connection(id, FailureCause::Unframable);
-                    self.close_after_flush(id);
+                    self.give_up_framing(now, id);
                     return;
                 }
             };
@@ -105,7 +103,7 @@ impl Core {
     fn handle_head(&mut self, now: Instant, id: ConnectionId, head: &Head<'_>, piece: &Piece<'_>) {
         let incoming = match head.start {
             Start::Response(status) => {
-                self.handle_response(id, head, status);
+                self.handle_response(now, id, head, status);
                 Incoming::Discarded
             }
             Start::Request(method) => self.handle_request(now, id, head, method, piece),
@@ -147,7 +145,7 @@ impl Core {
         let refusal = match method {
             Method::Send => return self.handle_send(id, session, head, piece, reply),
             Method::Report => {
-                self.handle_report(session, head);
+                self.handle_report(now, session, head);
                 return Incoming::Discarded;
             }
             // This release's rooms allow no nicknames (NICK-02).
@@ -231,30 +229,35 @@ impl Core {
         self.admit(key);
     }
 
-    /// What a recipient says of its copy. Only what ends the session matters here (SEND-15).
-    fn handle_response(&mut self, id: ConnectionId, head: &Head<'_>, status: u16) {
-        if head.fault.is_some() || status < 300 {
+    /// What a recipient says of its copy. Only what ends the session matters here (SEND-15), and
+    /// only if the session is bound to this connection (RESP-10).
+    fn handle_response(&mut self, now: Instant, id: ConnectionId, head: &Head<'_>, status: u16) {
+        if head.fault.is_some() {
+            self.count_malformed(now, id, head);
+            return;
+        }
+        if status < 300 {
             return;
         }
         self.counters.copies_refused_by_peer += 1;
-        if status == 481 || status == 506 {
-            let session = head.to_path.map(|path| self.find_session(id, path)).and_then(Result::ok);
-            if let Some(session) = session {
-                self.fail_session(session, FailureCause::RefusedByPeer);
-            }
+        if (status == 481 || status == 506)
+            && let Some(Ok(key)) = head.to_path.map(|path| self.find_session(id, path))
+            && self.sessions.get(key).is_some_and(|it| it.binding == Binding::Bound(id))
+        {
+            self.fail_session(now, key, FailureCause::RefusedByPeer);
         }
     }
 
     /// A report about a copy ends here: it is never answered (RESP-08) and never goes to the sender
     /// (RPT-12).
-    fn handle_report(&mut self, session: SessionKey, head: &Head<'_>) {
+    fn handle_report(&mut self, now: Instant, session: SessionKey, head: &Head<'_>) {
         // Other namespaces are not ours to act on (RPT-13).
         let Some(msrp::Status { namespace: 0, code }) = head.status else { return };
         if code >= 300 {
             self.counters.copies_refused_by_peer += 1;
         }
         if code == 481 || code == 506 {
-            self.fail_session(session, FailureCause::RefusedByPeer);
+            self.fail_session(now, session, FailureCause::RefusedByPeer);
         }
     }
 
@@ -282,12 +285,23 @@ impl Core {
         } else {
             self.count_refusal(Refusal::Malformed);
         }
+        self.count_malformed(now, id, head);
+    }
+
+    /// One more malformed message: one too many, or one whose end cannot be found, and the
+    /// connection goes (WIRE-33, WIRE-34).
+    fn count_malformed(&mut self, now: Instant, id: ConnectionId, head: &Head<'_>) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.malformed_too_often(now) || head.close_after {
-            self.counters.connections_unframable += 1;
-            self.fail_connection(id, FailureCause::Unframable);
-            self.close_after_flush(id);
+            self.give_up_framing(now, id);
         }
+    }
+
+    /// Nothing sensible is to be expected from this connection any more.
+    fn give_up_framing(&mut self, now: Instant, id: ConnectionId) {
+        self.counters.connections_unframable += 1;
+        self.fail_connection(now, id, FailureCause::Unframable);
+        self.close_after_flush(id);
     }
 
     /// A request that found no session here; too many of them and the connection goes (LIM-07).
@@ -299,6 +313,21 @@ impl Core {
                 self.close_after_flush(id);
             }
         }
+    }
+
+    /// Answers for the chunk that a session is in the middle of, because it ends (RESP-17): what is
+    /// still to come of it goes nowhere.
+    pub(crate) fn answer_unfinished_chunk(&mut self, key: SessionKey) {
+        let Some(id) = self.sessions.get(key).and_then(Session::connection) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.incoming = match std::mem::replace(&mut connection.incoming, Incoming::Discarded)
+        {
+            Incoming::Chunk(chunk) if chunk.session == key => {
+                self.refuse_in(id, key, &chunk.reply(), Refusal::NoSuchSession);
+                return;
+            }
+            other => other,
+        };
     }
 
     /// Refuses a request of a known session.

@@ -340,7 +340,7 @@ impl World {
         peer.outbox.clear();
         let (session, core) = (peer.session, peer.core);
         if let Some(link) = peer.link {
-            self.cores[link.core].handle_disconnected(link.id);
+            self.cores[link.core].handle_disconnected(self.now, link.id);
         }
         self.epoch += 1;
         let epoch = Epoch(self.epoch);

@@ -224,7 +224,9 @@ impl<B: Backend<Batch>> Runtime<B> {
                 Completion::Disconnected { token } if lingering.has(token) => {
                     lingering.end_early(token);
                 }
-                Completion::Disconnected { token } => core.handle_disconnected(connection(token)),
+                Completion::Disconnected { token } => {
+                    core.handle_disconnected(now, connection(token));
+                }
                 Completion::Sent { token, payload, result } => {
                     let result = result.map_err(|_| SendFailed);
                     core.handle_sent(now, connection(token), payload, result);

@@ -2,6 +2,8 @@
 //! and only when the test says so.
 #![allow(dead_code, reason = "each test binary uses its part")]
 
+pub mod lobby;
+
 use std::{
     sync::Arc,
     time::{Duration, Instant},
@@ -38,6 +40,9 @@ pub struct Node {
     sessions: u64,
     epoch: u64,
     spread: CoreSet,
+    relays_held: bool,
+    /// Relays that went from core to core so far.
+    pub relayed: usize,
 }
 
 /// What a test wants to say of a member.
@@ -95,6 +100,8 @@ impl Node {
             sessions: 0,
             epoch: 0,
             spread: CoreSet::EMPTY,
+            relays_held: false,
+            relayed: 0,
         }
     }
 
@@ -171,7 +178,7 @@ impl Node {
     /// The peer is gone.
     pub fn disconnect(&mut self, peer: Peer) {
         let Wire { core, id, .. } = self.wires[peer.0];
-        self.cores[core].handle_disconnected(id);
+        self.cores[core].handle_disconnected(self.now, id);
         self.settle();
     }
 
@@ -215,6 +222,12 @@ impl Node {
         (peer, uri)
     }
 
+    /// Whether the rings between the cores are full.
+    pub fn hold_relays(&mut self, held: bool) {
+        self.relays_held = held;
+        self.settle();
+    }
+
     fn settle(&mut self) {
         loop {
             let mut quiet = true;
@@ -227,8 +240,11 @@ impl Node {
                     self.events.push(event);
                 }
                 for to in 0..self.cores.len() {
-                    while let Some(relay) = self.cores[core].poll_relay(core_id(to)) {
+                    while !self.relays_held
+                        && let Some(relay) = self.cores[core].poll_relay(core_id(to))
+                    {
                         quiet = false;
+                        self.relayed += 1;
                         self.cores[to].handle_relay(&relay);
                     }
                 }

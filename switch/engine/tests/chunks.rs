@@ -1,0 +1,177 @@
+//! A message that comes in pieces: joined, passed on as it comes, and never called complete when it is
+//! not.
+
+mod common;
+
+use common::{
+    Member, Node,
+    lobby::{ALICE, Fixture, HELLO, TV_01, bob},
+    masked,
+};
+use engine::Limits;
+
+/// WIRE-21, TV-09: the copies do not depend on how TCP happened to cut the sender's bytes.
+#[test]
+fn copies_do_not_depend_on_how_the_bytes_arrived() {
+    let whole = TV_01.replace("{alice}", &Fixture::new().alice.1);
+    for size in [1, 2, 7, 64, whole.len()] {
+        let mut room = Fixture::new();
+        for part in whole.as_bytes().chunks(size) {
+            room.node.feed(room.alice.0, part);
+        }
+        let [alice, bob, _] = room.heard();
+        assert!(alice.starts_with("MSRP a786hjs2Kd0Qw1Er 200 OK\r\n"), "reads of {size}");
+        assert_eq!(alice.matches("MSRP").count(), 1, "one answer for one request");
+        let body: String = bob.split("\r\n\r\n").skip(1).collect::<Vec<_>>().join("\r\n\r\n");
+        assert!(body.contains("Content-Type: text/plain\r\n\r\nHello room\r\n-------"));
+    }
+}
+
+/// CHAT-20, TV-36, RESP-17: too large is said at once; the rest of the chunk is discarded and not
+/// answered again.
+#[test]
+fn a_message_that_announces_too_much_is_refused_before_its_body() {
+    let mut room = Fixture::on(Node::with(1, &Limits::default(), 300));
+    room.say(&format!(
+        "MSRP t00b1g36aaaabbbb SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\n\
+        Message-ID: big00001\r\nByte-Range: 1-*/5000\r\nContent-Type: message/cpim\r\n\r\n"
+    ));
+    let expected = format!(
+        "MSRP t00b1g36aaaabbbb 413 Stop sending\r\nTo-Path: {ALICE}\r\nFrom-Path: {}\r\n\
+        -------t00b1g36aaaabbbb$\r\n",
+        room.alice.1
+    );
+    assert_eq!(room.heard()[0], expected);
+    room.say(&"x".repeat(4000));
+    room.say("\r\n-------t00b1g36aaaabbbb#\r\n");
+    assert_eq!(room.heard(), ["", "", ""]);
+    room.say(TV_01);
+    assert!(room.heard()[1].contains("Hello room"));
+}
+
+/// TV-18, CPIM-14, CHAT-08, CHAT-21, CHAT-28: the recipients are fixed when the wrapper is complete,
+/// and get every octet from position 1.
+#[test]
+fn a_wrapper_split_over_two_chunks_is_judged_when_it_is_complete() {
+    let mut room = Fixture::new();
+    let late = Member { participant: 9, address: "sip:dan@example.com", ..bob() };
+    room.say(&format!(
+        "MSRP 5plit18aaaabbbb1 SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\n\
+        Message-ID: cpim0001\r\nByte-Range: 1-*/100\r\nContent-Type: message/cpim\r\n\r\n\
+        To: <sip:lobby@chat.example.com>\r\nFro\r\n-------5plit18aaaabbbb1+\r\n"
+    ));
+    let [alice, bob, _] = room.heard();
+    assert!(alice.starts_with("MSRP 5plit18aaaabbbb1 200 ") && bob.is_empty());
+    let (dan, _) = room.node.bound(&late);
+    room.say(&format!(
+        "MSRP 5plit18aaaabbbb2 SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\n\
+        Message-ID: cpim0001\r\nByte-Range: 38-100/100\r\nContent-Type: message/cpim\r\n\r\n\
+        m: <sip:alice@example.org>\r\n\r\nContent-Type: text/plain\r\n\r\nsplit\r\n\
+        -------5plit18aaaabbbb2$\r\n"
+    ));
+    let [alice, bob, carol] = room.heard();
+    assert!(alice.starts_with("MSRP 5plit18aaaabbbb2 200 "));
+    for copy in [bob, carol, room.node.output(dan)] {
+        assert!(copy.contains(
+            "Byte-Range: 1-100/100\r\nContent-Type: message/cpim\r\n\r\n\
+            To: <sip:lobby@chat.example.com>\r\nFrom: <sip:alice@example.org>\r\n\r\n\
+            Content-Type: text/plain\r\n\r\nsplit\r\n-------"
+        ));
+    }
+}
+
+/// TV-19, CHAT-22, CHAT-26, CHAT-27, WIRE-23: what a sender gives up, or leaves behind,
+/// ends with `#` and never with `$`.
+#[test]
+fn an_abandoned_message_ends_with_a_hash_at_every_recipient() {
+    for by_request in [true, false] {
+        let mut room = Fixture::new();
+        room.say(&format!(
+            "MSRP 4bort19aaaabbbb1 SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\n\
+            Message-ID: abrt0001\r\nByte-Range: 1-*/5000\r\nContent-Type: message/cpim\r\n\r\n\
+            To: <sip:lobby@chat.example.com>\r\nFrom: <sip:alice@example.org>\r\n\r\n\
+            Content-Type: text/plain\r\n\r\npart one \r\n-------4bort19aaaabbbb1+\r\n"
+        ));
+        let [alice, bob, _] = room.heard();
+        assert!(alice.starts_with("MSRP 4bort19aaaabbbb1 200 "));
+        assert!(bob.contains("Byte-Range: 1-*/5000\r\n") && bob.contains("part one \r\n-------"));
+        assert!(bob.ends_with("+\r\n"));
+        if by_request {
+            room.say(&format!(
+                "MSRP 4bort19aaaabbbb2 SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\n\
+                Message-ID: abrt0001\r\nByte-Range: 105-*/5000\r\nContent-Type: message/cpim\r\n\
+                \r\n\r\n-------4bort19aaaabbbb2#\r\n"
+            ));
+        } else {
+            room.node.disconnect(room.alice.0);
+        }
+        let [alice, bob, carol] = room.heard();
+        assert_eq!(alice.starts_with("MSRP 4bort19aaaabbbb2 200 "), by_request);
+        for end in [bob, carol] {
+            let (text, ..) = masked(&end);
+            let expected = "Byte-Range: 105-*/5000\r\nContent-Type: message/cpim\r\n\r\n\r\n\
+                -------{tid}#\r\n";
+            assert!(text.ends_with(expected), "{text}");
+            assert!(!end.contains("$\r\n"));
+        }
+    }
+}
+
+/// CHUNK-16, CHUNK-17, TV-17: chunks of one sender's messages may be interleaved; each
+/// message is its own.
+#[test]
+fn interleaved_messages_arrive_whole_and_apart() {
+    let mut room = Fixture::new();
+    let chunk = |tid: &str, mid: &str, range: &str, body: &str, flag: char| {
+        format!(
+            "MSRP {tid} SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\nMessage-ID: {mid}\r\n\
+            Byte-Range: {range}\r\nContent-Type: message/cpim\r\n\r\n{body}\r\n-------{tid}{flag}\r\n"
+        )
+    };
+    room.say(&chunk("1nter17aaaabbbb1", "long0001", "1-*/109", HELLO, '+'));
+    room.say(&chunk("1nter17aaaabbbb2", "quick001", "1-105/105", HELLO, '$'));
+    room.say(&chunk("1nter17aaaabbbb3", "long0001", "106-109/109", "TEXT", '$'));
+    let [alice, bob, _] = room.heard();
+    for tid in ["1nter17aaaabbbb1", "1nter17aaaabbbb2", "1nter17aaaabbbb3"] {
+        assert_eq!(alice.matches(&format!("MSRP {tid} 200 OK\r\n")).count(), 1);
+    }
+    let ranges: Vec<_> = bob.lines().filter(|line| line.starts_with("Byte-Range: ")).collect();
+    assert_eq!(ranges, ["Byte-Range: 1-*/109", "Byte-Range: 1-105/105", "Byte-Range: 106-109/109"]);
+    let mids: Vec<_> = bob.lines().filter(|line| line.starts_with("Message-ID: ")).collect();
+    assert!(mids[0] == mids[2] && mids[0] != mids[1]);
+}
+
+/// TV-15, TV-16, CHUNK-09, CHUNK-18, CHUNK-19: chunks may come in any order; the `$` chunk fixes the
+/// length whatever was announced, and one report covers what there is.
+#[test]
+fn chunks_out_of_order_make_the_same_message() {
+    let chunk = |tid: &str, range: &str, body: &str, flag: char| {
+        format!(
+            "MSRP {tid} SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\nMessage-ID: intr0001\r\n\
+            Success-Report: yes\r\nByte-Range: {range}\r\nContent-Type: message/cpim\r\n\r\n\
+            {body}\r\n-------{tid}{flag}\r\n"
+        )
+    };
+    let (first, second) = HELLO.split_at(40);
+    for (one, two) in [("1-*/120", "41-120/120"), ("1-40/*", "41-*/*")] {
+        for swapped in [false, true] {
+            let mut room = Fixture::new();
+            let chunks = [
+                chunk("1nt3rrupt15aaaa1", one, first, '+'),
+                chunk("1nt3rrupt15aaaa2", two, second, '$'),
+            ];
+            for at in if swapped { [1, 0] } else { [0, 1] } {
+                room.say(&chunks[at]);
+            }
+            let [alice, bob, _] = room.heard();
+            assert_eq!(alice.matches(" 200 OK\r\nTo-Path").count(), 2, "one for each request");
+            assert_eq!(alice.matches("\r\nByte-Range: 1-105/105\r\nStatus: 000 200 OK").count(), 1);
+            let bodies = bob.split("MSRP ").skip(1).map(|copy| {
+                let (_, body) = copy.split_once("\r\n\r\n").expect("a body");
+                body.rsplit_once("\r\n-------").expect("an end-line").0
+            });
+            assert_eq!(bodies.collect::<String>(), HELLO);
+            assert!(bob.ends_with("$\r\n"));
+        }
+    }
+}
