@@ -5,6 +5,7 @@ pub mod client;
 pub mod config;
 pub mod dialog;
 pub mod focus;
+pub mod group;
 pub mod message;
 pub mod offer_answer;
 pub mod placement;

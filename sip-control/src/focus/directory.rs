@@ -156,6 +156,11 @@ fn key(uri: &SipUri<'_>) -> String {
     key.strip_prefix("sips:").map_or_else(|| key.clone(), |address| format!("sip:{address}"))
 }
 
+/// The key of a room's URI, if it is a SIP URI at all.
+pub fn venue_key(uri: &str) -> Option<String> {
+    SipUri::parse(uri).map(|uri| key(&uri))
+}
+
 /// Whether the URI has the form of the identities we mint (FOC-01).
 pub fn is_session_identity(uri: &SipUri<'_>) -> bool {
     uri.user().and_then(|user| user.strip_prefix(SESSION_PREFIX)).is_some_and(|token| {

@@ -40,7 +40,7 @@ use std::{
 
 use mailbox::{RoomId, SessionId};
 
-pub(crate) use self::directory::is_session_identity;
+pub(crate) use self::directory::{is_session_identity, venue_key};
 use self::{
     agenda::Agenda,
     directory::Directory,
@@ -54,7 +54,7 @@ pub use self::{
     order::{Member, Order, Report},
     output::{Output, RequestId},
     user::UserKey,
-    utc::WallClock,
+    utc::{Utc, WallClock},
 };
 use crate::{
     config::Config,

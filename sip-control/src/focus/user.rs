@@ -31,6 +31,14 @@ impl UserKey {
         let number = global_number(number).unwrap_or_else(|| number.to_ascii_lowercase());
         (!number.is_empty()).then(|| Self(format!("tel:{number}")))
     }
+
+    /// Where the user is at home. A telephone number is nowhere.
+    pub fn host(&self) -> Option<&str> {
+        let (_, address) = self.0.strip_prefix("sip:")?.rsplit_once('@')?;
+        // The port of an IPv6 address stands behind its bracket.
+        let (host, port) = address.rsplit_once(':').unwrap_or((address, ""));
+        Some(if port.ends_with(']') { address } else { host })
+    }
 }
 
 /// `+1 (212) 555-0147;x=y` as `+12125550147`.

@@ -27,7 +27,7 @@ impl WallClock {
 }
 
 /// Seconds since 1970, shown as `2005-03-04T20:00:00Z`.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub struct Utc(pub u64);
 
 impl fmt::Display for Utc {

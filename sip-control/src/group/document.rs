@@ -1,0 +1,171 @@
+//! A group document, read and checked, and what its groups answer when they are asked.
+
+use std::{collections::HashSet, fmt};
+
+use super::{
+    read,
+    rule::{Right, Rule},
+    xml::{Element, Wrong},
+};
+use crate::focus::{UserKey, Utc};
+
+/// What is wrong with a document, for who wrote it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Fault {
+    /// The line, the first being 1.
+    pub line: usize,
+    /// The character of the line, the first being 1.
+    pub column: usize,
+    /// What was expected there.
+    pub expected: String,
+}
+
+impl Fault {
+    fn new(document: &[u8], wrong: Wrong) -> Self {
+        let before = &document[..wrong.at.min(document.len())];
+        let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
+        let characters = before[line_start..].iter().filter(|octet| (**octet & 0xc0) != 0x80);
+        Self {
+            line: memchr::memchr_iter(b'\n', before).count() + 1,
+            column: characters.count() + 1,
+            expected: wrong.expected,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.expected)
+    }
+}
+
+impl std::error::Error for Fault {}
+
+/// Something about a document that in the end does no harm, told as a [`Fault`] is.
+pub type Remark = Fault;
+
+/// A document without a fault.
+#[derive(Clone, Debug)]
+pub struct GroupDocument {
+    /// Its groups, in their order.
+    pub groups: Vec<Group>,
+    /// What its author should know all the same.
+    pub remarks: Vec<Remark>,
+}
+
+impl GroupDocument {
+    /// Reads a document (POL-05). The first fault refuses all of it.
+    pub fn parse(document: &[u8]) -> Result<Self, Fault> {
+        let mut remarks = Vec::new();
+        let groups = Element::parse(document)
+            .and_then(|root| read::groups(&root, &mut remarks))
+            .map_err(|wrong| Fault::new(document, wrong))?;
+        let remarks = remarks.into_iter().map(|remark| Fault::new(document, remark)).collect();
+        Ok(Self { groups, remarks })
+    }
+}
+
+/// A Pre-defined Group.
+#[derive(Clone, Debug)]
+pub struct Group {
+    /// The Group Identity: the SIP URI that it is joined by.
+    pub uri: String,
+    /// What its sessions are about.
+    pub subject: Option<String>,
+    /// Users at one time. `None` is no limit of the group's own; 0 is nobody (FOC-10).
+    pub max_participants: Option<usize>,
+    /// Whether its services, if it lists any, have messaging among them (POL-16).
+    pub serves_messaging: bool,
+    /// Who is on its list.
+    pub members: HashSet<UserKey>,
+    /// Its rules, in their order.
+    pub(super) rules: Vec<Rule>,
+}
+
+/// Who asks a group, in what way, and when.
+#[derive(Clone, Copy, Debug)]
+pub struct Inquiry<'a> {
+    /// The keys of the user, or nothing for somebody whom nobody vouches for.
+    pub user: Option<&'a [UserKey]>,
+    /// Whether not to be named was asked for.
+    pub is_anonymous: bool,
+    /// The time of day.
+    pub at: Utc,
+}
+
+/// What a group answers, and the rule by which it does.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Verdict<'a> {
+    /// Yes.
+    Granted {
+        /// The first rule that says so.
+        rule: &'a str,
+    },
+    /// No.
+    Denied {
+        /// Why.
+        reason: Reason,
+        /// The first rule that says so, if it is not for want of one.
+        rule: Option<&'a str>,
+    },
+}
+
+/// Why a group says no, for logs and metrics (POL-20). None of it goes on the wire.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Reason {
+    /// The user is not on its list.
+    NotMember,
+    /// The user is, and is not granted that.
+    Blocked,
+    /// The group is not for messaging.
+    ServiceNotSupported,
+}
+
+impl Reason {
+    /// As logs have it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NotMember => "not_member",
+            Self::Blocked => "join_blocked",
+            Self::ServiceNotSupported => "service_not_supported",
+        }
+    }
+}
+
+impl Group {
+    /// Whether `right` is granted: if at least one rule that applies says so (POL-12). A right that
+    /// no such rule speaks of is not (POL-02).
+    pub fn ask(&self, right: Right, inquiry: &Inquiry<'_>) -> Verdict<'_> {
+        if !self.serves_messaging {
+            return Verdict::Denied { reason: Reason::ServiceNotSupported, rule: None };
+        }
+        let user = inquiry.user.unwrap_or_default();
+        let is_named = || self.rules.iter().any(|rule| rule.names(user, &self.members));
+        let is_other = inquiry.user.is_some() && !is_named();
+        let mut says_no = None;
+        for rule in &self.rules {
+            if !rule.applies(inquiry, &self.members, is_other) {
+                continue;
+            }
+            match rule.says(right) {
+                Some(true) => return Verdict::Granted { rule: &rule.id },
+                Some(false) => says_no = says_no.or(Some(&*rule.id)),
+                None => {}
+            }
+        }
+        let is_member = user.iter().any(|key| self.members.contains(key));
+        let reason = if is_member { Reason::Blocked } else { Reason::NotMember };
+        Verdict::Denied { reason, rule: says_no }
+    }
+
+    /// Whether `right` is granted.
+    pub fn grants(&self, right: Right, inquiry: &Inquiry<'_>) -> bool {
+        matches!(self.ask(right, inquiry), Verdict::Granted { .. })
+    }
+
+    /// Whether there are users without whom there is no session: some rule can make one (POL-15).
+    pub fn has_key_participants(&self) -> bool {
+        let mut rules = self.rules.iter().filter(|rule| rule.can_apply());
+        rules.any(|rule| rule.says(Right::KeyParticipant) == Some(true))
+    }
+}
