@@ -54,7 +54,7 @@ pub(crate) struct Message {
     pub(crate) serial: u64,
     /// The total announced by the first chunk.
     pub(crate) total: Option<u64>,
-    /// Whether the first chunk asked for a success report (SEND-07).
+    /// Whether the chunk with the first octet asked for a success report (SEND-07).
     pub(crate) success_report: bool,
     /// Position of the next octet expected.
     pub(crate) next: u64,
@@ -94,12 +94,12 @@ pub(crate) enum Progress {
 
 impl Message {
     /// A message of which nothing has come yet.
-    pub(crate) fn new(serial: u64, total: Option<u64>, success_report: bool) -> Self {
+    pub(crate) fn new(serial: u64, total: Option<u64>) -> Self {
         Self {
             id: Vec::new(),
             serial,
             total,
-            success_report,
+            success_report: false,
             next: 1,
             size: None,
             ahead: Ahead::default(),
@@ -191,7 +191,7 @@ mod tests {
     use super::{AHEAD_SIZE_MAX, Ahead, Message, Progress};
 
     fn message_at(next: u64) -> Message {
-        Message { next, ..Message::new(1, None, false) }
+        Message { next, ..Message::new(1, None) }
     }
 
     /// CHUNK-20: with cut-through, octets already forwarded stand and only the new tail is used.

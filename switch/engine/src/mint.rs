@@ -72,7 +72,7 @@ pub(crate) fn core_of(session_id: &[u8]) -> Option<CoreId> {
     CoreId::new(usize::from(u8::from_str_radix(number, 16).ok()?))
 }
 
-/// Appends the transaction id of copy number `copy`: the prefix and two base-36 digits or more.
+/// Appends the transaction id of copy number `copy`: the prefix and its number in base 36.
 pub(crate) fn write_transaction(out: &mut Vec<u8>, prefix: &[u8; PREFIX_LEN], copy: usize) {
     out.extend_from_slice(prefix);
     let mut rest = copy;
@@ -91,7 +91,7 @@ mod tests {
 
     use mailbox::CoreId;
 
-    use super::{Mint, core_of, write_transaction};
+    use super::{MESSAGE_ID_LEN, Mint, PREFIX_LEN, core_of, write_transaction};
 
     /// URI-15: a session-id holds at least 128 random bits, here 26 characters of 36.
     #[test]
@@ -106,6 +106,17 @@ mod tests {
         }
         assert_eq!(core_of(b"nOsUcHsEsSiOn12345"), None);
         assert_eq!(core_of(b"zz00000000000000000000000000"), None);
+    }
+
+    /// WIRE-03, SEND-02: what is drawn holds the bits it has to, and is not drawn twice.
+    #[test]
+    fn identifiers_are_long_enough_and_not_repeated() {
+        let bits = |len: usize| len as f64 * 36f64.log2();
+        assert!(bits(PREFIX_LEN) >= 64.0 && bits(MESSAGE_ID_LEN) >= 96.0);
+        let mut mint = Mint::new([9; 32]);
+        let prefixes: HashSet<_> = (0..10_000).map(|_| mint.transaction_prefix()).collect();
+        let ids: HashSet<_> = (0..10_000).map(|_| mint.message_id()).collect();
+        assert_eq!((prefixes.len(), ids.len()), (10_000, 10_000));
     }
 
     /// WIRE-02, WIRE-19: the copies' transaction ids share a random prefix of at least 12

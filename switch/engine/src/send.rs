@@ -35,9 +35,15 @@ impl Core {
         piece: &Piece<'_>,
         reply: ReplyTo<'_>,
     ) -> Incoming {
-        let report_to = head.from_path.map(|path| path.raw()).filter(|_| head.success_report);
+        let report_to = head.from_path.map(|path| path.raw());
         if head.content_type.is_none() {
-            self.answer_bodiless(id, session, head, reply, report_to);
+            self.answer_bodiless(
+                id,
+                session,
+                head,
+                reply,
+                report_to.filter(|_| head.success_report),
+            );
             return Incoming::Discarded;
         }
         let mut message = match self.message_of(session, head) {
@@ -48,8 +54,11 @@ impl Core {
             }
         };
         let range = head.byte_range.unwrap_or(msrp::ByteRange { start: 1, end: None, total: None });
+        if range.start == 1 {
+            message.success_report = head.success_report; // SEND-07
+        }
         let announced = range.end.into_iter().chain(range.total).min();
-        let allowance = announced.map(|last| (last + 1).saturating_sub(range.start));
+        let allowance = announced.map(|last| last.saturating_add(1).saturating_sub(range.start));
         let arrived = Arrived { at: range.start, body: piece.body, end: piece.end, allowance };
         let result = self.take_octets(session, &mut message, arrived, &head.content_headers());
         let serial = message.serial;
@@ -139,7 +148,7 @@ impl Core {
             session.incoming.remove(oldest);
         }
         session.messages_begun += 1;
-        Ok(Message::new(session.messages_begun, total, head.success_report))
+        Ok(Message::new(session.messages_begun, total))
     }
 
     fn take_message(
@@ -166,11 +175,11 @@ impl Core {
         if arrived.allowance.is_some_and(|octets| arrived.body.len() as u64 > octets) {
             return Err(Refusal::Malformed); // CHUNK-13
         }
-        let past = arrived.at + arrived.body.len() as u64;
-        message.note_end(past, arrived.end);
+        let past = arrived.at.saturating_add(arrived.body.len() as u64);
         if past - 1 > self.size_max_of(key)? {
             return Err(Refusal::StopSending); // CHAT-20
         }
+        message.note_end(past, arrived.end);
         let Some(fresh) = message.fresh(arrived.at, arrived.body) else {
             if message.progress(arrived.end) == Progress::Aborted {
                 return self.pass_on(key, message, &[], arrived.end, content_headers);
