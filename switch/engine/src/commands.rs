@@ -4,8 +4,8 @@
 use std::{sync::Arc, time::Instant};
 
 use mailbox::{
-    Command, CoreSet, Epoch, Event, FailureCause, InstallRefusal, Rights, RoomId, RoomTerms, Route,
-    SessionId,
+    Command, CoreId, CoreSet, Epoch, Event, FailureCause, InstallRefusal, Rights, RoomId,
+    RoomTerms, Route, SessionId,
 };
 use msrp::UriBuf;
 
@@ -143,7 +143,9 @@ impl Core {
         {
             if epoch >= room.epoch {
                 room.epoch = epoch;
-                room.cores = cores.without(self.config.id);
+                let others =
+                    |core: &CoreId| *core != self.config.id && core.index() < self.config.cores;
+                room.cores = cores.iter().filter(others).collect();
             } else {
                 self.counters.commands_stale += 1;
             }

@@ -88,15 +88,22 @@ pub(crate) struct Chunk {
     /// Which of the session's unfinished messages.
     pub(crate) message: u64,
     pub(crate) transaction: TransactionId,
-    /// The previous hop, where the response goes (RESP-05).
-    pub(crate) previous_hop: Box<[u8]>,
-    /// The whole way back, where a success report goes, if one was asked for (RPT-03).
-    pub(crate) report_to: Option<Box<[u8]>>,
+    /// The From-Path: its first URI is where the response goes (RESP-05), the whole of it where a
+    /// success report does (RPT-03).
+    pub(crate) way_back: Box<[u8]>,
     pub(crate) failure_report: msrp::FailureReport,
     /// Position of the octet that comes next in this chunk.
     pub(crate) at: u64,
     /// Octets the chunk may still bring before it is longer than it said (CHUNK-13).
     pub(crate) allowance: Option<u64>,
+}
+
+impl Chunk {
+    /// So many octets of it have arrived.
+    pub(crate) fn advance(&mut self, octets: usize) {
+        self.at = self.at.saturating_add(octets as u64);
+        self.allowance = self.allowance.map(|left| left.saturating_sub(octets as u64));
+    }
 }
 
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use mailbox::{CoreId, Event, FailureCause, Relay, RoomId, SessionId};
+use mailbox::{CoreId, CoreSet, Event, FailureCause, Relay, RoomId, SessionId, Stage};
 
 use crate::{
     Batch, Counters, Limits,
@@ -230,8 +230,8 @@ impl Core {
         let flight = (relay.origin, relay.message);
         let mut portion = Portion::of(&relay.piece);
         match relay.stage {
-            mailbox::Stage::ToHome => self.distribute(room, flight, &mut portion),
-            mailbox::Stage::ToMembers => self.deliver(room, flight, &mut portion),
+            Stage::ToHome => self.distribute(room, flight, &mut portion),
+            Stage::ToMembers => self.deliver(room, flight, &mut portion, CoreSet::EMPTY),
         }
     }
 

@@ -12,10 +12,11 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use mailbox::{Opening, ParticipantId, Piece, Relay, Stage};
+use mailbox::{CoreId, CoreSet, Opening, ParticipantId, Piece, Relay, RoomId, Stage};
 use msrp::{Flag, MediaType};
 
 use crate::{
+    connection::Phase,
     core::Core,
     limits::{BODY_COPIED_MAX, CHUNK_BODY_DEFINITE_MAX},
     mint::{MESSAGE_ID_LEN, PREFIX_LEN, write_transaction},
@@ -132,7 +133,7 @@ impl Core {
             self.distribute(room, flight, portion);
             return true;
         }
-        let backlog = &mut self.relays[terms.home.index()];
+        let Some(backlog) = self.relays.get_mut(terms.home.index()) else { return false };
         // An abort takes next to nothing and must not be lost.
         if backlog.len() >= self.limits.relay_backlog_max && !matches!(portion, Portion::Abort) {
             return false;
@@ -144,40 +145,62 @@ impl Core {
     }
 
     /// On the home core: to every recipient here, and once to every other core with members.
-    pub(crate) fn distribute(&mut self, key: RoomKey, flight: FlightId, portion: &mut Portion<'_>) {
+    pub(crate) fn distribute(&mut self, key: RoomKey, id: FlightId, portion: &mut Portion<'_>) {
         let Some(room) = self.rooms.get(key) else { return };
-        let (id, cores) = (room.terms.id, room.cores);
-        for core in cores.iter() {
-            let backlog = &mut self.relays[core.index()];
-            let full = backlog.len() >= self.limits.relay_backlog_max;
-            let piece = match portion {
-                Portion::Open { .. } if full => None,
-                // What has begun there must not look complete there.
-                Portion::More { .. } if full => Some(Piece::Abort),
-                _ => Some(portion.own()),
-            };
-            self.counters.relays_shed += u64::from(full);
-            if let Some(piece) = piece {
-                let (origin, message) = flight;
-                let stage = Stage::ToMembers;
-                backlog.push_back(Relay { room: id, stage, origin, message, piece });
+        let cores = match portion {
+            Portion::Open { .. } => room.cores,
+            // What a core did not get from its beginning is nothing to it (CHAT-23).
+            Portion::More { .. } | Portion::Abort => {
+                room.flights.get(&id).map_or(CoreSet::EMPTY, |flight| flight.cores)
             }
-        }
-        self.deliver(key, flight, portion);
+        };
+        let room = room.terms.id;
+        let reached = cores.iter().filter(|&core| self.relay(core, room, id, portion)).collect();
+        self.deliver(key, id, portion, reached);
     }
 
-    /// To every recipient on this core.
-    pub(crate) fn deliver(&mut self, room: RoomKey, flight: FlightId, portion: &mut Portion<'_>) {
+    /// To one other core with members. `false`: the way there is full, and what has begun there has
+    /// been given up, once and for all: it must not look complete there.
+    fn relay(
+        &mut self,
+        core: CoreId,
+        room: RoomId,
+        (origin, message): FlightId,
+        portion: &mut Portion<'_>,
+    ) -> bool {
+        let Some(backlog) = self.relays.get_mut(core.index()) else { return false };
+        let fits = backlog.len() < self.limits.relay_backlog_max;
+        let piece = match portion {
+            Portion::Open { .. } | Portion::More { .. } if fits => Some(portion.own()),
+            Portion::Open { .. } => None,
+            Portion::More { .. } | Portion::Abort => Some(Piece::Abort),
+        };
+        if let Some(piece) = piece {
+            backlog.push_back(Relay { room, stage: Stage::ToMembers, origin, message, piece });
+        }
+        let shed = !fits && !matches!(portion, Portion::Abort);
+        self.counters.relays_shed += u64::from(shed);
+        !shed
+    }
+
+    /// To every recipient on this core. `cores` are those that have got the same, on the home core.
+    pub(crate) fn deliver(
+        &mut self,
+        room: RoomKey,
+        flight: FlightId,
+        portion: &mut Portion<'_>,
+        cores: CoreSet,
+    ) {
         match portion {
             Portion::Open { opening, body, last } => {
-                self.open_flight(room, flight, *opening, body, *last);
+                self.open_flight(room, flight, *opening, body, *last, cores);
             }
             Portion::More { body, last } => {
                 let flag = if *last { Flag::End } else { Flag::More };
-                self.continue_flight(room, flight, body, flag);
+                self.continue_flight(room, flight, body, flag, cores);
             }
             Portion::Abort => {
-                self.continue_flight(room, flight, &mut Body::borrowed(&[]), Flag::Abort);
+                self.continue_flight(room, flight, &mut Body::borrowed(&[]), Flag::Abort, cores);
             }
         }
     }
@@ -189,6 +212,7 @@ impl Core {
         opening: OpeningView<'_>,
         body: &mut Body<'_>,
         last: bool,
+        cores: CoreSet,
     ) {
         let message_id = self.mint.message_id();
         let size = body.octets.len() as u64;
@@ -225,6 +249,7 @@ impl Core {
                 content_headers: opening.content_headers.into(),
                 total: opening.total,
                 next: size + 1,
+                cores,
             };
             room.flights.insert(id, flight);
         }
@@ -232,7 +257,14 @@ impl Core {
         self.scratch = middle;
     }
 
-    fn continue_flight(&mut self, key: RoomKey, id: FlightId, body: &mut Body<'_>, flag: Flag) {
+    fn continue_flight(
+        &mut self,
+        key: RoomKey,
+        id: FlightId,
+        body: &mut Body<'_>,
+        flag: Flag,
+        cores: CoreSet,
+    ) {
         let Some(mut flight) = self.rooms.get_mut(key).and_then(|room| room.flights.remove(&id))
         else {
             return;
@@ -274,6 +306,7 @@ impl Core {
             && let Some(room) = self.rooms.get_mut(key)
         {
             flight.next += size;
+            flight.cores = cores;
             room.flights.insert(id, flight);
         }
     }
@@ -338,7 +371,8 @@ impl Core {
     ) -> bool {
         let Some(session) = self.sessions.get(recipient) else { return false };
         let Some(id) = session.connection() else { return false };
-        let Some(connection) = self.connections.get_mut(id) else { return false };
+        let open = self.connections.get_mut(id).filter(|it| matches!(it.phase, Phase::Open));
+        let Some(connection) = open else { return false };
         let queued = connection.queued() + chunk.size_max(session, body.octets.len());
         if queued > self.limits.connection_queue_bytes_max && chunk.flag != Flag::Abort {
             self.counters.copies_shed += 1;

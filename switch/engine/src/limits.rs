@@ -12,6 +12,10 @@ pub(crate) const CHUNK_BODY_DEFINITE_MAX: usize = 2048;
 /// Octets of one message held because others before them are missing (CHUNK-21).
 pub(crate) const AHEAD_SIZE_MAX: usize = 64 * 1024;
 
+/// Pieces they may be in: with gaps between them each costs an allocation and a look at every new
+/// chunk. Eight times as many as a sender of ordinary chunks needs to fill [`AHEAD_SIZE_MAX`].
+pub(crate) const AHEAD_PIECES_MAX: usize = 8 * AHEAD_SIZE_MAX / 2048;
+
 /// Refused requests on a connection without a session, after which it is closed (LIM-07).
 pub(crate) const STRAY_REQUESTS_MAX: u32 = 5;
 

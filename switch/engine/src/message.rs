@@ -1,15 +1,13 @@
 //! One message on its way in, from the octet at position 1 to its `$`.
 //!
 //! ```text
-//! Gathering --wrapper complete, allowed--> Flowing --$--> done
+//! Gathering --wrapper complete, allowed--> Flowing --all there--> Done
 //!     \---------- refused ----------\--------> Refused: later chunks get the same answer
 //! ```
 
 use std::collections::BTreeMap;
 
-use msrp::Flag;
-
-use crate::limits::AHEAD_SIZE_MAX;
+use crate::limits::{AHEAD_PIECES_MAX, AHEAD_SIZE_MAX};
 
 /// What the sender is answered when a message is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -54,7 +52,7 @@ pub(crate) struct Message {
     pub(crate) serial: u64,
     /// The total announced by the first chunk.
     pub(crate) total: Option<u64>,
-    /// Whether the chunk with the first octet asked for a success report (SEND-07).
+    /// Whether the chunk that begins it asked for a success report (SEND-07).
     pub(crate) success_report: bool,
     /// Position of the next octet expected.
     pub(crate) next: u64,
@@ -77,19 +75,10 @@ pub(crate) enum MessageStage {
     },
     /// Recipients are fixed and get every octet as it comes.
     Flowing,
+    /// All of it has been passed on. The chunk that completed it may have more to come.
+    Done,
     /// Every further chunk is answered the same (CHUNK-25).
     Refused(Refusal),
-}
-
-/// Where a message stands after a piece of it.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(crate) enum Progress {
-    /// More is to come.
-    Unfinished,
-    /// It is complete, with this many octets.
-    Complete(u64),
-    /// The sender gave it up.
-    Aborted,
 }
 
 impl Message {
@@ -107,27 +96,28 @@ impl Message {
         }
     }
 
-    /// The part of `body` that is new, when its first octet has position `at`. `None` when there is
-    /// a gap before it.
+    /// The part of `body` that is new and belongs to the message, when its first octet has position
+    /// `at`. `None` when there is a gap before it.
     pub(crate) fn fresh<'a>(&self, at: u64, body: &'a [u8]) -> Option<&'a [u8]> {
         let overlap = self.next.checked_sub(at)?;
-        Some(body.get(usize::try_from(overlap).ok()?..).unwrap_or_default())
+        let within = self.size.map_or(u64::MAX, |size| (size + 1).saturating_sub(at));
+        let [overlap, within] =
+            [overlap, within].map(|octets| octets.min(body.len() as u64) as usize);
+        Some(body.get(overlap..within).unwrap_or_default())
     }
 
-    /// Notes what the end of a chunk, whose octets end before position `past`, says of the message:
-    /// `$` fixes the length, whatever was announced (CHUNK-19).
-    pub(crate) fn note_end(&mut self, past: u64, end: Option<Flag>) {
-        if end == Some(Flag::End) {
-            self.size = Some(past - 1);
-        }
+    /// Whether all octets are there, up to the end that the `$` chunk has fixed, whatever was
+    /// announced (CHUNK-18, CHUNK-19).
+    pub(crate) fn is_complete(&self) -> bool {
+        self.size.is_some_and(|size| self.next > size)
     }
 
-    /// Where it stands after a piece that ended like this.
-    pub(crate) fn progress(&self, end: Option<Flag>) -> Progress {
-        match self.size {
-            _ if end == Some(Flag::Abort) => Progress::Aborted,
-            Some(size) if self.next > size => Progress::Complete(self.next - 1),
-            _ => Progress::Unfinished,
+    /// Keeps the `Content-*` lines of the chunk that came first until recipients can be told.
+    pub(crate) fn keep_headers(&mut self, content_headers: &[u8]) {
+        if let MessageStage::Gathering { content_headers: kept, .. } = &mut self.stage
+            && kept.is_empty()
+        {
+            kept.extend_from_slice(content_headers);
         }
     }
 }
@@ -165,7 +155,8 @@ impl Ahead {
         if !body.is_empty() {
             self.pieces.insert(at, body.to_vec());
         }
-        self.pieces.values().map(Vec::len).sum::<usize>() <= AHEAD_SIZE_MAX
+        self.pieces.len() <= AHEAD_PIECES_MAX
+            && self.pieces.values().map(Vec::len).sum::<usize>() <= AHEAD_SIZE_MAX
     }
 
     /// Takes the octets from position `next` on, if they are there.
@@ -186,9 +177,7 @@ impl Ahead {
 
 #[cfg(test)]
 mod tests {
-    use msrp::Flag;
-
-    use super::{AHEAD_SIZE_MAX, Ahead, Message, Progress};
+    use super::{AHEAD_PIECES_MAX, AHEAD_SIZE_MAX, Ahead, Message};
 
     fn message_at(next: u64) -> Message {
         Message { next, ..Message::new(1, None) }
@@ -204,18 +193,27 @@ mod tests {
         assert_eq!(message.fresh(6, b"f"), None);
     }
 
+    /// CHUNK-19: the `$` chunk fixes the length; what is beyond it is no part of the message.
+    #[test]
+    fn nothing_beyond_the_end_is_fresh() {
+        let message = Message { size: Some(6), ..message_at(5) };
+        assert_eq!(message.fresh(3, b"cdefg"), Some(&b"ef"[..]));
+        assert_eq!(message.fresh(1, b"abcd"), Some(&b""[..]));
+        let message = Message { size: Some(6), ..message_at(9) };
+        assert_eq!(message.fresh(8, b"hi"), Some(&b""[..]));
+        assert!(message.is_complete());
+    }
+
     /// CHUNK-18, CHUNK-19: a message is complete when the `$` chunk and all octets before its end
     /// are there, in whatever order they came.
     #[test]
     fn the_last_chunk_fixes_the_length_but_does_not_complete_what_has_gaps() {
-        let mut message = message_at(1);
-        message.note_end(8, Some(Flag::End));
-        assert_eq!(message.progress(Some(Flag::End)), Progress::Unfinished);
-        message.next = 7;
-        assert_eq!(message.progress(Some(Flag::More)), Progress::Unfinished);
+        let mut message = message_at(7);
+        assert!(!message.is_complete());
+        message.size = Some(7);
+        assert!(!message.is_complete());
         message.next = 8;
-        assert_eq!(message.progress(Some(Flag::More)), Progress::Complete(7));
-        assert_eq!(message.progress(Some(Flag::Abort)), Progress::Aborted);
+        assert!(message.is_complete());
     }
 
     /// CHUNK-20: of octets held twice, those that came last count.
@@ -237,11 +235,18 @@ mod tests {
         assert!(ahead.pieces.is_empty());
     }
 
+    /// CHUNK-21: 64 KiB and no more, nor more pieces than it takes to hold them.
     #[test]
     fn what_is_held_is_bounded() {
         let mut ahead = Ahead::default();
         assert!(ahead.keep(2, &vec![0; AHEAD_SIZE_MAX]));
         assert!(ahead.keep(2, &vec![1; AHEAD_SIZE_MAX]), "the same place again");
         assert!(!ahead.keep(1_000_000, b"x"));
+
+        let mut ahead = Ahead::default();
+        let every_other = (1..=AHEAD_PIECES_MAX as u64).map(|number| 2 * number);
+        assert!(every_other.clone().all(|at| ahead.keep(at, b"x")));
+        assert!(every_other.clone().all(|at| ahead.keep(at, b"y")), "the same places again");
+        assert!(!ahead.keep(1, b"x"));
     }
 }

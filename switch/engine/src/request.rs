@@ -423,7 +423,7 @@ impl Chunk {
     pub(crate) fn reply(&self) -> ReplyTo<'_> {
         ReplyTo {
             transaction: self.transaction,
-            to: &self.previous_hop,
+            to: msrp::Path::parse(&self.way_back).map_or(&[], |path| path.first()),
             failure_report: self.failure_report,
         }
     }

@@ -43,6 +43,8 @@ pub(crate) struct Flight {
     pub(crate) total: Option<u64>,
     /// Position of the octet that comes next.
     pub(crate) next: u64,
+    /// On the home core: the other cores that got the beginning and are still to get the rest.
+    pub(crate) cores: CoreSet,
 }
 
 impl Room {

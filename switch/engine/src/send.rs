@@ -1,7 +1,7 @@
 //! SEND: from a chunk of a peer to pieces of a room message.
 
 use msrp::{
-    FailureReport, Flag, Head, MediaType, Piece,
+    ByteRange, FailureReport, Flag, Head, MediaType, Piece,
     cpim::{CpimError, Wrapper},
 };
 
@@ -9,7 +9,7 @@ use crate::{
     connection::{Chunk, ConnectionId, Incoming},
     core::Core,
     fanout::{Body, OpeningView, Portion},
-    message::{Message, MessageStage, Progress, Refusal},
+    message::{Message, MessageStage, Refusal},
     request::ReplyTo,
     route::SessionKey,
 };
@@ -25,97 +25,108 @@ struct Arrived<'a> {
     allowance: Option<u64>,
 }
 
+/// Whom to answer for a chunk, and how.
+#[derive(Clone, Copy)]
+struct Asker<'a> {
+    connection: ConnectionId,
+    session: SessionKey,
+    reply: ReplyTo<'a>,
+    /// The sender's whole path, where a success report goes (RPT-03).
+    way_back: &'a [u8],
+    message_id: &'a [u8],
+}
+
+/// What a SEND without Byte-Range brings: a message from its beginning (CHUNK-15).
+const WHOLE: ByteRange = ByteRange { start: 1, end: None, total: None };
+
 impl Core {
     /// A SEND of a session bound to this connection.
     pub(crate) fn handle_send(
         &mut self,
-        id: ConnectionId,
+        connection: ConnectionId,
         session: SessionKey,
         head: &Head<'_>,
         piece: &Piece<'_>,
         reply: ReplyTo<'_>,
     ) -> Incoming {
-        let report_to = head.from_path.map(|path| path.raw());
+        let way_back = head.from_path.map(|path| path.raw()).unwrap_or_default();
+        let message_id = head.message_id.unwrap_or_default();
+        let asker = Asker { connection, session, reply, way_back, message_id };
         if head.content_type.is_none() {
-            self.answer_bodiless(
-                id,
-                session,
-                head,
-                reply,
-                report_to.filter(|_| head.success_report),
-            );
+            self.answer_bodiless(&asker, head.success_report, piece.end);
             return Incoming::Discarded;
         }
         let mut message = match self.message_of(session, head) {
             Ok(message) => message,
             Err(refusal) => {
-                self.refuse_in(id, session, &reply, refusal);
+                self.refuse_in(connection, session, &reply, refusal);
                 return Incoming::Discarded;
             }
         };
-        let range = head.byte_range.unwrap_or(msrp::ByteRange { start: 1, end: None, total: None });
+        let range = head.byte_range.unwrap_or(WHOLE);
         if range.start == 1 {
             message.success_report = head.success_report; // SEND-07
         }
-        let announced = range.end.into_iter().chain(range.total).min();
-        let allowance = announced.map(|last| last.saturating_add(1).saturating_sub(range.start));
-        let arrived = Arrived { at: range.start, body: piece.body, end: piece.end, allowance };
+        let allowance = range.size_max();
+        let Piece { body, end } = *piece;
+        let arrived = Arrived { at: range.start, body, end, allowance };
         let result = self.take_octets(session, &mut message, arrived, &head.content_headers());
         let serial = message.serial;
-        if !self.settle(id, session, message, head.message_id, reply, report_to, result, piece.end)
-        {
+        if !self.settle(&asker, message, result, end) {
             return Incoming::Discarded;
         }
-        Incoming::Chunk(Chunk {
+        let mut chunk = Chunk {
             session,
             message: serial,
             transaction: reply.transaction,
-            previous_hop: reply.to.into(),
-            report_to: report_to.map(Into::into),
+            way_back: way_back.into(),
             failure_report: reply.failure_report,
-            at: range.start + piece.body.len() as u64,
-            allowance: allowance.map(|octets| octets.saturating_sub(piece.body.len() as u64)),
-        })
+            at: range.start,
+            allowance,
+        };
+        chunk.advance(body.len());
+        Incoming::Chunk(chunk)
     }
 
     /// More of a chunk that did not arrive in one piece.
     pub(crate) fn continue_chunk(
         &mut self,
-        id: ConnectionId,
+        connection: ConnectionId,
         mut chunk: Chunk,
         piece: &Piece<'_>,
     ) -> Incoming {
         let session = chunk.session;
         let Some(mut message) = self.take_message(session, |it| it.serial == chunk.message) else {
-            // The session ended meanwhile; nobody is left to answer for it.
             return Incoming::Discarded;
         };
         let Chunk { at, allowance, .. } = chunk;
-        let arrived = Arrived { at, body: piece.body, end: piece.end, allowance };
-        let result = self.take_octets(session, &mut message, arrived, &[]);
-        let (reply, report_to) = (chunk.reply(), chunk.report_to.as_deref());
-        if !self.settle(id, session, message, None, reply, report_to, result, piece.end) {
+        let Piece { body, end } = *piece;
+        let result =
+            self.take_octets(session, &mut message, Arrived { at, body, end, allowance }, &[]);
+        let (reply, way_back) = (chunk.reply(), &chunk.way_back);
+        let message_id = &message.id.clone();
+        let asker = Asker { connection, session, reply, way_back, message_id };
+        if !self.settle(&asker, message, result, end) {
             return Incoming::Discarded;
         }
-        chunk.at += piece.body.len() as u64;
-        chunk.allowance = allowance.map(|octets| octets.saturating_sub(piece.body.len() as u64));
+        chunk.advance(body.len());
         Incoming::Chunk(chunk)
     }
 
-    /// A SEND without content binds and keeps alive; it is never fanned out (CONN-19).
-    fn answer_bodiless(
-        &mut self,
-        id: ConnectionId,
-        session: SessionKey,
-        head: &Head<'_>,
-        reply: ReplyTo<'_>,
-        report_to: Option<&[u8]>,
-    ) {
-        if reply.failure_report == FailureReport::Yes {
-            self.respond(id, session, &reply, 200);
+    /// A SEND without content binds and keeps alive; it is never fanned out (CONN-19). With `#` it
+    /// gives a message up like any other (WIRE-23).
+    fn answer_bodiless(&mut self, asker: &Asker<'_>, success_report: bool, end: Option<Flag>) {
+        let &Asker { connection, session, reply, way_back, message_id } = asker;
+        if end == Some(Flag::Abort)
+            && let Some(message) = self.take_message(session, |it| it.id == message_id)
+        {
+            self.abort_message(session, &message);
         }
-        if let (Some(to), Some(message_id)) = (report_to, head.message_id) {
-            self.report_success(id, session, to, message_id, 0);
+        if reply.failure_report == FailureReport::Yes {
+            self.respond(connection, session, &reply, msrp::status::OK);
+        }
+        if success_report && !message_id.is_empty() {
+            self.report_success(connection, session, way_back, message_id, 0);
         }
     }
 
@@ -169,34 +180,37 @@ impl Core {
         arrived: Arrived<'_>,
         content_headers: &[u8],
     ) -> Result<(), Refusal> {
-        if let MessageStage::Refused(refusal) = message.stage {
-            return Err(refusal);
+        let Arrived { at, body, end, allowance } = arrived;
+        match message.stage {
+            MessageStage::Refused(refusal) => return Err(refusal),
+            // Complete already: nothing that this chunk still brings is part of it (CHUNK-19).
+            MessageStage::Done => return Ok(()),
+            MessageStage::Gathering { .. } | MessageStage::Flowing => {}
         }
-        if arrived.allowance.is_some_and(|octets| arrived.body.len() as u64 > octets) {
+        if allowance.is_some_and(|octets| body.len() as u64 > octets) {
             return Err(Refusal::Malformed); // CHUNK-13
         }
-        let past = arrived.at.saturating_add(arrived.body.len() as u64);
+        let past = at.saturating_add(body.len() as u64);
         if past - 1 > self.size_max_of(key)? {
             return Err(Refusal::StopSending); // CHAT-20
         }
-        message.note_end(past, arrived.end);
-        let Some(fresh) = message.fresh(arrived.at, arrived.body) else {
-            if message.progress(arrived.end) == Progress::Aborted {
-                return self.pass_on(key, message, &[], arrived.end, content_headers);
-            }
-            if let MessageStage::Gathering { content_headers: kept, .. } = &mut message.stage
-                && kept.is_empty()
-            {
-                kept.extend_from_slice(content_headers);
-            }
-            let kept = message.ahead.keep(arrived.at, arrived.body);
+        match end {
+            // What came with it is not to be delivered, nor what it would have made whole (CHUNK-24).
+            Some(Flag::Abort) => return Ok(()),
+            Some(Flag::End) => message.size = Some(past - 1),
+            Some(Flag::More) | None => {}
+        }
+        let Some(fresh) = message.fresh(at, body) else {
+            message.keep_headers(content_headers);
+            let kept = message.ahead.keep(at, body);
             return kept.then_some(()).ok_or(Refusal::StopSending); // CHUNK-21
         };
-        message.next += fresh.len() as u64;
-        self.pass_on(key, message, fresh, arrived.end, content_headers)?;
-        while let Some(held) = message.ahead.take(message.next) {
-            message.next += held.len() as u64;
-            self.pass_on(key, message, &held, None, content_headers)?;
+        self.pass_on(key, message, fresh, content_headers)?;
+        while !message.is_complete()
+            && let Some(held) = message.ahead.take(message.next)
+        {
+            let fresh = message.fresh(message.next, &held).unwrap_or_default();
+            self.pass_on(key, message, fresh, content_headers)?;
         }
         Ok(())
     }
@@ -212,16 +226,14 @@ impl Core {
         key: SessionKey,
         message: &mut Message,
         fresh: &[u8],
-        end: Option<Flag>,
         content_headers: &[u8],
     ) -> Result<(), Refusal> {
         let session = self.sessions.get(key).ok_or(Refusal::NoSuchSession)?;
         let (room, sender) = (session.room, session.route.participant);
         let flight = (session.id, message.serial);
-        let progress = message.progress(end);
-        let last = matches!(progress, Progress::Complete(_));
-        match &mut message.stage {
-            MessageStage::Gathering { .. } if progress == Progress::Aborted => Ok(()),
+        message.next += fresh.len() as u64;
+        let last = message.is_complete();
+        let passed = match &mut message.stage {
             MessageStage::Gathering { content_headers: kept, octets } => {
                 if !octets.is_empty() {
                     octets.extend_from_slice(fresh);
@@ -233,9 +245,7 @@ impl Core {
                         if octets.is_empty() {
                             octets.extend_from_slice(fresh);
                         }
-                        if kept.is_empty() {
-                            kept.extend_from_slice(content_headers);
-                        }
+                        message.keep_headers(content_headers);
                         return Ok(());
                     }
                     Err(CpimError::TooLarge) => return Err(Refusal::StopSending), // CPIM-13
@@ -249,25 +259,20 @@ impl Core {
                     wrapped_type: Some(wrapper.content_type),
                 };
                 let body = Body::borrowed(whole);
-                let mut portion = Portion::Open { opening, body, last };
-                if !self.submit(room, flight, &mut portion) {
-                    return Err(Refusal::StopSending);
-                }
-                message.stage = MessageStage::Flowing;
-                Ok(())
+                self.submit(room, flight, &mut Portion::Open { opening, body, last })
             }
+            // Nothing new and nothing ended: there is nothing to say.
+            MessageStage::Flowing if fresh.is_empty() && !last => true,
             MessageStage::Flowing => {
-                let mut portion = match progress {
-                    Progress::Aborted => Portion::Abort,
-                    // Nothing new and nothing ended: there is nothing to say.
-                    Progress::Unfinished if fresh.is_empty() => return Ok(()),
-                    _ => Portion::More { body: Body::borrowed(fresh), last },
-                };
-                let passed = self.submit(room, flight, &mut portion);
-                passed.then_some(()).ok_or(Refusal::StopSending)
+                self.submit(room, flight, &mut Portion::More { body: Body::borrowed(fresh), last })
             }
-            MessageStage::Refused(refusal) => Err(*refusal),
+            MessageStage::Done | MessageStage::Refused(_) => return Ok(()),
+        };
+        if !passed {
+            return Err(Refusal::StopSending);
         }
+        message.stage = if last { MessageStage::Done } else { MessageStage::Flowing };
+        Ok(())
     }
 
     /// The checks of RFC 7701 section 6.1 and 6.2, in their order.
@@ -290,50 +295,49 @@ impl Core {
 
     /// Answers for a piece of a message and decides what becomes of the message. `true`: more of
     /// the chunk is to come.
-    #[expect(clippy::too_many_arguments, reason = "the ends of one chunk's life meet here")]
     fn settle(
         &mut self,
-        id: ConnectionId,
-        key: SessionKey,
+        asker: &Asker<'_>,
         mut message: Message,
-        message_id: Option<&[u8]>,
-        reply: ReplyTo<'_>,
-        report_to: Option<&[u8]>,
         result: Result<(), Refusal>,
         end: Option<Flag>,
     ) -> bool {
-        let progress = message.progress(end);
-        let kept = progress == Progress::Unfinished || result.is_err();
-        if message.id.is_empty() && kept {
-            message.id = message_id.unwrap_or_default().to_vec();
-        }
+        let &Asker { connection, session, reply, way_back, message_id } = asker;
         if let Err(refusal) = result {
-            self.refuse_in(id, key, &reply, refusal);
-            self.abort_message(key, &message);
+            self.refuse_in(connection, session, &reply, refusal);
+            self.abort_message(session, &message);
             message.stage = MessageStage::Refused(refusal);
             if !matches!(end, Some(Flag::End | Flag::Abort)) {
-                self.keep_message(key, message);
+                self.keep_message(session, message, message_id);
             }
             return false;
         }
-        if end.is_some() && reply.failure_report == FailureReport::Yes {
-            self.respond(id, key, &reply, 200);
+        let Some(flag) = end else {
+            self.keep_message(session, message, message_id);
+            return true;
+        };
+        if reply.failure_report == FailureReport::Yes {
+            self.respond(connection, session, &reply, msrp::status::OK);
         }
-        match progress {
-            Progress::Unfinished => self.keep_message(key, message),
-            Progress::Complete(size) => {
-                self.counters.messages_accepted += 1;
-                let message_id = message_id.unwrap_or(&message.id);
-                if let Some(to) = report_to.filter(|_| message.success_report) {
-                    self.report_success(id, key, to, message_id, size);
-                }
+        if message.is_complete() {
+            self.counters.messages_accepted += 1;
+            if message.success_report {
+                let size = message.next - 1;
+                self.report_success(connection, session, way_back, message_id, size);
             }
-            Progress::Aborted => self.counters.messages_aborted += 1,
+        } else if flag == Flag::Abort {
+            self.abort_message(session, &message);
+        } else {
+            self.keep_message(session, message, message_id);
         }
-        end.is_none()
+        false
     }
 
-    fn keep_message(&mut self, key: SessionKey, message: Message) {
+    /// Keeps a message of which more may come, under the name that its chunks have.
+    fn keep_message(&mut self, key: SessionKey, mut message: Message, message_id: &[u8]) {
+        if message.id.is_empty() {
+            message.id = message_id.to_vec();
+        }
         if let Some(session) = self.sessions.get_mut(key) {
             session.incoming.push(message);
         }

@@ -5,10 +5,27 @@ mod common;
 
 use common::{
     Member, Node,
-    lobby::{ALICE, Fixture, HELLO, TV_01, bob},
+    lobby::{ALICE, Fixture, HELLO, TV_01, alice, bob},
     masked,
 };
 use engine::Limits;
+
+/// A chunk of Alice's message `m0`.
+fn chunk(tid: &str, headers: &str, body: &str, flag: char) -> String {
+    format!(
+        "MSRP {tid} SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\nMessage-ID: m0\r\n\
+        {headers}\r\nContent-Type: message/cpim\r\n\r\n{body}\r\n-------{tid}{flag}\r\n"
+    )
+}
+
+/// The bodies of all chunks of one recipient, joined.
+fn bodies(heard: &str) -> String {
+    let bodies = heard.split("MSRP ").skip(1).map(|copy| {
+        let (_, body) = copy.split_once("\r\n\r\n").expect("a body");
+        body.rsplit_once("\r\n-------").expect("an end-line").0
+    });
+    bodies.collect()
+}
 
 /// WIRE-21, TV-09: the copies do not depend on how TCP happened to cut the sender's bytes.
 #[test]
@@ -174,4 +191,147 @@ fn chunks_out_of_order_make_the_same_message() {
             assert!(bob.ends_with("$\r\n"));
         }
     }
+}
+
+/// CHUNK-23, WIRE-36, CHAT-20: positions at the end of the numbers are as good as any others.
+#[test]
+fn the_largest_positions_do_no_harm() {
+    let max = u64::MAX;
+    for (range, status) in [
+        (format!("Byte-Range: {max}-*/*"), "413"),
+        (format!("Byte-Range: {max}-{max}/{max}"), "413"),
+        (format!("Byte-Range: 1-{max}/*"), "200"),
+    ] {
+        let mut room = Fixture::new();
+        room.say(&chunk("l4rgest0", &range, HELLO, '$'));
+        assert!(room.heard()[0].starts_with(&format!("MSRP l4rgest0 {status} ")), "{range}");
+        room.say(TV_01);
+        assert!(room.heard()[1].contains("Hello room"));
+    }
+}
+
+/// CHUNK-24, CHAT-26: a `#` ends the message although its octets would have closed the gap before
+/// others, and although those were the last.
+#[test]
+fn a_message_given_up_is_not_completed_by_what_came_before_its_turn() {
+    let (first, rest) = HELLO.split_at(20);
+    let (middle, last) = rest.split_at(20);
+    for begun in [false, true] {
+        let mut room = Fixture::new();
+        if begun {
+            room.say(&chunk("g1ven000", "Byte-Range: 1-*/*", first, '+'));
+        }
+        room.say(&chunk("g1ven001", "Byte-Range: 41-*/*", last, '$'));
+        let (range, body) = if begun { ("21-*/*", middle) } else { ("1-*/*", &HELLO[..40]) };
+        room.say(&chunk("g1ven002", &format!("Byte-Range: {range}"), body, '#'));
+        let [alice, bob, _] = room.heard();
+        assert_eq!(alice.matches(" 200 OK\r\n").count(), if begun { 3 } else { 2 });
+        assert_eq!(bob, "", "nothing had been passed on");
+        room.say(TV_01);
+        assert!(room.heard()[1].contains("Hello room"));
+    }
+}
+
+/// RESP-01, CHUNK-18, CHUNK-19: when the missing octets come in several reads, the chunk that brings
+/// them is answered at its end-line; what it has beyond the end of the message is nothing.
+#[test]
+fn a_chunk_that_completes_its_message_early_is_still_answered() {
+    let text = format!("{HELLO}{}", "x".repeat(9000));
+    let (first, last) = text.split_at(8000);
+    let mut room = Fixture::new();
+    room.say(&chunk("e4rly001", "Byte-Range: 8001-*/*", last, '$'));
+    let filling = chunk(
+        "e4rly002",
+        "Success-Report: yes\r\nByte-Range: 1-*/*",
+        &format!("{first}{last}{}", "y".repeat(6000)),
+        '+',
+    );
+    let cut = filling.len() - 3000;
+    room.say(&filling[..cut]);
+    room.say(&filling[cut..]);
+    let [alice, bob, _] = room.heard();
+    for tid in ["e4rly001", "e4rly002"] {
+        assert_eq!(alice.matches(&format!("MSRP {tid} 200 OK\r\n")).count(), 1);
+    }
+    let size = text.len();
+    assert_eq!(alice.matches(&format!("\r\nByte-Range: 1-{size}/{size}\r\nStatus:")).count(), 1);
+    assert_eq!(bodies(&bob), text);
+    assert_eq!(bob.matches("$\r\n").count(), 1);
+    room.say(TV_01);
+    assert!(room.heard()[1].contains("Hello room"));
+}
+
+/// SEND-07: whether the whole message is reported on is said by its beginning, in whatever order its
+/// chunks come.
+#[test]
+fn the_first_chunk_decides_about_the_success_report() {
+    let (first, last) = HELLO.split_at(40);
+    for (first_says, last_says) in [("yes", "no"), ("no", "yes")] {
+        for swapped in [false, true] {
+            let chunks = [
+                chunk(
+                    "d3c1de01",
+                    &format!("Success-Report: {first_says}\r\nByte-Range: 1-*/*"),
+                    first,
+                    '+',
+                ),
+                chunk(
+                    "d3c1de02",
+                    &format!("Success-Report: {last_says}\r\nByte-Range: 41-*/*"),
+                    last,
+                    '$',
+                ),
+            ];
+            let mut room = Fixture::new();
+            for at in if swapped { [1, 0] } else { [0, 1] } {
+                room.say(&chunks[at]);
+            }
+            let reports = room.heard()[0].matches(" REPORT\r\n").count();
+            assert_eq!(reports, usize::from(first_says == "yes"), "{first_says}, {swapped}");
+        }
+    }
+}
+
+/// WIRE-23, CHUNK-24: a `#` gives the message up whether or not it says what type it is of.
+#[test]
+fn a_hash_without_content_gives_the_message_up() {
+    let mut room = Fixture::new();
+    room.say(&chunk("h4sh0001", "Byte-Range: 1-*/*", HELLO, '+'));
+    assert!(room.heard()[1].ends_with("+\r\n"));
+    room.say(&format!(
+        "MSRP h4sh0002 SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\nMessage-ID: m0\r\n\
+        Byte-Range: 106-*/*\r\n-------h4sh0002#\r\n"
+    ));
+    let [alice, bob, _] = room.heard();
+    assert!(alice.starts_with("MSRP h4sh0002 200 "));
+    assert!(bob.contains("\r\nByte-Range: 106-*/*\r\n") && bob.ends_with("#\r\n"));
+}
+
+/// CHAT-23, CHAT-26: what cannot be passed on to another core is given up there once, and the room's
+/// other recipients get all of it.
+#[test]
+fn a_core_that_does_not_keep_up_is_told_once() {
+    let limits = Limits { relay_backlog_max: 2, ..Limits::default() };
+    let mut node = Node::with(2, &limits, 10_485_760);
+    let (sender, uri) = node.bound(&alice());
+    let (near, _) = node.bound(&bob());
+    let (far, _) = node.bound(&Member { core: 1, participant: 7, ..bob() });
+    node.hold_relays(true);
+    let say = |node: &mut Node, start: usize, body: &str, flag| {
+        let range = format!("Byte-Range: {start}-*/*");
+        let text = chunk("sl0wc0re", &range, body, flag).replace("{alice}", &uri);
+        node.feed(sender, text.as_bytes());
+    };
+    say(&mut node, 1, HELLO, '+');
+    for octet in 1..=9 {
+        say(&mut node, HELLO.len() + octet, "x", '+');
+    }
+    say(&mut node, HELLO.len() + 10, "x", '$');
+    node.hold_relays(false);
+    assert_eq!(node.relayed, 3, "the beginning, one octet more, and that there will be no end");
+    let (near, far) = (node.output(near), node.output(far));
+    assert_eq!(bodies(&near), format!("{HELLO}xxxxxxxxxx"));
+    assert!(near.ends_with("$\r\n"));
+    assert_eq!(bodies(&far), format!("{HELLO}x"));
+    assert!(far.ends_with("#\r\n") && far.matches("#\r\n").count() == 1);
 }
