@@ -31,9 +31,10 @@ use crate::{
     runtime::Link,
 };
 
-/// How long an orderly end may take: BYEs and their answers, then what is queued. A supervisor that
-/// gives five seconds sees us go by ourselves.
-const STOP_MAX: Duration = Duration::from_millis(4500);
+/// How long the cores may take to send what is queued, once the BYEs are answered or
+/// `sip.timers.shutdown` is up. By default that is 4.5 s in all: a supervisor that gives five sees us
+/// go by ourselves.
+const CORES_STOP_MAX: Duration = Duration::from_millis(1500);
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -113,10 +114,11 @@ async fn serve(config: &Config) -> Result<(), Failure> {
         }
         drop(told);
     };
+    let stop_max = config.sip.timers.shutdown + CORES_STOP_MAX;
     let overdue = async {
         // Told by being let go of.
         let _ = was_told.await;
-        tokio::time::sleep(STOP_MAX).await;
+        tokio::time::sleep(stop_max).await;
     };
     tokio::pin!(overdue);
     tokio::select! {

@@ -13,6 +13,19 @@ impl fmt::Display for Complaint {
 }
 
 impl Complaint {
+    /// Something is wrong with `subject`, which stands somewhere in the text: where it does so last,
+    /// if that is what it says twice.
+    pub fn about(name: &str, text: &str, subject: &str, wrong: &str) -> Self {
+        let lines = text.split_inclusive('\n').scan(0, |start, line| {
+            *start += line.len();
+            Some((*start - line.len(), line))
+        });
+        match lines.filter(|(_, line)| is_about(line, subject)).last() {
+            Some((start, _)) => Self::at(name, text, start..start, wrong),
+            None => Self(format!("{name}: {wrong}")),
+        }
+    }
+
     /// Something is wrong at `span` of the text of the file `name`.
     pub fn at(name: &str, text: &str, span: Range<usize>, wrong: &str) -> Self {
         let (before, _) = text.split_at_checked(span.start).unwrap_or((text, ""));
@@ -23,6 +36,12 @@ impl Complaint {
             None => Self(format!("{name}:{line}: {wrong}")),
         }
     }
+}
+
+/// Whether a line has `subject` as its value, a part of it, or its key.
+fn is_about(line: &str, subject: &str) -> bool {
+    let line = line.trim_start();
+    line.contains(&format!("\"{subject}\"")) || line.starts_with(subject)
 }
 
 /// The key that a line belongs to, with its table: the nearest one at or above the line.

@@ -12,8 +12,8 @@ use toml::Spanned;
 use super::{
     Config,
     value::{
-        Address, Authority, Block, Ceiling, Cores, Crowd, Family, Host, Io, Kind, Placement,
-        SipUri, Time, Types,
+        Address, Authority, Block, Ceiling, Cores, Crowd, Family, Io, Kind, Placement, Time,
+        TimeOrZero,
     },
 };
 
@@ -46,7 +46,7 @@ struct MsrpTable {
     listen: Option<Spanned<Address>>,
     advertise: Option<Authority>,
     placement: Option<Placement>,
-    wrapped_types: Option<Types>,
+    wrapped_types: Option<String>,
     message_bytes_max: Option<NonZeroU64>,
     accept_sbc_rewrite: Option<bool>,
     connections_max: Option<Spanned<NonZeroU32>>,
@@ -65,8 +65,8 @@ struct MsrpTable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct SipTable {
-    host: Option<Host>,
-    listen_udp: Option<Spanned<Vec<Address>>>,
+    host: Option<String>,
+    listen_udp: Option<Vec<Address>>,
     listen_tcp: Option<Vec<Address>>,
     profile: Option<Family>,
     trusted: Option<Vec<Block>>,
@@ -93,18 +93,18 @@ struct SipLimitsTable {
 #[serde(default, deny_unknown_fields)]
 struct TimersTable {
     t1: Option<Time>,
-    t2: Option<Spanned<Time>>,
+    t2: Option<Time>,
     t4: Option<Time>,
     install: Option<Time>,
     replacement: Option<Time>,
     binding: Option<Time>,
     media_grace: Option<Time>,
-    session_linger: Option<Time>,
+    session_linger: Option<TimeOrZero>,
     shutdown: Option<Time>,
     notify_min_interval: Option<Time>,
-    session_interval: Option<Spanned<Time>>,
+    session_interval: Option<Time>,
     session_interval_min: Option<Time>,
-    subscription_max: Option<Spanned<Time>>,
+    subscription_max: Option<Time>,
     subscription_min: Option<Time>,
 }
 
@@ -120,7 +120,7 @@ struct RoomsTable {
 struct AnyTable {
     enabled: Option<bool>,
     admitted: Option<Crowd>,
-    blocked: Option<Vec<SipUri>>,
+    blocked: Option<Vec<String>>,
     max_participants: Option<Ceiling>,
     anonymity: Option<Crowd>,
     watchers: Option<Crowd>,
@@ -129,13 +129,13 @@ struct AnyTable {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RoomTable {
-    uri: Spanned<SipUri>,
+    uri: String,
     #[serde(default)]
     kind: Kind,
     subject: Option<String>,
     admitted: Option<Crowd>,
     #[serde(default)]
-    blocked: Vec<SipUri>,
+    blocked: Vec<String>,
     initiators: Option<Crowd>,
     max_participants: Option<Ceiling>,
     anonymity: Option<Crowd>,
@@ -150,19 +150,18 @@ macro_rules! put {
     (@ $value:ident) => { $value };
     (@ $value:ident number) => { $value.get() };
     (@ $value:ident time) => { $value.0 };
-    (@ $value:ident spanned_time) => { $value.into_inner().0 };
 }
 
 impl File {
-    /// The configuration it means, or what is wrong with it.
+    /// The configuration it means, or what is wrong with the part of the data plane.
     pub fn check(self) -> Result<Config, Wrong> {
         let mut config = Config::default();
         // For a file, the word of a trusted peer about itself is not enough unless it says so.
         config.sip.identity_from_from_header = false;
         self.node.check(&mut config)?;
         self.msrp.check(&mut config)?;
-        self.sip.check(&mut config)?;
-        self.rooms.check(&mut config)?;
+        self.sip.put(&mut config);
+        self.rooms.put(&mut config);
         Ok(config)
     }
 }
@@ -218,22 +217,19 @@ impl MsrpTable {
             session_unbound_max as time, connection_idle_max as time, send_stall_max as time,
         );
         let media = &mut config.sip.media;
-        if let Some(Types(types)) = self.wrapped_types {
-            media.wrapped_types = types;
-        }
         if let Some(octets) = self.message_bytes_max {
             media.size_max = octets.get();
         }
         if let Some(placement) = self.placement {
             media.placement = placement.into();
         }
-        put!(self => media; accept_sbc_rewrite);
+        put!(self => media; wrapped_types, accept_sbc_rewrite);
         Ok(())
     }
 }
 
 impl SipTable {
-    fn check(self, config: &mut Config) -> Result<(), Wrong> {
+    fn put(self, config: &mut Config) {
         let sip = &mut config.sip;
         let addresses =
             |these: Vec<Address>| these.into_iter().map(|Address(address)| address).collect();
@@ -241,15 +237,7 @@ impl SipTable {
             sip.listen.tcp = addresses(these);
         }
         if let Some(these) = self.listen_udp {
-            let span = these.span();
-            sip.listen.udp = addresses(these.into_inner());
-            if sip.listen.udp.is_empty() && sip.listen.tcp.is_empty() {
-                let expected = "expected an address here or in sip.listen_tcp";
-                return Err((span, expected.to_owned()));
-            }
-        }
-        if let Some(Host(host)) = self.host {
-            sip.host = host;
+            sip.listen.udp = addresses(these);
         }
         if let Some(profile) = self.profile {
             sip.profile = profile.into();
@@ -257,56 +245,27 @@ impl SipTable {
         if let Some(blocks) = self.trusted {
             sip.trusted = blocks.into_iter().map(|Block(network)| network).collect();
         }
-        put!(self => sip; identity_from_from_header, one_leg_per_user, warn_detail);
+        put!(self => sip; host, identity_from_from_header, one_leg_per_user, warn_detail);
         put!(self.limits => sip.limits;
             sessions as number, users_per_room as number, legs as number, legs_per_user as number,
             subscriptions, subscriptions_per_user, roster,
         );
-        self.timers.check(&mut sip.timers)
-    }
-}
-
-impl TimersTable {
-    fn check(self, timers: &mut sip_control::config::Timers) -> Result<(), Wrong> {
-        put!(self => timers;
-            t1 as time, t4 as time, install as time, replacement as time, binding as time,
-            media_grace as time, session_linger as time, shutdown as time, notify_min_interval as time,
-            session_interval_min as time, subscription_min as time,
+        put!(self.timers => sip.timers;
+            t1 as time, t2 as time, t4 as time, install as time, replacement as time,
+            binding as time, media_grace as time, session_linger as time, shutdown as time, notify_min_interval as time, session_interval as time,
+            session_interval_min as time, subscription_max as time, subscription_min as time,
         );
-        let not_below = |time: &Option<Spanned<Time>>, least, name: &str| match time {
-            Some(time) if time.get_ref().0 < least => {
-                Err((time.span(), format!("expected no less than {name}, {least:?}")))
-            }
-            _ => Ok(()),
-        };
-        not_below(&self.t2, timers.t1, "t1")?;
-        let least = timers.session_interval_min;
-        not_below(&self.session_interval, least, "session_interval_min")?;
-        not_below(&self.subscription_max, timers.subscription_min, "subscription_min")?;
-        put!(self => timers;
-            t2 as spanned_time, session_interval as spanned_time,
-            subscription_max as spanned_time,
-        );
-        Ok(())
     }
 }
 
 impl RoomsTable {
-    fn check(self, config: &mut Config) -> Result<(), Wrong> {
+    fn put(self, config: &mut Config) {
         let AnyTable { enabled, admitted, blocked, max_participants, anonymity, watchers } =
             self.any;
         let mut rules = Rules::default();
         overrule(&mut rules, blocked, max_participants, [admitted, None, anonymity, watchers]);
         config.sip.any_room = enabled.unwrap_or(true).then_some(rules);
-        for table in self.room {
-            let span = table.uri.span();
-            let room = Room::from(table);
-            if config.sip.rooms.iter().any(|other| other.uri == room.uri) {
-                return Err((span, "expected every room once".to_owned()));
-            }
-            config.sip.rooms.push(room);
-        }
-        Ok(())
+        config.sip.rooms = self.room.into_iter().map(Room::from).collect();
     }
 }
 
@@ -319,14 +278,14 @@ impl From<RoomTable> for Room {
             rules.max_participants = None;
         }
         overrule(&mut rules, Some(blocked), max_participants, crowds);
-        Self { uri: uri.into_inner().0, kind: kind.into(), subject, rules }
+        Self { uri, kind: kind.into(), subject, rules }
     }
 }
 
 /// `crowds` are those of `admitted`, `initiators`, `anonymity` and `watchers`.
 fn overrule(
     rules: &mut Rules,
-    blocked: Option<Vec<SipUri>>,
+    blocked: Option<Vec<String>>,
     max_participants: Option<Ceiling>,
     crowds: [Option<Crowd>; 4],
 ) {
@@ -337,7 +296,7 @@ fn overrule(
         }
     }
     if let Some(uris) = blocked {
-        rules.blocked = uris.into_iter().map(|SipUri(uri)| uri).collect();
+        rules.blocked = uris;
     }
     if let Some(ceiling) = max_participants {
         rules.max_participants = ceiling.into();

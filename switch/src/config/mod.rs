@@ -12,6 +12,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 
 pub use complaint::Complaint;
 use engine::Limits;
+use sip_control::config::ConfigError;
 pub use value::Io;
 
 /// Connections of a node that is not told otherwise. With them the node fits into 20 000
@@ -54,7 +55,12 @@ impl Config {
         let file = toml::from_str::<file::File>(text).map_err(|error| {
             Complaint::at(name, text, error.span().unwrap_or_default(), error.message())
         })?;
-        file.check().map_err(|(span, expected)| Complaint::at(name, text, span, &expected))
+        let config =
+            file.check().map_err(|(span, expected)| Complaint::at(name, text, span, &expected))?;
+        match config.sip.check() {
+            Ok(()) => Ok(config),
+            Err(wrong) => Err(Complaint::about(name, text, subject(&wrong), &wrong.to_string())),
+        }
     }
 
     /// What one of `cores` cores may hold: an equal share.
@@ -67,6 +73,19 @@ impl Config {
             rooms_max: share(rooms_max),
             ..self.limits.clone()
         }
+    }
+}
+
+/// What stands in the file where it is wrong.
+fn subject(wrong: &ConfigError) -> &str {
+    match wrong {
+        ConfigError::Host(value)
+        | ConfigError::RoomUri(value)
+        | ConfigError::RoomTwice(value)
+        | ConfigError::User(value)
+        | ConfigError::WrappedTypes(value) => value,
+        ConfigError::NoListener => "listen_",
+        ConfigError::Timer(name) => name,
     }
 }
 

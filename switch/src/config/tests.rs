@@ -26,6 +26,27 @@ fn the_example_says_what_is_built_in_but_for_the_word_of_a_peer() {
     assert_eq!(show(&parse("").unwrap()), show(&built_in));
 }
 
+/// The names of the fields of plain data, as its debug form has them.
+fn fields(data: &impl std::fmt::Debug) -> Vec<String> {
+    let shown = format!("{data:?}");
+    let inside = shown.split_once('{').map_or("", |(_, inside)| inside);
+    let names = inside.split(", ").filter_map(|field| field.split_once(": "));
+    names.map(|(name, _)| name.trim().to_owned()).collect()
+}
+
+#[test]
+fn every_limit_and_timer_can_be_configured() {
+    let built_in = Config::default();
+    let limits = fields(&built_in.limits);
+    let sip_limits = fields(&built_in.sip.limits);
+    let timers = fields(&built_in.sip.timers);
+    assert!(limits.len() > 5 && sip_limits.len() > 5 && timers.len() > 5);
+    for name in limits.iter().chain(&sip_limits).chain(&timers) {
+        let key = format!("\n{name} = ");
+        assert!(EXAMPLE.contains(&key), "the example does not say what {name} is");
+    }
+}
+
 #[test]
 fn the_example_names_every_key() {
     // Every commented-out key is a real one, too.
@@ -77,28 +98,33 @@ fn a_complaint_is_one_line_that_tells_where_and_what() {
         ("[msrp]\nport = 1", "switch.toml:2: msrp.port: unknown field `port`, expected one of"),
         ("[msrp]\nsessions_max = 0", "switch.toml:2: msrp.sessions_max: invalid value: integer"),
         ("[msrp]\nconnections_max = 20000000", "switch.toml:2: msrp.connections_max: expected at"),
-        ("[msrp]\nwrapped_types = \";\"", "switch.toml:2: msrp.wrapped_types: expected media"),
+        ("[msrp]\nwrapped_types = \";\"", "switch.toml:2: msrp.wrapped_types: `;` is no list of"),
         ("[msrp]\nsend_stall_max = \"60\"", "switch.toml:2: msrp.send_stall_max: expected a time"),
         ("[msrp]\nsend_stall_max = \"0s\"", "switch.toml:2: msrp.send_stall_max: expected a time"),
         ("[node]\ncores = \"all\"", "switch.toml:2: node.cores: expected \"auto\" or a list"),
         ("[node]\ncores = []", "switch.toml:2: node.cores: expected each CPU once"),
         ("[node]\ncores = [1, 1]", "switch.toml:2: node.cores: expected each CPU once"),
         ("[node]\nio = \"kqueue\"", "switch.toml:2: node.io: unknown variant `kqueue`"),
-        ("[sip]\nhost = \"a b\"", "switch.toml:2: sip.host: expected a host name"),
-        ("[sip]\nlisten_tcp = []\nlisten_udp = []", "switch.toml:3: sip.listen_udp: expected an"),
+        ("[sip]\nhost = \"a b\"", "switch.toml:2: sip.host: `a b` is no host name"),
+        ("[sip]\nlisten_tcp = []\nlisten_udp = []", "switch.toml:3: sip.listen_udp: no address to"),
         (
             "[sip]\ntrusted = [\"::1\", \"here\"]",
             "switch.toml:2: sip.trusted: expected ADDRESS or ADDRESS/PREFIX, as in 192.0.2.0/24; \
              not \"here\"",
         ),
-        ("[sip.timers]\nt2 = \"1ms\"", "switch.toml:2: sip.timers.t2: expected no less than t1"),
+        ("[sip.timers]\nt2 = \"1ms\"", "switch.toml:2: sip.timers.t2: the timer t2 has an"),
         ("[sip.tls]\nkey = 1", "switch.toml:1: sip.tls: unknown field `tls`"),
         ("[[rooms.room]]\nkind = \"public\"", "switch.toml:1: rooms.room: missing field `uri`"),
         (
             "[[rooms.room]]\nuri = \"sip:a@b\"\n[[rooms.room]]\nuri = \"sip:a@b\"",
-            "switch.toml:4: rooms.room.uri: expected every room once",
+            "switch.toml:4: rooms.room.uri: the room `sip:a@b` is there twice",
         ),
+        ("[[rooms.room]]\nuri = \"a@b\"", "switch.toml:2: rooms.room.uri: `a@b` cannot be the URI"),
         ("[rooms.any]\nadmitted = \"all\"", "switch.toml:2: rooms.any.admitted: expected"),
+        (
+            "[rooms.any]\nblocked = [\"eve\"]",
+            "switch.toml:2: rooms.any.blocked: `eve` is no address",
+        ),
         ("[msrp\n", "switch.toml:1: "),
         ("surprise", "switch.toml:1: "),
     ] {

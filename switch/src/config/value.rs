@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use msrp::{AcceptTypes, AddressBuf, UriBuf};
+use msrp::UriBuf;
 use serde::Deserialize;
 use sip_control::config::{Deal, Network, Profile, RoomKind, Users};
 
@@ -74,29 +74,6 @@ impl TryFrom<String> for Authority {
     }
 }
 
-/// A host name or address, as it stands in a SIP URI.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Host(pub String);
-
-impl TryFrom<String> for Host {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        let is_name = !text.is_empty()
-            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'-'));
-        let is_reference = text
-            .strip_prefix('[')
-            .and_then(|rest| rest.strip_suffix(']'))
-            .is_some_and(|inner| inner.parse::<std::net::Ipv6Addr>().is_ok());
-        if is_name || is_reference {
-            Ok(Self(text))
-        } else {
-            Err(instead("a host name or an address, as in chat.example.com", &text))
-        }
-    }
-}
-
 /// Addresses whose word is taken.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
@@ -112,39 +89,7 @@ impl TryFrom<String> for Block {
     }
 }
 
-/// The URI of a user or a room.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub struct SipUri(pub String);
-
-impl TryFrom<String> for SipUri {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        match AddressBuf::parse(text.as_bytes()) {
-            Some(_) => Ok(Self(text)),
-            None => Err(instead("a SIP or tel URI, as in sip:alice@example.com", &text)),
-        }
-    }
-}
-
-/// A list of media types.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(try_from = "String")]
-pub struct Types(pub String);
-
-impl TryFrom<String> for Types {
-    type Error = String;
-
-    fn try_from(text: String) -> Result<Self, Self::Error> {
-        match AcceptTypes::parse(text.as_bytes()) {
-            Ok(_) => Ok(Self(text)),
-            Err(_) => Err(instead("media types, as in \"text/plain text/html\", or \"*\"", &text)),
-        }
-    }
-}
-
-/// A stretch of time.
+/// A stretch of time above zero.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(try_from = "String")]
 pub struct Time(pub Duration);
@@ -154,13 +99,24 @@ impl TryFrom<String> for Time {
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         match milliseconds(&text) {
-            None | Some(0) => {
-                let expected = "a time above zero with its unit, as in \"500ms\", \"30s\", \"5m\" \
-                                or \"1h\"";
-                Err(instead(expected, &text))
-            }
+            None | Some(0) => Err(instead("a time above zero, as in \"500ms\" or \"30s\"", &text)),
             Some(milliseconds) => Ok(Self(Duration::from_millis(milliseconds))),
         }
+    }
+}
+
+/// A stretch of time that may be none.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TimeOrZero(pub Duration);
+
+impl TryFrom<String> for TimeOrZero {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        milliseconds(&text)
+            .map(|milliseconds| Self(Duration::from_millis(milliseconds)))
+            .ok_or_else(|| instead("a time, as in \"500ms\", \"30s\" or \"0s\"", &text))
     }
 }
 
@@ -183,7 +139,7 @@ pub enum Crowd {
     /// All that have an identity.
     Everyone(Everyone),
     /// These.
-    Only(Vec<SipUri>),
+    Only(Vec<String>),
 }
 
 /// The word for it.
@@ -198,7 +154,7 @@ impl From<Crowd> for Users {
     fn from(crowd: Crowd) -> Self {
         match crowd {
             Crowd::Everyone(_) => Self::Everyone,
-            Crowd::Only(uris) => Self::Only(uris.into_iter().map(|SipUri(uri)| uri).collect()),
+            Crowd::Only(uris) => Self::Only(uris),
         }
     }
 }

@@ -348,7 +348,7 @@ impl<P: Payload> Backend<P> for Uring<P> {
         let settled = std::mem::take(&mut self.settled);
         self.ring.enter(if settled.is_empty() { sleep(deadline) } else { Some(Duration::ZERO) })?;
         let mut completed = std::mem::take(&mut self.completed);
-        self.ring.reap(&mut completed);
+        self.ring.gather(&mut completed)?;
         for completed in completed.drain(..) {
             self.handle(completed, sink);
         }

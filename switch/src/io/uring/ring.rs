@@ -7,7 +7,7 @@
 use std::{io, time::Duration};
 
 use io_uring::{
-    IoUring, cqueue, opcode, squeue,
+    EnterFlags, IoUring, cqueue, opcode, squeue,
     types::{CancelBuilder, SubmitArgs, Timespec},
 };
 use rustix::io::Errno;
@@ -23,6 +23,13 @@ pub const SUBMISSIONS: u32 = 1024;
 
 /// Completions that fit before the kernel has to put some aside. 16 octets each.
 pub const COMPLETIONS: u32 = 4 * SUBMISSIONS;
+
+/// Pieces of work that the kernel does for completions in one enter (`IO_LOCAL_TW_DEFAULT_MAX`,
+/// since Linux 6.13; before, all of it). After as many there may be more.
+const WORK_MAX: usize = 20;
+
+/// Completions handled together at most. Below the number of receive buffers, which they hold.
+const GATHERED_MAX: usize = 256;
 
 /// How often, and how long each time, a dying ring is waited for.
 const LETTING_GO_ROUNDS: u32 = 100;
@@ -118,13 +125,7 @@ impl Ring {
             }
         };
         self.clear_staging();
-        match entered.map_err(|error| (Errno::from_io_error(&error), error)) {
-            // BUSY and AGAIN: completions have to be reaped first; what was pushed is kept.
-            Ok(_) | Err((Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN), _)) => {
-                Ok(())
-            }
-            Err((_, error)) => Err(error),
-        }
+        tolerate(entered)
     }
 
     fn clear_staging(&mut self) {
@@ -133,8 +134,26 @@ impl Ring {
         }
     }
 
-    /// Appends all completions there are.
-    pub fn reap(&mut self, completed: &mut Vec<Completed>) {
+    /// Appends all completions there are, those included for which the kernel has work left to do.
+    /// What is handled together goes out together: a connection that gets ten messages from one
+    /// batch is sent to once.
+    pub fn gather(&mut self, completed: &mut Vec<Completed>) -> io::Result<()> {
+        loop {
+            let before = completed.len();
+            self.reap(completed);
+            if completed.len() - before < WORK_MAX || completed.len() >= GATHERED_MAX {
+                return Ok(());
+            }
+            let flags = EnterFlags::GETEVENTS.bits();
+            // SAFETY: nothing is submitted and no argument given, so the kernel reads no memory.
+            let entered =
+                unsafe { self.uring.submitter().enter::<libc::sigset_t>(0, 0, flags, None) };
+            tolerate(entered)?;
+        }
+    }
+
+    /// Appends all completions that are there already.
+    fn reap(&mut self, completed: &mut Vec<Completed>) {
         for entry in self.uring.completion() {
             let (result, flags) = (entry.result(), entry.flags());
             let lent = cqueue::buffer_select(flags).map(|id| {
@@ -172,5 +191,15 @@ impl Ring {
         }
         // There is nobody to tell, and going on would free what the kernel may still write to.
         std::process::abort();
+    }
+}
+
+/// Whether an enter may be followed by another: time was up, a signal came, or completions have to
+/// be reaped first (BUSY, AGAIN; what was pushed is kept).
+fn tolerate(entered: io::Result<usize>) -> io::Result<()> {
+    let Err(error) = entered else { return Ok(()) };
+    match Errno::from_io_error(&error) {
+        Some(Errno::TIME | Errno::INTR | Errno::BUSY | Errno::AGAIN) => Ok(()),
+        _ => Err(error),
     }
 }

@@ -148,10 +148,10 @@ fn receive_once(ring: &mut Ring) -> io::Result<bool> {
     unsafe { ring.push(&receive) };
     let entered = ring.enter(Some(ANSWER_MAX));
     let mut completed = Vec::new();
-    ring.reap(&mut completed);
+    let gathered = ring.gather(&mut completed);
     ring.let_go(drop);
     drop(ours);
-    entered?;
+    entered.and(gathered)?;
     Ok(completed.first().is_some_and(|first| first.more && first.lent.is_some()))
 }
 
