@@ -110,7 +110,7 @@ fn a_connection_that_is_not_bound_is_lost() {
     assert!(matches!(session.poll_event(), Some(MediaEvent::Lost)));
 }
 
-/// FOC-29: what is said to the room goes in one chunk, in a wrapper from the user to the conference.
+/// What is said to the room goes in one chunk, in a wrapper from the user to the conference.
 #[test]
 fn a_message_goes_in_a_wrapper_and_in_one_chunk() {
     let (mut session, local, now) = session();
@@ -135,7 +135,7 @@ fn a_message_goes_in_a_wrapper_and_in_one_chunk() {
     assert!(session.poll_event().is_none());
 }
 
-/// ID-08: after a rename the wrapper names the alias.
+/// After a rename the wrapper names the alias.
 #[test]
 fn an_alias_is_spoken_under() {
     let (mut session, _, now) = session();
@@ -145,7 +145,7 @@ fn an_alias_is_spoken_under() {
     assert!(text.contains("\r\n\r\nFrom: <sip:anonymous1@anonymous.invalid>\r\nTo: "), "{text}");
 }
 
-/// SDP-17, SDP-18, SDP-22: nothing is sent that the answer does not allow for.
+/// Nothing is sent that the answer does not allow for.
 #[test]
 fn what_the_room_does_not_take_is_not_sent() {
     let (mut session, _, now) = session();
@@ -159,7 +159,7 @@ fn what_the_room_does_not_take_is_not_sent() {
     assert_eq!(out(&mut session), "");
 }
 
-/// OPS-05: a room that never answers is not written to without end, and each message it keeps silent
+/// A room that never answers is not written to without end, and each message it keeps silent
 /// about is given up after 30 s.
 #[test]
 fn unanswered_messages_are_few_and_given_up() {
@@ -183,7 +183,7 @@ fn unanswered_messages_are_few_and_given_up() {
     session.send(later, "text/plain", b"x").unwrap();
 }
 
-/// msrp/RESP-18: what is not taken is told by its status; 481 and 506 end the session.
+/// What is not taken is told by its status; 481 and 506 end the session.
 #[test]
 fn refusals_of_the_room_are_told() {
     for (code, is_fatal) in [(403, false), (413, false), (481, true), (506, true)] {
@@ -197,7 +197,7 @@ fn refusals_of_the_room_are_told() {
     }
 }
 
-/// msrp/WIRE-21, msrp/RESP-05: what others say is delivered with who says it and answered 200,
+/// What others say is delivered with who says it and answered 200,
 /// however TCP cut it.
 #[test]
 fn what_others_say_is_delivered_and_answered() {
@@ -225,7 +225,7 @@ fn what_others_say_is_delivered_and_answered() {
     }
 }
 
-/// msrp/CHUNK-20: chunks of several messages may interleave; each is put together by its
+/// Chunks of several messages may interleave; each is put together by its
 /// Message-ID, and of an overlap the later octets count.
 #[test]
 fn chunks_are_put_together_by_message() {
@@ -252,7 +252,7 @@ fn chunks_are_put_together_by_message() {
     assert_eq!(out(&mut session).matches(" 200 OK\r\n").count(), 5);
 }
 
-/// msrp/CHUNK-24: what is given up halfway is not delivered, and its name is free again.
+/// What is given up halfway is not delivered, and its name is free again.
 #[test]
 fn an_aborted_message_is_not_delivered() {
     let (mut session, local, _) = session();
@@ -265,7 +265,7 @@ fn an_aborted_message_is_not_delivered() {
     assert_eq!(&received(&mut session).content[..], b"Hello");
 }
 
-/// SDP-05, OPS-05: no more is held than was said to be taken, whatever was announced.
+/// No more is held than was said to be taken, whatever was announced.
 #[test]
 fn a_message_that_is_too_large_is_stopped() {
     let mut small = config();
@@ -285,7 +285,7 @@ fn a_message_that_is_too_large_is_stopped() {
     assert_eq!(status(&gap), "MSRP d93kaaaa 413 Stop sending");
 }
 
-/// SDP-05, OPS-05: unfinished messages are bounded together, and finished ones make room again.
+/// Unfinished messages are bounded together, and finished ones make room again.
 #[test]
 fn unfinished_messages_are_bounded_together() {
     let mut small = config();
@@ -337,7 +337,7 @@ fn content_without_a_wrapper_is_refused() {
     }
 }
 
-/// OPS-05: faults are answered as faults and hurt nobody; a wrapper that cannot be read is 400.
+/// Faults are answered as faults and hurt nobody; a wrapper that cannot be read is 400.
 #[test]
 fn faulty_requests_are_answered() {
     let (mut session, local, _) = session();
@@ -369,7 +369,7 @@ fn faulty_requests_are_answered() {
     assert!(session.poll_event().is_none());
 }
 
-/// msrp/RESP-02, msrp/RPT-01: who wants no answer gets none, and who wants to know that a message
+/// Who wants no answer gets none, and who wants to know that a message
 /// arrived whole is told.
 #[test]
 fn reports_are_made_as_they_are_asked_for() {
@@ -392,7 +392,7 @@ fn reports_are_made_as_they_are_asked_for() {
     );
 }
 
-/// msrp/WIRE-17: no end-line of ours can be found inside what is said.
+/// No end-line of ours can be found inside what is said.
 #[test]
 fn content_cannot_end_its_chunk() {
     // The transactions of one seed are the same every time, so the first can be known beforehand.

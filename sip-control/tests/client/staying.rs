@@ -96,7 +96,7 @@ fn the_methods_that_are_listed_are_served() {
     assert!(scene.event().is_none());
 }
 
-/// TMR-03, REJ-09: as refresher the client sends an UPDATE without offer at half the interval, if the
+/// REJ-09: as refresher the client sends an UPDATE without offer at half the interval, if the
 /// focus has said that it serves it, and a 2xx starts the time anew.
 #[test]
 fn a_session_is_refreshed_by_update_where_that_is_allowed() {
@@ -119,7 +119,7 @@ fn a_session_is_refreshed_by_update_where_that_is_allowed() {
     assert!(scene.event().is_none());
 }
 
-/// TMR-03, REJ-09: where UPDATE is not known to be served, a re-INVITE repeats the description.
+/// REJ-09: where UPDATE is not known to be served, a re-INVITE repeats the description.
 #[test]
 fn a_session_is_refreshed_by_invite_elsewhere() {
     let (mut scene, _, invite) = joined("Session-Expires: 1800;refresher=uac\n");
@@ -139,7 +139,7 @@ fn a_session_is_refreshed_by_invite_elsewhere() {
     assert_eq!(scene.sent().header(Header::CSeq), Some("3 INVITE"));
 }
 
-/// TMR-06: a refresh that finds nobody, or no dialog, ends the leg; any other failure leaves it to
+/// A refresh that finds nobody, or no dialog, ends the leg; any other failure leaves it to
 /// its expiry.
 #[test]
 fn a_refresh_that_fails_may_end_the_leg() {
@@ -184,7 +184,7 @@ fn a_refresh_that_meets_another_waits() {
     assert_eq!(scene.sent().header(Header::CSeq), Some("3 UPDATE"));
 }
 
-/// TMR-06: a 422 to a refresh is answered with the interval it asks for.
+/// A 422 to a refresh is answered with the interval it asks for.
 #[test]
 fn a_refresh_agrees_to_a_longer_interval() {
     let (mut scene, _, _) = joined("Allow: UPDATE\nSession-Expires: 1800;refresher=uac\n");
@@ -198,7 +198,7 @@ fn a_refresh_agrees_to_a_longer_interval() {
     scene.assert_silent();
 }
 
-/// TMR-05, TMR-07: where the focus refreshes, each refresh renews the time, and 32 s before its end
+/// Where the focus refreshes, each refresh renews the time, and 32 s before its end
 /// an unrefreshed leg is ended.
 #[test]
 fn a_session_that_the_focus_refreshes_is_watched() {
@@ -221,7 +221,7 @@ fn a_session_that_the_focus_refreshes_is_watched() {
     assert_eq!((bye.method_text(), bye.request_uri()), ("BYE", "sip:s-1@im.example.com;gr"));
 }
 
-/// TMR-07: a 2xx without Session-Expires is of a session that is not timed.
+/// A 2xx without Session-Expires is of a session that is not timed.
 #[test]
 fn a_session_without_interval_is_not_timed() {
     let (mut scene, _, _) = joined("");
@@ -230,7 +230,7 @@ fn a_session_without_interval_is_not_timed() {
     assert!(scene.event().is_none());
 }
 
-/// SDP-21: a re-INVITE that repeats the session is answered with our description; one that would move
+/// A re-INVITE that repeats the session is answered with our description; one that would move
 /// it is refused, and everything stays.
 #[test]
 fn a_reinvite_keeps_the_media_as_they_are() {
@@ -254,7 +254,7 @@ fn a_reinvite_keeps_the_media_as_they_are() {
     assert_eq!(scene.client.legs(), 1);
 }
 
-/// DLG-11: a re-INVITE that meets one of ours is put off.
+/// A re-INVITE that meets one of ours is put off.
 #[test]
 fn a_reinvite_that_meets_ours_is_put_off() {
     let (mut scene, _, invite) = joined("Session-Expires: 1800;refresher=uac\n");
@@ -264,7 +264,7 @@ fn a_reinvite_that_meets_ours_is_put_off() {
     assert_eq!(scene.sent().status(), Some(491));
 }
 
-/// DLG-05: a 200 of ours that is never acknowledged ends the dialog it was in.
+/// A 200 of ours that is never acknowledged ends the dialog it was in.
 #[test]
 fn a_reinvite_that_is_not_acknowledged_ends_the_leg() {
     let (mut scene, _, invite) = joined("");
@@ -274,7 +274,7 @@ fn a_reinvite_that_is_not_acknowledged_ends_the_leg() {
     assert_eq!(ended(&mut scene).0, Ending::Lost);
 }
 
-/// DLG-10: requests of dialogs that are not ours, and of none, are declined.
+/// Requests of dialogs that are not ours, and of none, are declined.
 #[test]
 fn strangers_are_declined() {
     let mut scene = Scene::new();
