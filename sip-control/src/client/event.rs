@@ -56,6 +56,19 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// Which leg it happened to.
+    pub fn leg(&self) -> LegId {
+        match *self {
+            Self::Progress { leg, .. }
+            | Self::Deferred { leg, .. }
+            | Self::Joined { leg, .. }
+            | Self::Failed { leg, .. }
+            | Self::Ended { leg, .. } => leg,
+        }
+    }
+}
+
 /// What a join or rejoin led to.
 #[derive(Clone, Debug)]
 pub struct Joined {

@@ -2,7 +2,7 @@
 //! by its IM Session Identity (CR 7.1.1.9). Load and tests go by the same two doors (JOIN-12).
 //!
 //! [`Client`] is one user's SIP side and [`MediaSession`] the MSRP side of one leg. Neither owns a
-//! socket or reads a clock; [`connect`] starts what does.
+//! socket or reads a clock; [`start`] starts what does, and yields a [`User`] to join with.
 //!
 //! What a client refuses to be: a callee. It answers requests inside its own dialogs, and declines
 //! all others.
@@ -19,7 +19,9 @@ mod media_session;
 mod outcome;
 mod receive;
 mod refresh;
+mod run;
 mod serve;
+mod session;
 mod stay;
 
 use std::collections::{HashMap, VecDeque};
@@ -34,6 +36,8 @@ pub use self::media_session::{
     CannotSend, MediaEvent, MediaSession, MessageNumber, Received, SENDS_MAX, Sender,
 };
 pub use self::outcome::{Ending, Failed, Failure, Refusal, Refused, Warning};
+pub use self::run::{CallError, User, listen, start};
+pub use self::session::{Happening, NotSaid, Session, SessionError, Voice};
 
 use self::leg::{Leg, Phase};
 use crate::dialog::{Dialog, DialogId};

@@ -1,7 +1,11 @@
-//! The IM Client, against literal octets and a scripted focus.
+//! The IM Client: against literal octets, against a scripted focus, and against the focus of this
+//! crate.
 
 mod calling;
 mod invite;
 mod media;
 mod peer;
+mod running;
+mod server;
 mod staying;
+mod switch;

@@ -157,7 +157,7 @@ pub fn answer(request: &Message, status: &str, lines: &str) -> String {
 pub fn request(invite: &Message, method: &str, sequence: u32, lines: &str, body: &str) -> String {
     format!(
         "{method} sip:alice@192.0.2.21:5062 SIP/2.0\n\
-         Via: SIP/2.0/UDP 198.51.100.5:5060;branch=z9hG4bK-{method}-{sequence}\n\
+         Via: SIP/2.0/UDP 198.51.100.5:5060;branch=z9hG4bK-{method}-{sequence};rport\n\
          Max-Forwards: 70\n\
          From: {};tag=f9c1\nTo: {}\nCall-ID: {}\nCSeq: {sequence} {method}\n{lines}\
          Content-Length: {}\n\n{body}",

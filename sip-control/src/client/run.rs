@@ -1,0 +1,266 @@
+//! A client as it runs: one task for all of a user's SIP, on real sockets.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::sleep_until;
+
+use super::session::{Session, SessionError};
+use super::{CannotCall, Client, Config, Conversation, Event, LegId, Media, Privacy};
+use crate::transport::{self, Incoming, Transport};
+
+/// How often a port is looked for that is free for UDP and TCP alike.
+const PORT_TRIES_MAX: usize = 16;
+
+/// Opens the sockets of a client: UDP and TCP at one port, because a Contact names but one and large
+/// requests come by TCP to where small ones come by UDP (RFC 3261 section 18.1.1). Port 0 is any that
+/// is free for both.
+pub async fn listen(address: SocketAddr) -> io::Result<(Transport, SocketAddr)> {
+    let bind = |address: SocketAddr| {
+        Transport::bind(transport::Config {
+            udp: vec![address],
+            tcp: vec![address],
+            ..transport::Config::default()
+        })
+    };
+    if address.port() != 0 {
+        return Ok((bind(address).await?, address));
+    }
+    let mut tries = 0;
+    loop {
+        let free = tokio::net::UdpSocket::bind(address).await?.local_addr()?;
+        match bind(free).await {
+            Ok(transport) => return Ok((transport, free)),
+            Err(error) if tries == PORT_TRIES_MAX => return Err(error),
+            Err(_) => tries += 1,
+        }
+    }
+}
+
+/// Starts a client on the runtime that is around. It ends when the last [`User`] and [`Session`] of
+/// it is gone and every leg has been left.
+pub fn start(config: Config, transport: Transport) -> io::Result<User> {
+    let mut seed = [0; 32];
+    getrandom::fill(&mut seed).map_err(io::Error::other)?;
+    let (orders, inbox) = mpsc::unbounded_channel();
+    let user = User { orders, address: config.user.clone(), media: config.media.clone() };
+    let client = Client::new(config, seed);
+    tokio::spawn(Running { client, transport, orders: inbox, legs: HashMap::new() }.run());
+    Ok(user)
+}
+
+/// One user, who joins and rejoins conferences.
+#[derive(Clone, Debug)]
+pub struct User {
+    orders: mpsc::UnboundedSender<Order>,
+    address: String,
+    media: Media,
+}
+
+/// Why there is no session.
+#[derive(Debug)]
+pub enum CallError {
+    /// Nothing was sent at all.
+    Cannot(CannotCall),
+    /// The attempt failed.
+    Failed(Box<super::Failed>),
+    /// The focus said yes, but its switch could not be reached, or did not know the session. The leg
+    /// is being left.
+    Media(SessionError),
+    /// The client does not run any more.
+    Stopped,
+}
+
+impl User {
+    /// Joins a public conference (CR 7.1.1.10). Whoever drops the future withdraws the attempt.
+    pub async fn join(&self, public_uri: &str, privacy: Privacy) -> Result<Session, CallError> {
+        let public_uri = public_uri.to_owned();
+        self.call(|answer| Order::Join { public_uri, privacy, answer }).await
+    }
+
+    /// Rejoins a conference at its IM Session Identity (CR 7.1.1.9). Whoever drops the future
+    /// withdraws the attempt.
+    pub async fn rejoin(
+        &self,
+        conversation: Conversation,
+        privacy: Privacy,
+    ) -> Result<Session, CallError> {
+        let conversation = Box::new(conversation);
+        self.call(|answer| Order::Rejoin { conversation, privacy, answer }).await
+    }
+
+    async fn call(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Called>) -> Order,
+    ) -> Result<Session, CallError> {
+        let (answer, called) = oneshot::channel();
+        self.orders.send(order(answer)).map_err(|_| CallError::Stopped)?;
+        let called = called.await.map_err(|_| CallError::Stopped)?;
+        let (leg, events) = called.map_err(CallError::Cannot)?;
+        // From here on the leg is left when this is dropped.
+        let mut line = Line { leg, events, orders: self.orders.clone(), is_over: false };
+        loop {
+            match line.next().await {
+                Some(Event::Joined { joined, .. }) => {
+                    let session = Session::open(line, *joined, &self.media, &self.address).await;
+                    return session.map_err(CallError::Media);
+                }
+                Some(Event::Failed { failed, .. }) => return Err(CallError::Failed(failed)),
+                Some(Event::Progress { .. } | Event::Deferred { .. }) => {}
+                Some(Event::Ended { .. }) | None => return Err(CallError::Stopped),
+            }
+        }
+    }
+}
+
+/// What becomes of an order to call.
+type Called = Result<(LegId, mpsc::UnboundedReceiver<Event>), CannotCall>;
+
+/// What the task is told to do.
+#[derive(Debug)]
+enum Order {
+    Join { public_uri: String, privacy: Privacy, answer: oneshot::Sender<Called> },
+    Rejoin { conversation: Box<Conversation>, privacy: Privacy, answer: oneshot::Sender<Called> },
+    Leave(LegId),
+    Abandon(LegId),
+}
+
+/// One leg, as its user holds it. Dropped, it is left.
+#[derive(Debug)]
+pub(super) struct Line {
+    leg: LegId,
+    /// A handful in the life of a leg, so not bounded.
+    events: mpsc::UnboundedReceiver<Event>,
+    orders: mpsc::UnboundedSender<Order>,
+    is_over: bool,
+}
+
+impl Line {
+    /// What happens next; `None` when nothing will any more. Dropping the future loses nothing.
+    pub(super) async fn next(&mut self) -> Option<Event> {
+        let event = self.events.recv().await;
+        self.is_over |= matches!(event, None | Some(Event::Failed { .. } | Event::Ended { .. }));
+        event
+    }
+
+    /// Leaves, and waits until that is done.
+    pub(super) async fn leave(&mut self) -> Option<Conversation> {
+        self.order(Order::Leave(self.leg));
+        loop {
+            if let Event::Ended { conversation, .. } = self.next().await? {
+                return Some(*conversation);
+            }
+        }
+    }
+
+    /// Forgets the leg without a word.
+    pub(super) fn abandon(&mut self) {
+        self.is_over = true;
+        self.order(Order::Abandon(self.leg));
+    }
+
+    fn order(&self, order: Order) {
+        // A client that does not run any more has no legs.
+        let _ = self.orders.send(order);
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.order(Order::Leave(self.leg));
+        }
+    }
+}
+
+/// The task.
+struct Running {
+    client: Client,
+    transport: Transport,
+    orders: mpsc::UnboundedReceiver<Order>,
+    legs: HashMap<LegId, mpsc::UnboundedSender<Event>>,
+}
+
+impl Running {
+    async fn run(mut self) {
+        let mut has_users = true;
+        while has_users || self.client.legs() > 0 {
+            self.drain();
+            let due = self.client.poll_timeout();
+            tokio::select! {
+                incoming = self.transport.receive() => self.receive(incoming),
+                order = self.orders.recv(), if has_users => match order {
+                    Some(order) => self.obey(order),
+                    None => has_users = false,
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                    self.client.handle_timeout(Instant::now());
+                }
+            }
+        }
+        self.drain();
+    }
+
+    /// Transmits go first: the ACK is on its way before anybody connects.
+    fn drain(&mut self) {
+        while let Some(transmit) = self.client.poll_transmit() {
+            self.transport.send(transmit);
+        }
+        while let Some(event) = self.client.poll_event() {
+            let leg = event.leg();
+            let is_last = matches!(event, Event::Failed { .. } | Event::Ended { .. });
+            let user = if is_last { self.legs.remove(&leg) } else { self.legs.get(&leg).cloned() };
+            // Whoever does not listen has dropped the leg, and its order to leave is on its way.
+            let _ = user.map(|user| user.send(event));
+        }
+    }
+
+    fn receive(&mut self, incoming: Incoming) {
+        let now = Instant::now();
+        match incoming {
+            Incoming::Message { message, source } => {
+                self.client.handle_message(now, source, message);
+            }
+            Incoming::Undelivered(ticket) => self.client.handle_undelivered(now, ticket),
+        }
+    }
+
+    fn obey(&mut self, order: Order) {
+        let now = Instant::now();
+        match order {
+            Order::Join { public_uri, privacy, answer } => {
+                let called = self.client.join(now, &public_uri, privacy);
+                self.called(now, called, answer);
+            }
+            Order::Rejoin { conversation, privacy, answer } => {
+                let called = self.client.rejoin(now, *conversation, privacy);
+                self.called(now, called, answer);
+            }
+            Order::Leave(leg) => self.client.leave(now, leg),
+            Order::Abandon(leg) => {
+                self.client.abandon(leg);
+                self.legs.remove(&leg);
+            }
+        }
+    }
+
+    fn called(
+        &mut self,
+        now: Instant,
+        called: Result<LegId, CannotCall>,
+        answer: oneshot::Sender<Called>,
+    ) {
+        let called = called.map(|leg| {
+            let (user, events) = mpsc::unbounded_channel();
+            self.legs.insert(leg, user);
+            (leg, events)
+        });
+        if let Err(Ok((leg, _))) = answer.send(called) {
+            // Whoever asked has gone away.
+            self.client.leave(now, leg);
+        }
+    }
+}

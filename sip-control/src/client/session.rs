@@ -1,0 +1,319 @@
+//! A session as its user holds it: what is said, and what is heard.
+
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::time::{Duration, Instant};
+
+use msrp::{Host, UriBuf};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{sleep_until, timeout};
+
+use super::run::Line;
+use super::{
+    CannotSend, ContactMissing, Conversation, Ending, Event, Joined, Media, MediaEvent,
+    MediaSession, MessageNumber, Received,
+};
+
+/// How long a switch may take to accept a connection.
+const CONNECT_MAX: Duration = Duration::from_secs(10);
+/// Messages that wait to be heard, as a count. When they are so many the connection is read no
+/// further, and the switch has to hold back.
+const HEARD_MAX: usize = 256;
+/// Messages that wait to be said, as a count.
+const SAID_MAX: usize = 64;
+/// Octets read at once.
+const READ_SIZE: usize = 16 * 1024;
+
+/// Why a leg has no media.
+#[derive(Debug)]
+pub enum SessionError {
+    /// The switch could not be connected to.
+    Connect(io::Error),
+    /// The switch did not know the session, or never answered.
+    NotBound,
+    /// The focus ended the leg before that.
+    Ended(Ending),
+}
+
+/// What happens in a session.
+#[derive(Clone, Debug)]
+pub enum Happening {
+    /// Somebody said something; perhaps the user itself, elsewhere.
+    Heard(Received),
+    /// The connection is gone, while the focus still counts the user in. A rejoin brings the media
+    /// back (RFC 4975 section 5.4).
+    MediaLost,
+    /// The leg is over.
+    Ended {
+        /// How.
+        ending: Ending,
+        /// For coming back.
+        conversation: Conversation,
+    },
+}
+
+/// Why something was not said.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotSaid {
+    /// It was not even sent.
+    Cannot(CannotSend),
+    /// The room did not take it, with this status. 408 is no answer at all.
+    NotTaken(u16),
+    /// The connection went away before there was an answer.
+    Lost,
+}
+
+/// One leg with its media. Dropped, it is left.
+#[derive(Debug)]
+pub struct Session {
+    line: Line,
+    conversation: Conversation,
+    peer_fault: Option<ContactMissing>,
+    voice: Voice,
+    heard: mpsc::Receiver<Received>,
+    is_media_lost: bool,
+}
+
+/// What a user speaks to the room with. There may be several.
+#[derive(Clone, Debug)]
+pub struct Voice(mpsc::Sender<Saying>);
+
+/// Something that is to be said.
+#[derive(Debug)]
+enum Saying {
+    Message { content_type: String, content: Vec<u8>, answer: oneshot::Sender<Result<(), NotSaid>> },
+    Name(String),
+}
+
+impl Session {
+    /// Connects to the switch and binds the session (REJ-11).
+    pub(super) async fn open(
+        mut line: Line,
+        joined: Joined,
+        media: &Media,
+        from: &str,
+    ) -> Result<Self, SessionError> {
+        let Joined { conversation, agreement, peer_fault } = joined;
+        let mut seed = [0; 32];
+        getrandom::fill(&mut seed)
+            .map_err(|error| SessionError::Connect(io::Error::other(error)))?;
+        let to = conversation.address().unwrap_or_default();
+        let session = MediaSession::new(agreement, media, from, to, seed);
+        let stream = connect(session.peer()).await.map_err(SessionError::Connect)?;
+        let (voice, sayings) = mpsc::channel(SAID_MAX);
+        let (ears, heard) = mpsc::channel(HEARD_MAX);
+        let (bound, is_bound) = oneshot::channel();
+        let media = Conversing {
+            session,
+            sayings,
+            bound: Some(bound),
+            unheard: VecDeque::new(),
+            unanswered: HashMap::new(),
+            is_lost: false,
+        };
+        tokio::spawn(media.run(stream, ears));
+        tokio::select! {
+            is_bound = is_bound => is_bound.map_err(|_| SessionError::NotBound)?,
+            ending = ended(&mut line) => return Err(SessionError::Ended(ending)),
+        }
+        let voice = Voice(voice);
+        Ok(Self { line, conversation, peer_fault, voice, heard, is_media_lost: false })
+    }
+
+    /// What a rejoin needs. Keep it: it is worth more than the session.
+    pub fn conversation(&self) -> &Conversation {
+        &self.conversation
+    }
+
+    /// A fault of the focus that did no harm (JOIN-07).
+    pub fn peer_fault(&self) -> Option<ContactMissing> {
+        self.peer_fault
+    }
+
+    /// Something to speak with while another listens.
+    pub fn voice(&self) -> Voice {
+        self.voice.clone()
+    }
+
+    /// Says something to the room, and waits until the room has taken it. Meanwhile somebody has to
+    /// [`receive`](Self::receive), if the room is a busy one: the answer comes behind what others say.
+    pub async fn send(&self, content_type: &str, content: &[u8]) -> Result<(), NotSaid> {
+        self.voice.send(content_type, content).await
+    }
+
+    /// What happens next; `None` when nothing will any more. Dropping the future loses nothing.
+    pub async fn receive(&mut self) -> Option<Happening> {
+        loop {
+            tokio::select! {
+                biased;
+                heard = self.heard.recv(), if !self.is_media_lost => {
+                    self.is_media_lost = heard.is_none();
+                    return Some(heard.map_or(Happening::MediaLost, Happening::Heard));
+                }
+                event = self.line.next() => {
+                    if let Event::Ended { ending, conversation, .. } = event? {
+                        self.is_media_lost = true;
+                        let conversation = *conversation;
+                        return Some(Happening::Ended { ending, conversation });
+                    }
+                }
+            }
+        }
+    }
+
+    /// Leaves the conference. The connection is closed when the focus has heard of it (LEAVE-01).
+    pub async fn leave(mut self) -> Conversation {
+        let conversation = self.line.leave().await;
+        conversation.unwrap_or(self.conversation)
+    }
+
+    /// Drops everything without a word, because there is nobody to hear it (LEAVE-01).
+    pub fn abandon(mut self) -> Conversation {
+        self.line.abandon();
+        self.conversation
+    }
+}
+
+impl Voice {
+    /// Says something to the room, and waits until the room has taken it.
+    pub async fn send(&self, content_type: &str, content: &[u8]) -> Result<(), NotSaid> {
+        let (answer, taken) = oneshot::channel();
+        let saying = Saying::Message {
+            content_type: content_type.to_owned(),
+            content: content.to_vec(),
+            answer,
+        };
+        self.0.send(saying).await.map_err(|_| NotSaid::Lost)?;
+        taken.await.unwrap_or(Err(NotSaid::Lost))
+    }
+
+    /// Speaks under the alias that the room gave (ID-08).
+    pub async fn rename(&self, from: &str) {
+        // Without a connection there is nobody to speak to.
+        let _ = self.0.send(Saying::Name(from.to_owned())).await;
+    }
+}
+
+async fn ended(line: &mut Line) -> Ending {
+    loop {
+        match line.next().await {
+            Some(Event::Ended { ending, .. }) => return ending,
+            Some(_) => {}
+            None => return Ending::Lost,
+        }
+    }
+}
+
+async fn connect(peer: Option<UriBuf>) -> io::Result<TcpStream> {
+    let peer = peer.ok_or(io::ErrorKind::InvalidInput)?;
+    let port = peer.as_uri().port().ok_or(io::ErrorKind::InvalidInput)?;
+    let connecting = async {
+        match peer.as_uri().host() {
+            Host::V4(address) => TcpStream::connect((address, port)).await,
+            Host::V6(address) => TcpStream::connect((address, port)).await,
+            Host::Name(name) => TcpStream::connect((name, port)).await,
+        }
+    };
+    let stream = timeout(CONNECT_MAX, connecting).await.map_err(|_| io::ErrorKind::TimedOut)??;
+    stream.set_nodelay(true)?;
+    Ok(stream)
+}
+
+/// The task that a session's connection has.
+struct Conversing {
+    session: MediaSession,
+    sayings: mpsc::Receiver<Saying>,
+    /// To be told when the session is bound; dropped if it never will be.
+    bound: Option<oneshot::Sender<()>>,
+    /// What was received and found no room among what waits to be heard.
+    unheard: VecDeque<Received>,
+    unanswered: HashMap<MessageNumber, oneshot::Sender<Result<(), NotSaid>>>,
+    is_lost: bool,
+}
+
+impl Conversing {
+    /// Runs until the connection is gone, or nobody is left to speak or to listen.
+    async fn run(mut self, mut stream: TcpStream, ears: mpsc::Sender<Received>) {
+        let (mut reader, mut writer) = stream.split();
+        let mut buffer = vec![0; READ_SIZE];
+        let mut out: Vec<u8> = Vec::new();
+        self.session.handle_connected(Instant::now());
+        loop {
+            if let Some(bytes) = self.session.poll_transmit() {
+                out.extend_from_slice(&bytes);
+            }
+            while let Some(event) = self.session.poll_event() {
+                self.tell(event);
+            }
+            if self.is_lost && self.unheard.is_empty() {
+                return;
+            }
+            let is_here = !self.is_lost;
+            let due = self.session.poll_timeout();
+            tokio::select! {
+                place = ears.reserve(), if !self.unheard.is_empty() => {
+                    let Ok(place) = place else { return };
+                    if let Some(received) = self.unheard.pop_front() {
+                        place.send(received);
+                    }
+                }
+                saying = self.sayings.recv(), if is_here => {
+                    let Some(saying) = saying else { return };
+                    self.say(saying);
+                }
+                size = reader.read(&mut buffer), if is_here && self.unheard.is_empty() => {
+                    match size {
+                        Ok(size) if size > 0 => self.session.handle_received(&buffer[..size]),
+                        Ok(_) | Err(_) => self.session.handle_closed(),
+                    }
+                }
+                size = writer.write(&out), if is_here && !out.is_empty() => match size {
+                    Ok(size) => drop(out.drain(..size)),
+                    Err(_) => self.session.handle_closed(),
+                },
+                () = sleep_until(due.unwrap_or_else(Instant::now).into()), if due.is_some() => {
+                    self.session.handle_timeout(Instant::now());
+                }
+            }
+        }
+    }
+
+    fn say(&mut self, saying: Saying) {
+        match saying {
+            Saying::Name(from) => self.session.rename(&from),
+            Saying::Message { content_type, content, answer } => {
+                match self.session.send(Instant::now(), &content_type, &content) {
+                    Ok(number) => {
+                        self.unanswered.insert(number, answer);
+                    }
+                    Err(cannot) => tell(Some(answer), Err(NotSaid::Cannot(cannot))),
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, event: MediaEvent) {
+        match event {
+            MediaEvent::Bound => tell(self.bound.take(), ()),
+            MediaEvent::Taken(message) => tell(self.unanswered.remove(&message), Ok(())),
+            MediaEvent::NotTaken { message, status } => {
+                tell(self.unanswered.remove(&message), Err(NotSaid::NotTaken(status)));
+            }
+            MediaEvent::Received(received) => self.unheard.push_back(received),
+            MediaEvent::Lost => {
+                self.is_lost = true;
+                self.bound = None;
+                self.unanswered.clear();
+            }
+        }
+    }
+}
+
+/// Tells whoever waits. That may be nobody any more.
+fn tell<T>(waiting: Option<oneshot::Sender<T>>, what: T) {
+    if let Some(waiting) = waiting {
+        let _ = waiting.send(what);
+    }
+}

@@ -1,0 +1,138 @@
+//! The client against the control plane of this very crate, with only the cores made up.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use mailbox::{Command, Doorbell, Event, Receiver, Sender, ring};
+use msrp::UriBuf;
+use sip_control::client::{CallError, Conversation, Ending, Failure, Happening, Privacy, Refusal};
+use sip_control::config::{self, Listen};
+use sip_control::placement::CoreLink;
+use sip_control::server::{Cores, bind};
+use sip_control::transport::Protocol;
+
+use super::running::{run, user};
+use super::switch::Switch;
+
+const ROOM: &str = "sip:lobby@chat.localhost";
+
+/// Starts a control plane whose cores send everybody to this switch.
+async fn focus(switch: SocketAddr, change: impl FnOnce(&mut config::Config)) -> [SocketAddr; 2] {
+    let any = "127.0.0.1:0".parse().unwrap();
+    let listen = Listen { udp: vec![any], tcp: vec![any] };
+    let mut config = config::Config { listen, ..config::Config::default() };
+    change(&mut config);
+    let bound = bind(config).await.unwrap();
+    let addresses = [bound.udp_addresses()[0], bound.tcp_addresses()[0]];
+    let doorbell = Doorbell::new().unwrap();
+    let (commands, to_core) = ring(64, &Doorbell::new().unwrap());
+    let (to_focus, events) = ring(64, &doorbell);
+    let cores = Cores { links: vec![CoreLink { commands, events }], doorbell };
+    tokio::task::spawn_local(bound.serve(cores, std::future::pending()));
+    tokio::task::spawn_local(obliging_core(to_core, to_focus, switch));
+    addresses
+}
+
+/// A core that does whatever it is asked to.
+async fn obliging_core(mut commands: Receiver<Command>, events: Sender<Event>, switch: SocketAddr) {
+    loop {
+        while let Some(command) = commands.pop() {
+            let event = match command {
+                Command::Install { session, epoch, .. } => {
+                    let path = format!("msrp://{switch}/core-{};tcp", session.0);
+                    let path = UriBuf::parse(path.as_bytes()).unwrap();
+                    Event::Installed { session, epoch, path }
+                }
+                Command::Activate { session, .. } => Event::Bound { session },
+                Command::Remove { session, epoch } => Event::Removed { session, epoch },
+                Command::Close { room, epoch } => Event::Closed { room, epoch },
+                _ => continue,
+            };
+            events.send(event).unwrap();
+        }
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn run_local(scenario: impl Future<Output = ()>) {
+    let local = tokio::task::LocalSet::new();
+    run(local.run_until(scenario));
+}
+
+/// JOIN-02, JOIN-07, REJ-04, REJ-10, LEAVE-11: users join by the public URI and meet in one session;
+/// whoever rejoins at its identity is dismissed from the leg he had before.
+#[test]
+fn users_meet_and_come_back() {
+    run_local(async {
+        let mut switch = Switch::answering("200 OK").await;
+        let [udp, tcp] = focus(switch.address, |_| {}).await;
+        let alice = user("alice", udp, Protocol::Udp).await;
+        let bob = user("bob", tcp, Protocol::Tcp).await;
+
+        let mut at_alices = alice.join(ROOM, Privacy::None).await.unwrap();
+        switch.next().await;
+        let mut at_bobs = bob.join(ROOM, Privacy::None).await.unwrap();
+        switch.next().await;
+        let known = at_alices.conversation().clone();
+        assert!(known.is_focus && known.allow.iter().any(|method| method == "UPDATE"));
+        let identity = known.identity.clone().unwrap();
+        assert!(identity.starts_with("sip:s-") && identity.ends_with(";gr"), "{identity}");
+        assert_eq!(at_bobs.conversation().identity, known.identity);
+        assert_eq!((at_alices.peer_fault(), at_bobs.peer_fault()), (None, None));
+
+        at_alices.send("text/plain", "Grüße".as_bytes()).await.unwrap();
+        let Some(Happening::Heard(heard)) = at_bobs.receive().await else { panic!() };
+        assert_eq!(&heard.content[..], "Grüße".as_bytes());
+        assert_eq!(heard.sender.unwrap().from, "sip:alice@example.com");
+
+        let back = alice.rejoin(known, Privacy::None).await.unwrap();
+        assert_eq!(back.conversation().identity, Some(identity));
+        let Some(Happening::Ended { ending, .. }) = at_alices.receive().await else { panic!() };
+        assert_eq!(ending, Ending::Dismissed { cause: Some(200) });
+        let left = back.leave().await;
+        assert_eq!(left.public_uri.as_deref(), Some(ROOM));
+        at_bobs.leave().await;
+
+        // With the last user the session went, so there is nothing to rejoin.
+        let Err(CallError::Failed(failed)) = alice.rejoin(left, Privacy::None).await else {
+            panic!()
+        };
+        let Failure::Refused(refused) = failed.failure else { panic!() };
+        assert_eq!(refused.refusal, Refusal::Forbidden);
+        assert_eq!(refused.warnings[0].text, "IM Session does not exist");
+    });
+}
+
+/// REJ-14, ID-10: the refusals of a real focus are what they are meant to be.
+#[test]
+fn a_focus_refuses_in_words_that_are_understood() {
+    run_local(async {
+        let switch = Switch::answering("200 OK").await;
+        let [udp, _] = focus(switch.address, |config| {
+            config.any_room.as_mut().unwrap().max_participants = Some(1);
+            config.identity_from_from_header = true;
+        })
+        .await;
+        let alice = user("alice", udp, Protocol::Udp).await;
+        let bob = user("bob", udp, Protocol::Udp).await;
+        let session = alice.join(ROOM, Privacy::None).await.unwrap();
+        let refusal = |result: Result<_, CallError>| match result {
+            Err(CallError::Failed(failed)) => match failed.failure {
+                Failure::Refused(refused) => (refused.refusal, refused.status),
+                other => panic!("{other:?}"),
+            },
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(refusal(bob.join(ROOM, Privacy::None).await), (Refusal::Full, 486));
+        let nobody = bob.join(ROOM, Privacy::Anonymous).await;
+        assert_eq!(refusal(nobody), (Refusal::Forbidden, 403));
+        let elsewhere = bob.join("sip:lobby@elsewhere.example", Privacy::None).await;
+        assert_eq!(refusal(elsewhere), (Refusal::NotFound, 404));
+        let dead = Conversation {
+            identity: Some("sip:s-00000000000000000000000000000000@chat.localhost;gr".to_owned()),
+            ..Conversation::default()
+        };
+        assert_eq!(refusal(bob.rejoin(dead, Privacy::None).await), (Refusal::Forbidden, 403));
+        session.leave().await;
+    });
+}
