@@ -17,6 +17,7 @@ mod runtime;
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
+use engine::Counters;
 use mailbox::CoreId;
 use sip_control::{
     placement::CoreLink,
@@ -122,7 +123,7 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     };
     tokio::pin!(overdue);
     tokio::select! {
-        _ = sip.serve(links, stop) => {}
+        counters = sip.serve(links, stop) => tracing::info!("the focus counted: {counters:?}"),
         () = &mut overdue => tracing::warn!("not everybody has answered in time"),
     }
     if let Some((core, end)) = first_end {
@@ -130,8 +131,12 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     }
     let ends = async {
         for _ in 0..cores {
-            if let Some((core, Err(error))) = ended.recv().await {
-                return Err(broken(core, Err(error)));
+            match ended.recv().await {
+                Some((core, Ok(counters))) => {
+                    tracing::info!("core {} counted: {counters:?}", core.index());
+                }
+                Some((core, end)) => return Err(broken(core, end)),
+                None => {}
             }
         }
         Ok(())
@@ -163,7 +168,7 @@ fn stop_signal(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::Broken(format!("cannot wait for signals: {error}")))
 }
 
-fn broken(core: CoreId, end: std::io::Result<()>) -> Failure {
+fn broken(core: CoreId, end: std::io::Result<Counters>) -> Failure {
     let how = end.err().map_or_else(|| "it ended by itself".to_owned(), |error| error.to_string());
     Failure::Broken(format!("core {} does not serve any more: {how}", core.index()))
 }

@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use engine::{Core, CoreConfig, Limits};
+use engine::{Core, CoreConfig, Counters, Limits};
 use mailbox::{CoreId, Doorbell};
 use rustix::io::Errno;
 
@@ -45,7 +45,7 @@ pub struct Node {
 }
 
 /// A core that has come to its end.
-pub type Ended = (CoreId, std::io::Result<()>);
+pub type Ended = (CoreId, std::io::Result<Counters>);
 
 /// One of the ways to the kernel.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -94,9 +94,10 @@ impl Node {
             thread::Builder::new()
                 .name(format!("core-{}", id.index()))
                 .spawn(move || {
-                    let end = seat.serve(&started);
-                    // Nobody listens any more only when the process is on its way out.
-                    let _ = ending.blocking_send((id, end));
+                    if let Some(end) = seat.serve(&started) {
+                        // Nobody listens any more only when the process is on its way out.
+                        let _ = ending.blocking_send((id, end));
+                    }
                 })
                 .map_err(|error| Failure::Broken(format!("no thread for a core: {error}")))?;
         }
@@ -124,27 +125,35 @@ struct Seat {
     listener: OwnedFd,
 }
 
+/// Says whether a core has started.
+type Started = mpsc::Sender<Result<(), Failure>>;
+
 impl Seat {
-    /// Sets up what must be made on the thread that uses it, says so, and serves.
-    fn serve(self, started: &mpsc::Sender<Result<(), Failure>>) -> std::io::Result<()> {
+    /// Sets up what must be made on the thread that uses it, says so, and serves to the end. `None`
+    /// when it did not come to that.
+    fn serve(self, started: &Started) -> Option<std::io::Result<Counters>> {
         let doorbell = self.ends.doorbell.clone();
-        let refuse =
-            |what: &dyn fmt::Display| Failure::Refused(format!("core on CPU {}: {what}", self.cpu));
-        let ready = host::pin(self.cpu)
-            .map_err(|error| refuse(&format_args!("cannot be pinned: {error}")))
-            .and_then(|()| seed().map_err(|error| refuse(&error)));
-        let seed = match ready {
+        let cpu = self.cpu;
+        let refuse = |what: &dyn fmt::Display| {
+            // Whoever wants to know may be gone: another core has not started either.
+            let _ = started.send(Err(Failure::Refused(format!("core on CPU {cpu}: {what}"))));
+            None
+        };
+        if let Err(error) = host::pin(cpu) {
+            return refuse(&format_args!("cannot be pinned: {error}"));
+        }
+        let seed = match seed() {
             Ok(seed) => seed,
-            Err(failure) => return tell(started, Err(failure)),
+            Err(error) => return refuse(&error),
         };
         match self.way {
             Way::Uring => match Uring::new(doorbell) {
                 Ok(backend) => self.run(backend, seed, started),
-                Err(error) => tell(started, Err(refuse(&format_args!("io_uring: {error}")))),
+                Err(error) => refuse(&format_args!("io_uring: {error}")),
             },
             Way::Epoll => match Readiness::new(doorbell) {
                 Ok(backend) => self.run(backend, seed, started),
-                Err(error) => tell(started, Err(refuse(&format_args!("epoll: {error}")))),
+                Err(error) => refuse(&format_args!("epoll: {error}")),
             },
         }
     }
@@ -153,21 +162,13 @@ impl Seat {
         self,
         backend: B,
         seed: [u8; 32],
-        started: &mpsc::Sender<Result<(), Failure>>,
-    ) -> std::io::Result<()> {
+        started: &Started,
+    ) -> Option<std::io::Result<Counters>> {
         let core = Core::new(self.core, self.limits, seed);
         let runtime = Runtime::new(core, backend, self.ends, self.listener);
-        tell(started, Ok(()))?;
-        runtime.run()
+        started.send(Ok(())).ok()?;
+        Some(runtime.run())
     }
-}
-
-/// Reports to whoever starts the node. If that one is gone, so is the reason to go on.
-fn tell(
-    started: &mpsc::Sender<Result<(), Failure>>,
-    how: Result<(), Failure>,
-) -> std::io::Result<()> {
-    started.send(how).map_err(|_| std::io::ErrorKind::BrokenPipe.into())
 }
 
 fn seed() -> Result<[u8; 32], getrandom::Error> {

@@ -5,12 +5,16 @@ use std::{
     io::{Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     os::fd::OwnedFd,
+    process::Command,
     thread,
     time::{Duration, Instant},
 };
 
 use mailbox::Doorbell;
-use rustix::io::Errno;
+use rustix::{
+    io::Errno,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 use super::{
     Backend, Completion, Payload, Readiness, SLICES_MAX, Token, Uring,
@@ -63,6 +67,8 @@ struct Host<B> {
     doorbell: Doorbell,
     address: SocketAddr,
     accepted: Vec<OwnedFd>,
+    /// Whether the host ran short of descriptors.
+    stopped: bool,
     seen: BTreeMap<Token, Seen>,
     /// Tenancy of each place, and whether it is taken.
     places: Vec<(u32, bool)>,
@@ -76,11 +82,11 @@ impl<B: Backend<Slices>> Host<B> {
         let (mut listeners, address) = listen(any, 1, PATIENCE).unwrap();
         backend.listen(listeners.remove(0));
         let (accepted, seen, places) = Default::default();
-        Self { backend, doorbell, address, accepted, seen, places }
+        Self { backend, doorbell, address, accepted, stopped: false, seen, places }
     }
 
     fn turn(&mut self, deadline: Option<Instant>) {
-        let Self { backend, accepted, seen, places, .. } = self;
+        let Self { backend, accepted, stopped, seen, places, .. } = self;
         let mut of = |token: Token, seen: &mut BTreeMap<Token, Seen>, end: bool| {
             let one = seen.get_mut(&token).expect("a token that was attached");
             assert!(!one.closed && one.detached.is_none(), "nothing after the end");
@@ -92,7 +98,7 @@ impl<B: Backend<Slices>> Host<B> {
         backend
             .wait(deadline, &mut |completion| match completion {
                 Completion::Accepted { socket } => accepted.push(socket),
-                Completion::AcceptStopped => panic!("accepting stopped"),
+                Completion::AcceptStopped => *stopped = true,
                 Completion::Received { token, bytes } => {
                     of(token, seen, false);
                     assert!(!bytes.is_empty());
@@ -258,7 +264,7 @@ fn close_ends_a_send_under_way<B: Backend<Slices>>(make: impl Fn(Doorbell) -> B)
     let (mut peer, token) = host.connect();
     // The kernel's buffers are filled first, so that the last send cannot come to its end.
     let filling = |host: &mut Host<B>| {
-        host.send(token, Slices::one(&pattern(4 << 20)));
+        host.send(token, Slices(vec![vec![0; 4 << 20]]));
         for _ in 0..20 {
             host.turn(Some(Instant::now() + Duration::from_millis(5)));
         }
@@ -408,11 +414,63 @@ fn stop_listening_refuses_newcomers<B: Backend<Slices>>(make: impl Fn(Doorbell) 
     peer.read_exact(&mut [0; 10]).unwrap();
 }
 
+/// To be run in a process of its own: descriptors are short for all of it.
+fn accepting_goes_on_when_there_are_descriptors_again<B: Backend<Slices>>(
+    make: impl Fn(Doorbell) -> B,
+) {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(64), maximum }).unwrap();
+    let mut host = Host::new(make);
+    let (mut served, token) = host.connect();
+    let mut hoard = Vec::new();
+    while let Ok(file) = std::fs::File::open("/dev/null") {
+        hoard.push(file);
+    }
+    hoard.pop();
+    let mut waiting = TcpStream::connect(host.address).unwrap();
+    host.until("the shortage", |host| host.stopped);
+    // Nobody spins on it meanwhile, and who is there already is served.
+    host.send_all(token, Slices::one(b"served"));
+    served.read_exact(&mut [0; 6]).unwrap();
+    assert!(host.accepted.is_empty());
+    drop(hoard);
+    host.backend.accept_again();
+    host.until("the connection", |host| !host.accepted.is_empty());
+    let socket = host.accepted.remove(0);
+    let token = host.attach(socket);
+    host.send_all(token, Slices::one(b"after all"));
+    waiting.read_exact(&mut [0; 9]).unwrap();
+}
+
+/// Runs a test in a process of its own: `name` is what the harness calls it.
+fn alone(name: &str, test: impl FnOnce()) {
+    const CHILD: &str = "CONTRACT_TEST_ALONE";
+    if std::env::var_os(CHILD).is_some() {
+        return test();
+    }
+    let own = std::env::current_exe().unwrap();
+    let run = Command::new(own).args(["--exact", name]).env(CHILD, "1").output().unwrap();
+    let said = String::from_utf8_lossy(&run.stdout);
+    assert!(run.status.success() && said.contains("1 passed"), "{said}");
+}
+
+#[test]
+fn shortage_on_uring() {
+    let test = || accepting_goes_on_when_there_are_descriptors_again(uring);
+    alone("io::contract::shortage_on_uring", test);
+}
+
+#[test]
+fn shortage_on_readiness() {
+    let test = || accepting_goes_on_when_there_are_descriptors_again(readiness);
+    alone("io::contract::shortage_on_readiness", test);
+}
+
 fn everything_can_be_dropped_at_any_time<B: Backend<Slices>>(make: impl Fn(Doorbell) -> B) {
     let mut host = Host::new(make);
     let (_idle, _) = host.connect();
     let (_slow, token) = host.connect();
-    host.send(token, Slices::one(&pattern(32 << 20)));
+    host.send(token, Slices(vec![vec![0; 32 << 20]]));
     host.turn(Some(Instant::now()));
     drop(host);
 }

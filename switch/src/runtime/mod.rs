@@ -20,7 +20,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{BATCH_SLICES_MAX, Batch, ConnectionId, Core, Departure, Operation, SendFailed};
+use engine::{
+    BATCH_SLICES_MAX, Batch, ConnectionId, Core, Counters, Departure, Operation, SendFailed,
+};
 use mailbox::{Command, Event};
 
 use self::linger::Lingering;
@@ -87,8 +89,9 @@ impl<B: Backend<Batch>> Runtime<B> {
         }
     }
 
-    /// Serves until the core is drained. An error is the end of the backend.
-    pub fn run(mut self) -> io::Result<()> {
+    /// Serves until the core is drained; comes back with what it has counted. An error is the end of
+    /// the backend.
+    pub fn run(mut self) -> io::Result<Counters> {
         loop {
             let now = Instant::now();
             self.take_in(now);
@@ -98,7 +101,7 @@ impl<B: Backend<Batch>> Runtime<B> {
             self.carry_out(now);
             let waiting = self.pass_on();
             if self.drained {
-                return Ok(());
+                return Ok(*self.core.counters());
             }
             self.sleep(now, waiting)?;
         }

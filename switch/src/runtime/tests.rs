@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use engine::{Core, CoreConfig, Limits};
+use engine::{Core, CoreConfig, Counters, Limits};
 use mailbox::{
     Chatroom, Command, CoreId, CoreSet, Direction, Doorbell, Epoch, Event, FailureCause,
     ParticipantId, Receiver, RoomId, RoomTerms, Route, Sender, SessionId,
@@ -32,7 +32,7 @@ struct Node {
     links: Vec<(Sender<Command>, Receiver<Event>)>,
     bell: Doorbell,
     addresses: Vec<SocketAddr>,
-    threads: Vec<JoinHandle<std::io::Result<()>>>,
+    threads: Vec<JoinHandle<std::io::Result<Counters>>>,
     terms: Arc<RoomTerms>,
     epoch: u64,
 }
@@ -185,7 +185,8 @@ fn a_message_crosses_cores<B: Backend<engine::Batch> + 'static>(make: fn(Doorbel
     assert_eq!(node.event(0), Event::Bound { session: SessionId(1) });
     bind(&mut bob, &for_bob, BOB);
     assert_eq!(node.event(1), Event::Bound { session: SessionId(2) }, "bob was handed over");
-    let words = "hello ".repeat(500);
+    // Small enough to be one chunk, however it comes in (CHUNK-06).
+    let words = "hello ".repeat(100);
     say(&mut alice, &for_alice, ALICE, &words);
     assert!(read_until(&mut bob, &words).contains(BOB));
     drop(bob);

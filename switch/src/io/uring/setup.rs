@@ -117,12 +117,7 @@ pub fn build() -> Result<Built, Unusable> {
     let Ok(buffers) = Buffers::new(&uring) else {
         return lacks("rings of provided buffers", "5.19");
     };
-    let slower = REFINEMENTS[..left_out]
-        .iter()
-        .map(|Refinement { name, since, without, .. }| {
-            format!("io_uring without {name} (since Linux {since}): {without}")
-        })
-        .collect();
+    let slower = REFINEMENTS[..left_out].iter().map(slower_without).collect();
     Ok(Built { ring: Ring::new(uring, buffers), slower })
 }
 
@@ -155,6 +150,43 @@ fn receive_once(ring: &mut Ring) -> io::Result<bool> {
     Ok(completed.first().is_some_and(|first| first.more && first.lent.is_some()))
 }
 
+/// What the operator is told of a refinement that is missing.
+fn slower_without(refinement: &Refinement) -> String {
+    let Refinement { name, since, without, .. } = refinement;
+    format!("io_uring without {name} (since Linux {since}): {without}")
+}
+
 fn errno(error: &io::Error) -> Errno {
     Errno::from_io_error(error).unwrap_or(Errno::INVAL)
+}
+
+#[cfg(test)]
+mod tests {
+    use rustix::io::Errno;
+
+    use super::{REFINEMENTS, Unusable, probe, slower_without};
+
+    #[test]
+    fn what_is_missing_is_named_with_the_kernel_that_brought_it() {
+        let lacks = Unusable::Lacks { feature: "multishot receive", since: "6.0" };
+        let said = lacks.to_string();
+        assert_eq!(said, "the kernel lacks multishot receive (since Linux 6.0)");
+        assert!(Unusable::Refused(Errno::NOSYS).to_string().contains("since Linux 5.1"));
+        assert!(Unusable::Refused(Errno::PERM).to_string().contains("seccomp"));
+        let lines = REFINEMENTS.iter().map(slower_without);
+        assert!(lines.clone().all(|line| line.contains("since Linux") && !line.contains('\n')));
+        assert_eq!(lines.count(), 4);
+    }
+
+    #[test]
+    fn a_probe_leaves_nothing_behind() {
+        let descriptors = || std::fs::read_dir("/proc/self/fd").map_or(0, Iterator::count);
+        probe().unwrap();
+        let before = descriptors();
+        for _ in 0..200 {
+            probe().unwrap();
+        }
+        // Other tests come and go meanwhile, so not to the last one.
+        assert!(descriptors() < before + 150);
+    }
 }
