@@ -362,7 +362,7 @@ fn many_connections_at_once<B: Backend<Slices>>(make: impl Fn(Doorbell) -> B) {
         peer.shutdown(Shutdown::Write).unwrap();
     }
     host.until("everybody's end", |host| tokens.iter().all(|token| host.seen(*token).disconnected));
-    // All of it in one turn: more than a ring takes at once.
+    // All of it in one turn: in a unit test that is more than a ring takes at once.
     for token in &tokens {
         host.send(*token, Slices::one(b"bye"));
     }
