@@ -153,6 +153,20 @@ pub trait Backend<P: Payload> {
     ) -> io::Result<()>;
 }
 
+/// What a backend has a connection for.
+#[derive(Clone, Copy, Eq, PartialEq)]
+enum Purpose {
+    Serving,
+    Departing,
+    Closing,
+}
+
+/// Whether accepting failed for want of something that the host may have again later. Any other
+/// error is about one connection alone.
+fn is_shortage(error: Errno) -> bool {
+    matches!(error, Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)
+}
+
 /// How long to sleep: not at all when the deadline has passed, `None` for as long as it takes.
 fn sleep(deadline: Option<Instant>) -> Option<Duration> {
     deadline.map(|deadline| deadline.saturating_duration_since(Instant::now()))

@@ -22,7 +22,7 @@ use rustix::{
     net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags},
 };
 
-use super::{Backend, Completion, Payload, SLICES_MAX, Token, sleep};
+use super::{Backend, Completion, Payload, Purpose, SLICES_MAX, Token, is_shortage, sleep};
 
 /// Octets received with one call. A connection with more is ready again at once.
 const RECEIVE_SIZE: usize = 64 * 1024;
@@ -63,14 +63,6 @@ struct Tenant<P> {
     receiving: bool,
     outgoing: Option<P>,
     purpose: Purpose,
-}
-
-/// What a connection is there for.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Purpose {
-    Serving,
-    Departing,
-    Closing,
 }
 
 impl<P: Payload> Readiness<P> {
@@ -156,7 +148,7 @@ impl<P: Payload> Readiness<P> {
             match rustix::net::accept_with(listener, SocketFlags::CLOEXEC) {
                 Ok(socket) => sink(Completion::Accepted { socket }),
                 Err(Errno::AGAIN) => return,
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
+                Err(error) if is_shortage(error) => {
                     self.fault = epoll::delete(&self.epoll, listener).err();
                     return sink(Completion::AcceptStopped);
                 }

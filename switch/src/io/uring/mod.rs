@@ -26,7 +26,7 @@ use self::{
     ring::{Completed, Ring},
     user_data::{Operation, PLACES_MAX},
 };
-use super::{Backend, Completion, Payload, Token, sleep};
+use super::{Backend, Completion, Payload, Purpose, Token, is_shortage, sleep};
 
 /// One core's sockets on one io_uring. Lives and dies on the thread that made it.
 pub struct Uring<P> {
@@ -49,14 +49,6 @@ struct Tenant<P> {
     /// What the kernel is sending.
     outgoing: Option<P>,
     purpose: Purpose,
-}
-
-/// What a connection is there for.
-#[derive(Clone, Copy, Eq, PartialEq)]
-enum Purpose {
-    Serving,
-    Departing,
-    Closing,
 }
 
 /// The listening socket, and whether the kernel accepts on it.
@@ -231,7 +223,7 @@ impl<P: Payload> Uring<P> {
         }
         self.listener = match std::mem::replace(&mut self.listener, Listener::None) {
             Listener::Accepting(listener) => match result {
-                Err(Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS) => {
+                Err(error) if is_shortage(error) => {
                     sink(Completion::AcceptStopped);
                     Listener::Paused(listener)
                 }
