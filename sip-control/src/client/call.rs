@@ -11,7 +11,7 @@ use super::leg::{Calling, Connected, Leg, Phase, Purpose};
 use super::media::{Agreement, Offer, Unusable};
 use super::outcome::{Ending, Failed, Failure, Refusal, Refused};
 use super::refresh::Timer;
-use super::{CannotCall, Client, Request, callable};
+use super::{CannotCall, Client, Request, Usage, callable};
 use crate::dialog::Dialog;
 use crate::message::{Header, Method, Response};
 use crate::transaction::{self, ClientId};
@@ -79,7 +79,12 @@ impl Client {
     /// Forgets a leg and sends nothing, because there is nobody to hear it: the network is gone
     /// (LEAVE-01). What is left is what a rejoin needs.
     pub fn abandon(&mut self, id: LegId) -> Option<Conversation> {
-        self.dialogs.retain(|_, leg| *leg != id);
+        self.drop_watch(id);
+        self.forget(id)
+    }
+
+    fn forget(&mut self, id: LegId) -> Option<Conversation> {
+        self.dialogs.retain(|_, usage| *usage != Usage::Leg(id));
         self.legs.remove(&id).map(|leg| leg.conversation)
     }
 
@@ -168,9 +173,12 @@ impl Client {
                 self.accepted(now, leg, transaction, &request_uri, response);
             }
             (Request::Invite { leg, .. }, _) => self.refused(now, leg, transaction, response),
-            (Request::Farewell, _) | (Request::Refresh { .. } | Request::Bye { .. }, ..200) => {}
+            (Request::Farewell, _)
+            | (Request::Refresh { .. } | Request::Bye { .. } | Request::Subscribe { .. }, ..200) => {
+            }
             (Request::Refresh { leg }, _) => self.refreshed(now, leg, transaction, response),
-            (Request::Bye { leg }, _) => self.end(leg, Ending::Left),
+            (Request::Bye { leg }, _) => self.end(now, leg, Ending::Left),
+            (Request::Subscribe { leg }, _) => self.subscribed(now, leg, transaction, response),
         }
     }
 
@@ -193,7 +201,8 @@ impl Client {
                 }
             }
             Some(Request::Refresh { leg }) => self.refresh_unanswered(now, leg, failure),
-            Some(Request::Bye { leg }) => self.end(leg, Ending::Left),
+            Some(Request::Bye { leg }) => self.end(now, leg, Ending::Left),
+            Some(Request::Subscribe { leg }) => self.unsubscribed(leg, transaction),
             Some(Request::Farewell) | None => {}
         }
     }
@@ -247,7 +256,7 @@ impl Client {
             _ if calling.is_withdrawn => (Failure::Withdrawn, REASON_LEFT),
             Err(unusable) => (Failure::Unusable(unusable), REASON_UNUSABLE),
             Ok(agreement) => {
-                self.dialogs.insert(dialog.id().clone(), id);
+                self.dialogs.insert(dialog.id().clone(), Usage::Leg(id));
                 leg.phase = Phase::Connected(Box::new(Connected {
                     dialog,
                     offer: calling.offer.clone(),
@@ -256,9 +265,14 @@ impl Client {
                     min_se: calling.invitation.min_se,
                     refreshing: None,
                 }));
-                let conversation = leg.conversation.clone();
+                let (conversation, privacy) = (leg.conversation.clone(), leg.privacy);
+                let identity = conversation.identity.clone().filter(|_| self.config.watches);
                 let joined = Box::new(Joined { conversation, agreement, peer_fault });
-                return self.events.push_back(Event::Joined { leg: id, joined });
+                self.events.push_back(Event::Joined { leg: id, joined });
+                if let Some(identity) = identity {
+                    self.watch(now, id, &identity, privacy);
+                }
+                return;
             }
         };
         let (failure, reason) = unwanted;
@@ -338,6 +352,7 @@ impl Client {
         let Some(mut dialog) = leg.dialog_mut().cloned() else {
             return;
         };
+        self.unwatch(now, id);
         let bye = dialog.request(Method::Bye).header(Header::Reason, REASON_LEFT);
         let target = self.target_of(&dialog);
         if let Some(leg) = self.legs.get_mut(&id) {
@@ -364,10 +379,11 @@ impl Client {
     }
 
     /// The leg is over.
-    pub(super) fn end(&mut self, id: LegId, ending: Ending) {
-        let Some(conversation) = self.abandon(id) else {
+    pub(super) fn end(&mut self, now: Instant, id: LegId, ending: Ending) {
+        let Some(conversation) = self.forget(id) else {
             return;
         };
+        self.unwatch(now, id);
         let conversation = Box::new(conversation);
         self.events.push_back(Event::Ended { leg: id, ending, conversation });
     }

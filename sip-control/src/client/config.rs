@@ -31,6 +31,8 @@ pub struct Config {
     pub is_hop_trusted: bool,
     /// What the media is like.
     pub media: Media,
+    /// Whether whoever joins also follows who is in the conference (REJ-12, JOIN-09).
+    pub watches: bool,
     /// `Session-Expires` in seconds (TMR-04).
     pub session_interval: u32,
     /// How often a rejoin that met 503, or nobody, is tried again by itself (REJ-15). Other attempts,
@@ -93,6 +95,7 @@ impl Config {
             next_hop,
             is_hop_trusted: false,
             media: Media::new(contact.ip()),
+            watches: true,
             session_interval: SESSION_INTERVAL,
             retries_max: RETRIES_MAX,
             transactions: transaction::Config {

@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::conversation::{ContactMissing, Conversation};
 use super::media::Agreement;
 use super::outcome::{Ending, Failed, Refused};
+use super::watch::Roster;
 
 /// One leg of ours, from the first INVITE to the end. Never given twice.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -54,6 +55,20 @@ pub enum Event {
         /// For coming back.
         conversation: Box<Conversation>,
     },
+    /// The focus has told who is in the conference (REJ-12).
+    Roster {
+        /// Which leg asked for it.
+        leg: LegId,
+        /// Who.
+        roster: Box<Roster>,
+    },
+    /// Nothing more will be heard of who is in the conference. The leg itself lives on.
+    Unwatched {
+        /// Which leg asked for it.
+        leg: LegId,
+        /// Why.
+        why: Unwatched,
+    },
 }
 
 impl Event {
@@ -64,9 +79,26 @@ impl Event {
             | Self::Deferred { leg, .. }
             | Self::Joined { leg, .. }
             | Self::Failed { leg, .. }
-            | Self::Ended { leg, .. } => leg,
+            | Self::Ended { leg, .. }
+            | Self::Roster { leg, .. }
+            | Self::Unwatched { leg, .. } => leg,
         }
     }
+}
+
+/// Why nothing more is heard of who is in a conference.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Unwatched {
+    /// The conference is no more.
+    Gone,
+    /// The focus refused, with this status.
+    Refused(u16),
+    /// The focus ended it, with this reason.
+    Terminated(String),
+    /// The focus was asked for more time, and gave none.
+    Expired,
+    /// The focus says nothing at all.
+    Silence,
 }
 
 /// What a join or rejoin led to.

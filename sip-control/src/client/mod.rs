@@ -23,6 +23,7 @@ mod run;
 mod serve;
 mod session;
 mod stay;
+mod watch;
 
 use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
@@ -30,7 +31,7 @@ use std::time::Instant;
 pub use self::compose::Privacy;
 pub use self::config::{Config, Media};
 pub use self::conversation::{ContactMissing, Conversation};
-pub use self::event::{Event, Joined, LegId};
+pub use self::event::{Event, Joined, LegId, Unwatched};
 pub use self::media::{Agreement, Unusable};
 pub use self::media_session::{
     CannotSend, MediaEvent, MediaSession, MessageNumber, Received, SENDS_MAX, Sender,
@@ -38,8 +39,10 @@ pub use self::media_session::{
 pub use self::outcome::{Ending, Failed, Failure, Refusal, Refused, Warning};
 pub use self::run::{CallError, User, listen, start};
 pub use self::session::{Happening, NotSaid, Session, SessionError, Voice};
+pub use self::watch::{Member, Roster};
 
 use self::leg::{Leg, Phase};
+use self::watch::Watch;
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{Message, NameAddr, SipUri};
 use crate::transaction::{self, ClientId, ServerId, Tokens, Transactions};
@@ -69,7 +72,9 @@ pub struct Client {
     tokens: Tokens,
     /// A user has a few. What is due next is found by asking each.
     legs: HashMap<LegId, Leg>,
-    dialogs: HashMap<DialogId, LegId>,
+    /// Subscriptions, by the legs they were made for. They outlive those by one NOTIFY.
+    watches: HashMap<LegId, Watch>,
+    dialogs: HashMap<DialogId, Usage>,
     requests: HashMap<ClientId, Request>,
     /// INVITEs of the focus whose 200 is not acknowledged.
     reinvites: HashMap<ServerId, LegId>,
@@ -78,6 +83,13 @@ pub struct Client {
     accepted: VecDeque<(Instant, ClientId)>,
     events: VecDeque<Event>,
     last_leg: u64,
+}
+
+/// What a dialog is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Usage {
+    Leg(LegId),
+    Watch(LegId),
 }
 
 /// What a request of ours is for.
@@ -89,6 +101,8 @@ enum Request {
     Refresh { leg: LegId },
     /// Ends a leg.
     Bye { leg: LegId },
+    /// Asks who is in the conference.
+    Subscribe { leg: LegId },
     /// Ends what is forgotten already: no answer changes anything.
     Farewell,
 }
@@ -102,6 +116,7 @@ impl Client {
             config,
             tokens,
             legs: HashMap::new(),
+            watches: HashMap::new(),
             dialogs: HashMap::new(),
             requests: HashMap::new(),
             reinvites: HashMap::new(),
@@ -143,6 +158,13 @@ impl Client {
                 Some(Phase::Calling(_) | Phase::Leaving(_)) | None => {}
             }
         }
+        let due = |watch: &Watch| watch.due().is_some_and(|due| due <= now);
+        let mut watches: Vec<LegId> =
+            self.watches.iter().filter(|(_, watch)| due(watch)).map(|(&id, _)| id).collect();
+        watches.sort_unstable();
+        for id in watches {
+            self.look_after(now, id);
+        }
         self.settle(now);
     }
 
@@ -160,12 +182,18 @@ impl Client {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let legs = self.legs.values().filter_map(Leg::due).min();
         let accepted = self.accepted.front().map(|&(at, _)| at);
-        [self.transactions.poll_timeout(), legs, accepted].into_iter().flatten().min()
+        let watches = self.watches.values().filter_map(Watch::due).min();
+        [self.transactions.poll_timeout(), legs, watches, accepted].into_iter().flatten().min()
     }
 
     /// Legs that are not over, attempts among them.
     pub fn legs(&self) -> usize {
         self.legs.len()
+    }
+
+    /// Whether nothing is left that anybody has to be told of: no leg, and no subscription.
+    pub fn is_idle(&self) -> bool {
+        self.legs.is_empty() && self.watches.is_empty()
     }
 
     /// Acts upon what the transactions say.

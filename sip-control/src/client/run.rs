@@ -1,15 +1,17 @@
 //! A client as it runs: one task for all of a user's SIP, on real sockets.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep_until;
 
 use super::session::{Session, SessionError};
-use super::{CannotCall, Client, Config, Conversation, Event, LegId, Media, Privacy};
+use super::{
+    CannotCall, Client, Config, Conversation, Ending, Event, LegId, Media, Privacy, Roster,
+};
 use crate::transport::{self, Incoming, Transport};
 
 /// How often a port is looked for that is free for UDP and TCP alike.
@@ -99,9 +101,10 @@ impl User {
         let (answer, called) = oneshot::channel();
         self.orders.send(order(answer)).map_err(|_| CallError::Stopped)?;
         let called = called.await.map_err(|_| CallError::Stopped)?;
-        let (leg, events) = called.map_err(CallError::Cannot)?;
+        let (leg, news) = called.map_err(CallError::Cannot)?;
         // From here on the leg is left when this is dropped.
-        let mut line = Line { leg, events, orders: self.orders.clone(), is_over: false };
+        let orders = self.orders.clone();
+        let mut line = Line { leg, news, early: VecDeque::new(), orders, is_over: false };
         loop {
             match line.next().await {
                 Some(Event::Joined { joined, .. }) => {
@@ -109,15 +112,30 @@ impl User {
                     return session.map_err(CallError::Media);
                 }
                 Some(Event::Failed { failed, .. }) => return Err(CallError::Failed(failed)),
-                Some(Event::Progress { .. } | Event::Deferred { .. }) => {}
                 Some(Event::Ended { .. }) | None => return Err(CallError::Stopped),
+                Some(_) => {}
             }
         }
     }
 }
 
 /// What becomes of an order to call.
-type Called = Result<(LegId, mpsc::UnboundedReceiver<Event>), CannotCall>;
+type Called = Result<(LegId, News), CannotCall>;
+
+/// What the task says of a leg.
+#[derive(Debug)]
+struct News {
+    /// Turns in the life of a leg. There are but a few, and each is said once, so not bounded.
+    events: mpsc::UnboundedReceiver<Event>,
+    /// Who is in the conference, as it was told last. Of those before nobody needs to hear.
+    roster: watch::Receiver<Roster>,
+}
+
+/// The other end of [`News`].
+struct Herald {
+    events: mpsc::UnboundedSender<Event>,
+    roster: watch::Sender<Roster>,
+}
 
 /// What the task is told to do.
 #[derive(Debug)]
@@ -132,8 +150,9 @@ enum Order {
 #[derive(Debug)]
 pub(super) struct Line {
     leg: LegId,
-    /// A handful in the life of a leg, so not bounded.
-    events: mpsc::UnboundedReceiver<Event>,
+    news: News,
+    /// Events that came while only the end was waited for.
+    early: VecDeque<Event>,
     orders: mpsc::UnboundedSender<Order>,
     is_over: bool,
 }
@@ -141,7 +160,33 @@ pub(super) struct Line {
 impl Line {
     /// What happens next; `None` when nothing will any more. Dropping the future loses nothing.
     pub(super) async fn next(&mut self) -> Option<Event> {
-        let event = self.events.recv().await;
+        if let Some(event) = self.early.pop_front() {
+            return Some(event);
+        }
+        let leg = self.leg;
+        tokio::select! {
+            biased;
+            event = self.news.events.recv() => self.noted(event),
+            Ok(()) = self.news.roster.changed() => {
+                let roster = Box::new(self.news.roster.borrow_and_update().clone());
+                Some(Event::Roster { leg, roster })
+            }
+        }
+    }
+
+    /// Waits for the end, and keeps what comes before it.
+    pub(super) async fn ended(&mut self) -> Ending {
+        loop {
+            let event = self.news.events.recv().await;
+            match self.noted(event) {
+                Some(Event::Ended { ending, .. }) => return ending,
+                Some(event) => self.early.push_back(event),
+                None => return Ending::Lost,
+            }
+        }
+    }
+
+    fn noted(&mut self, event: Option<Event>) -> Option<Event> {
         self.is_over |= matches!(event, None | Some(Event::Failed { .. } | Event::Ended { .. }));
         event
     }
@@ -181,13 +226,13 @@ struct Running {
     client: Client,
     transport: Transport,
     orders: mpsc::UnboundedReceiver<Order>,
-    legs: HashMap<LegId, mpsc::UnboundedSender<Event>>,
+    legs: HashMap<LegId, Herald>,
 }
 
 impl Running {
     async fn run(mut self) {
         let mut has_users = true;
-        while has_users || self.client.legs() > 0 {
+        while has_users || !self.client.is_idle() {
             self.drain();
             let due = self.client.poll_timeout();
             tokio::select! {
@@ -210,11 +255,20 @@ impl Running {
             self.transport.send(transmit);
         }
         while let Some(event) = self.client.poll_event() {
-            let leg = event.leg();
-            let is_last = matches!(event, Event::Failed { .. } | Event::Ended { .. });
-            let user = if is_last { self.legs.remove(&leg) } else { self.legs.get(&leg).cloned() };
+            let Some(herald) = self.legs.get(&event.leg()) else {
+                continue;
+            };
             // Whoever does not listen has dropped the leg, and its order to leave is on its way.
-            let _ = user.map(|user| user.send(event));
+            match event {
+                // Nobody waits for these, and there may be any number of them.
+                Event::Progress { .. } => {}
+                Event::Roster { roster, .. } => drop(herald.roster.send(*roster)),
+                Event::Failed { leg, .. } | Event::Ended { leg, .. } => {
+                    drop(herald.events.send(event));
+                    self.legs.remove(&leg);
+                }
+                event => drop(herald.events.send(event)),
+            }
         }
     }
 
@@ -254,9 +308,10 @@ impl Running {
         answer: oneshot::Sender<Called>,
     ) {
         let called = called.map(|leg| {
-            let (user, events) = mpsc::unbounded_channel();
-            self.legs.insert(leg, user);
-            (leg, events)
+            let (events, hears) = mpsc::unbounded_channel();
+            let (roster, sees) = watch::channel(Roster::default());
+            self.legs.insert(leg, Herald { events, roster });
+            (leg, News { events: hears, roster: sees })
         });
         if let Err(Ok((leg, _))) = answer.send(called) {
             // Whoever asked has gone away.

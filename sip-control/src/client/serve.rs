@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
-use super::Client;
 use super::compose::{ALLOW, SUPPORTED};
 use super::event::LegId;
 use super::leg::{Leg, Phase};
 use super::outcome::Ending;
 use super::refresh::Timer;
+use super::{Client, Usage};
 use crate::dialog::{DialogId, OutOfOrder};
 use crate::message::{Header, Method, Reply, Request};
 use crate::sdp::Description;
@@ -27,10 +27,13 @@ impl Client {
     ) {
         let reply = if let Some(refusal) = screen(request, is_merged) {
             refusal
+        } else if request.method() == Method::Notify {
+            self.notified(now, request)
         } else if let Some(dialog) = DialogId::of_request(request) {
             match self.dialogs.get(&dialog).copied() {
-                Some(leg) => self.serve_leg(now, leg, transaction, request),
-                None => Reply::new(481),
+                Some(Usage::Leg(leg)) => self.serve_leg(now, leg, transaction, request),
+                // What is not about the subscription has no place in its dialog.
+                Some(Usage::Watch(_)) | None => Reply::new(481),
             }
         } else {
             stranger(request)
@@ -54,7 +57,7 @@ impl Client {
         }
         match request.method() {
             Method::Bye => {
-                self.dismissed(id, request);
+                self.dismissed(now, id, request);
                 Reply::new(200)
             }
             Method::Invite | Method::Update => {
@@ -63,16 +66,16 @@ impl Client {
             Method::Options => capabilities(),
             // We go where our user says, and nowhere else.
             Method::Refer => Reply::new(603),
-            // No response of ours waits for a PRACK, and no NOTIFY was asked for in this dialog.
+            // No response of ours waits for a PRACK.
             _ => Reply::new(481),
         }
     }
 
     /// The focus ends the leg (LEAVE-11). If we were about to, it is what we wanted.
-    fn dismissed(&mut self, id: LegId, bye: &Request) {
+    fn dismissed(&mut self, now: Instant, id: LegId, bye: &Request) {
         let is_leaving =
             self.legs.get(&id).is_some_and(|leg| matches!(leg.phase, Phase::Leaving(_)));
-        self.end(id, if is_leaving { Ending::Left } else { Ending::read(bye) });
+        self.end(now, id, if is_leaving { Ending::Left } else { Ending::read(bye) });
     }
 
     /// The focus keeps the leg alive. An offer that would move the media is refused, and everything

@@ -13,7 +13,7 @@ use tokio::time::{sleep_until, timeout};
 use super::run::Line;
 use super::{
     CannotSend, ContactMissing, Conversation, Ending, Event, Joined, Media, MediaEvent,
-    MediaSession, MessageNumber, Received,
+    MediaSession, MessageNumber, Received, Roster, Unwatched,
 };
 
 /// How long a switch may take to accept a connection.
@@ -45,6 +45,10 @@ pub enum Happening {
     /// The connection is gone, while the focus still counts the user in. A rejoin brings the media
     /// back (RFC 4975 section 5.4).
     MediaLost,
+    /// The focus has told who is in the conference.
+    Roster(Roster),
+    /// Nothing more will be heard of who is in the conference.
+    Unwatched(Unwatched),
     /// The leg is over.
     Ended {
         /// How.
@@ -116,7 +120,7 @@ impl Session {
         tokio::spawn(media.run(stream, ears));
         tokio::select! {
             is_bound = is_bound => is_bound.map_err(|_| SessionError::NotBound)?,
-            ending = ended(&mut line) => return Err(SessionError::Ended(ending)),
+            ending = line.ended() => return Err(SessionError::Ended(ending)),
         }
         let voice = Voice(voice);
         Ok(Self { line, conversation, peer_fault, voice, heard, is_media_lost: false })
@@ -153,10 +157,15 @@ impl Session {
                     return Some(heard.map_or(Happening::MediaLost, Happening::Heard));
                 }
                 event = self.line.next() => {
-                    if let Event::Ended { ending, conversation, .. } = event? {
-                        self.is_media_lost = true;
-                        let conversation = *conversation;
-                        return Some(Happening::Ended { ending, conversation });
+                    match event? {
+                        Event::Ended { ending, conversation, .. } => {
+                            self.is_media_lost = true;
+                            let conversation = *conversation;
+                            return Some(Happening::Ended { ending, conversation });
+                        }
+                        Event::Roster { roster, .. } => return Some(Happening::Roster(*roster)),
+                        Event::Unwatched { why, .. } => return Some(Happening::Unwatched(why)),
+                        _ => {}
                     }
                 }
             }
@@ -193,16 +202,6 @@ impl Voice {
     pub async fn rename(&self, from: &str) {
         // Without a connection there is nobody to speak to.
         let _ = self.0.send(Saying::Name(from.to_owned())).await;
-    }
-}
-
-async fn ended(line: &mut Line) -> Ending {
-    loop {
-        match line.next().await {
-            Some(Event::Ended { ending, .. }) => return ending,
-            Some(_) => {}
-            None => return Ending::Lost,
-        }
     }
 }
 

@@ -161,7 +161,7 @@ impl Client {
         let Some(dialog) = self.connected(id).map(|connected| connected.dialog.clone()) else {
             return;
         };
-        self.end(id, Ending::Lost);
+        self.end(now, id, Ending::Lost);
         self.say_farewell(now, dialog, REASON_EXPIRED);
     }
 

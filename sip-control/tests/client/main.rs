@@ -9,3 +9,4 @@ mod running;
 mod server;
 mod staying;
 mod switch;
+mod watching;

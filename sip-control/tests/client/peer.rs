@@ -33,6 +33,7 @@ pub fn config() -> Config {
         contact,
         Target::new(Protocol::Udp, FOCUS.parse().unwrap()),
     );
+    config.watches = false;
     config.display_name = Some("Alice".to_owned());
     config.instance = Some("urn:uuid:00000000-0000-4000-8000-000000000001".to_owned());
     "demo/0.1".clone_into(&mut config.product);

@@ -25,10 +25,11 @@ pub fn run<F: Future<Output = ()>>(scenario: F) {
     runtime.block_on(done);
 }
 
-pub async fn user(name: &str, focus: SocketAddr, protocol: Protocol) -> User {
+pub async fn user(name: &str, focus: Target, watches: bool) -> User {
     let (transport, contact) = listen("127.0.0.1:0".parse().unwrap()).await.unwrap();
     let user = format!("sip:{name}@example.com");
-    start(Config::new(&user, contact, Target::new(protocol, focus)), transport).unwrap()
+    let config = Config { watches, ..Config::new(&user, contact, focus) };
+    start(config, transport).unwrap()
 }
 
 /// A focus that does what the test says.
@@ -43,7 +44,8 @@ impl Focus {
     }
 
     async fn user(&self) -> User {
-        user("alice", self.socket.local_addr().unwrap(), Protocol::Udp).await
+        let focus = Target::new(Protocol::Udp, self.socket.local_addr().unwrap());
+        user("alice", focus, false).await
     }
 
     /// The next message, which has to be of this method, or an answer if that is empty.

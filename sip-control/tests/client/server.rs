@@ -5,11 +5,13 @@ use std::time::Duration;
 
 use mailbox::{Command, Doorbell, Event, Receiver, Sender, ring};
 use msrp::UriBuf;
-use sip_control::client::{CallError, Conversation, Ending, Failure, Happening, Privacy, Refusal};
+use sip_control::client::{
+    CallError, Conversation, Ending, Failure, Happening, Privacy, Refusal, Session,
+};
 use sip_control::config::{self, Listen};
 use sip_control::placement::CoreLink;
 use sip_control::server::{Cores, bind};
-use sip_control::transport::Protocol;
+use sip_control::transport::{Protocol, Target};
 
 use super::running::{run, user};
 use super::switch::Switch;
@@ -54,6 +56,29 @@ async fn obliging_core(mut commands: Receiver<Command>, events: Sender<Event>, s
     }
 }
 
+/// The next thing but a roster.
+async fn next(session: &mut Session) -> Happening {
+    loop {
+        match session.receive().await.unwrap() {
+            Happening::Roster(_) => {}
+            other => return other,
+        }
+    }
+}
+
+/// The first roster that has so many connected.
+async fn roster_of(session: &mut Session, count: usize) -> Vec<String> {
+    loop {
+        if let Happening::Roster(roster) = session.receive().await.unwrap() {
+            let users = roster.users().iter().filter(|(_, member)| member.is_connected());
+            let users: Vec<_> = users.map(|(entity, _)| entity.clone()).collect();
+            if users.len() == count {
+                return users;
+            }
+        }
+    }
+}
+
 fn run_local(scenario: impl Future<Output = ()>) {
     let local = tokio::task::LocalSet::new();
     run(local.run_until(scenario));
@@ -66,8 +91,8 @@ fn users_meet_and_come_back() {
     run_local(async {
         let mut switch = Switch::answering("200 OK").await;
         let [udp, tcp] = focus(switch.address, |_| {}).await;
-        let alice = user("alice", udp, Protocol::Udp).await;
-        let bob = user("bob", tcp, Protocol::Tcp).await;
+        let alice = user("alice", Target::new(Protocol::Udp, udp), true).await;
+        let bob = user("bob", Target::new(Protocol::Tcp, tcp), true).await;
 
         let mut at_alices = alice.join(ROOM, Privacy::None).await.unwrap();
         switch.next().await;
@@ -81,13 +106,13 @@ fn users_meet_and_come_back() {
         assert_eq!((at_alices.peer_fault(), at_bobs.peer_fault()), (None, None));
 
         at_alices.send("text/plain", "Grüße".as_bytes()).await.unwrap();
-        let Some(Happening::Heard(heard)) = at_bobs.receive().await else { panic!() };
+        let Happening::Heard(heard) = next(&mut at_bobs).await else { panic!() };
         assert_eq!(&heard.content[..], "Grüße".as_bytes());
         assert_eq!(heard.sender.unwrap().from, "sip:alice@example.com");
 
         let back = alice.rejoin(known, Privacy::None).await.unwrap();
         assert_eq!(back.conversation().identity, Some(identity));
-        let Some(Happening::Ended { ending, .. }) = at_alices.receive().await else { panic!() };
+        let Happening::Ended { ending, .. } = next(&mut at_alices).await else { panic!() };
         assert_eq!(ending, Ending::Dismissed { cause: Some(200) });
         let left = back.leave().await;
         assert_eq!(left.public_uri.as_deref(), Some(ROOM));
@@ -103,6 +128,30 @@ fn users_meet_and_come_back() {
     });
 }
 
+/// REJ-12, JOIN-09, SUB-04: whoever is in a room sees who comes and goes, and nobody is told anything
+/// any more who has left.
+#[test]
+fn users_see_each_other_come_and_go() {
+    run_local(async {
+        let switch = Switch::answering("200 OK").await;
+        let [udp, tcp] = focus(switch.address, |config| {
+            config.timers.notify_min_interval = Duration::from_millis(10);
+        })
+        .await;
+        let alice = user("alice", Target::new(Protocol::Udp, udp), true).await;
+        let bob = user("bob", Target::new(Protocol::Tcp, tcp), true).await;
+        let mut at_alices = alice.join(ROOM, Privacy::None).await.unwrap();
+        assert_eq!(roster_of(&mut at_alices, 1).await, ["sip:alice@example.com"]);
+        let mut at_bobs = bob.join(ROOM, Privacy::None).await.unwrap();
+        let both = ["sip:alice@example.com", "sip:bob@example.com"];
+        assert_eq!(roster_of(&mut at_alices, 2).await, both);
+        assert_eq!(roster_of(&mut at_bobs, 2).await, both);
+        at_bobs.leave().await;
+        assert_eq!(roster_of(&mut at_alices, 1).await, ["sip:alice@example.com"]);
+        at_alices.leave().await;
+    });
+}
+
 /// REJ-14, ID-10: the refusals of a real focus are what they are meant to be.
 #[test]
 fn a_focus_refuses_in_words_that_are_understood() {
@@ -113,8 +162,8 @@ fn a_focus_refuses_in_words_that_are_understood() {
             config.identity_from_from_header = true;
         })
         .await;
-        let alice = user("alice", udp, Protocol::Udp).await;
-        let bob = user("bob", udp, Protocol::Udp).await;
+        let alice = user("alice", Target::new(Protocol::Udp, udp), true).await;
+        let bob = user("bob", Target::new(Protocol::Udp, udp), true).await;
         let session = alice.join(ROOM, Privacy::None).await.unwrap();
         let refusal = |result: Result<_, CallError>| match result {
             Err(CallError::Failed(failed)) => match failed.failure {

@@ -73,7 +73,8 @@ fn the_methods_that_are_listed_are_served() {
         ("PRACK", 481),
         ("NOTIFY", 481),
     ]) {
-        let lines = "Contact: <sip:s-1@im.example.com;gr>\n";
+        let lines = "Contact: <sip:s-1@im.example.com;gr>\nEvent: conference\n\
+                     Subscription-State: active\n";
         scene.receive(&request(&invite, method, sequence, lines, ""));
         assert_eq!(scene.sent().status(), Some(status), "{method}");
     }
@@ -283,7 +284,8 @@ fn strangers_are_declined() {
     for (sequence, (method, status)) in
         (1..).zip([("BYE", 481), ("NOTIFY", 481), ("INVITE", 481), ("OPTIONS", 481)])
     {
-        scene.receive(&request(&invite, method, sequence, "", ""));
+        let lines = "Event: conference\nSubscription-State: active\n";
+        scene.receive(&request(&invite, method, sequence, lines, ""));
         assert_eq!(scene.sent().status(), Some(status), "{method}");
     }
     let to = invite.header(Header::From).unwrap();
