@@ -7,7 +7,7 @@
 //!
 //! A command ring that is full is never waited for. An `Install` is refused then, which becomes a
 //! 503; whatever ends or completes something is kept and tried again. No `Install` passes what is
-//! kept, so no more than two commands per live session and one per room can be.
+//! kept, so no more than three commands per live session and one per room can be.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,8 +15,8 @@ use std::{
 };
 
 use mailbox::{
-    Command, CoreId, CoreSet, Epoch, Event, Full, Receiver, RoomId, RoomTerms, Route, Sender,
-    SessionId,
+    Command, CoreId, CoreSet, Epoch, Event, Full, Receiver, Rights, RoomId, RoomTerms, Route,
+    Sender, SessionId,
 };
 use msrp::UriBuf;
 
@@ -159,11 +159,12 @@ impl Placement {
         match order {
             Order::Open { room, addresses, size_max } => self.open(room, addresses, size_max),
             Order::Install { session, room, member } => self.install(session, room, *member),
+            Order::Describe { session, peer } => {
+                let rights = Rights::Peer(session, peer);
+                self.tell_core_of(session, |epoch| Command::Policy { epoch, rights });
+            }
             Order::Activate { session } => {
-                if let Some(Session { room, core, .. }) = self.sessions.get(&session) {
-                    let (room, core) = (*room, *core);
-                    self.tell(core, room, |epoch| Command::Activate { session, epoch });
-                }
+                self.tell_core_of(session, |epoch| Command::Activate { session, epoch });
             }
             Order::Remove { session } => self.remove(session),
             Order::Close { room } => self.close(room),
@@ -257,11 +258,7 @@ impl Placement {
             room: Arc::clone(&room.terms),
             participant: member.participant,
             identities: member.identities,
-            peer_path: member.peer_path,
-            accept_wrapped: member.accept_wrapped,
-            size_max: member.size_max,
-            direction: member.direction,
-            chatroom: member.chatroom,
+            peer: member.peer,
         });
         let state = State::Installing { path: None, spread };
         self.sessions.insert(session, Session { room: room_id, core, state });
@@ -295,6 +292,12 @@ impl Placement {
         room.aware = room.aware.with(home);
         let room = Arc::clone(&room.terms);
         self.cores[home.index()].tell(Command::Spread { room, epoch, cores });
+    }
+
+    fn tell_core_of(&mut self, session: SessionId, command: impl FnOnce(Epoch) -> Command) {
+        if let Some(Session { room, core, .. }) = self.sessions.get(&session) {
+            self.tell(*core, *room, command);
+        }
     }
 
     fn tell(&mut self, core: CoreId, room: RoomId, command: impl FnOnce(Epoch) -> Command) {

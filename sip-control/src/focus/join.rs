@@ -5,6 +5,9 @@
 //!                 |                     |                |
 //!                 refused               refused          refused, too late or withdrawn: the seat is free
 //! ```
+//!
+//! An INVITE without an offer gets ours in the 200. ACTIVATE waits for the answer then, which comes
+//! with the ACK or ends the leg (FOC-21).
 
 use std::{sync::Arc, time::Instant};
 
@@ -16,7 +19,7 @@ use super::{
     Focus, Incoming, Subject, Usage,
     conference_info::Disconnection,
     directory::{Place, SESSION_TOKEN_SIZE},
-    leg::{Ack, Connected, Installing, Leg, Media, Phase},
+    leg::{Ack, Connected, Farewell, Installing, Leg, Media, Phase, Theirs},
     link::Link,
     order::{Member, Order},
     participant::Originator,
@@ -56,7 +59,6 @@ impl Focus {
         let link = Link::accept(request, &incoming.tag, incoming.source)?;
         let Examined { venue, room, is_anonymous, offer } =
             self.examine(request, originator, has_offer)?;
-        let offer = offer.ok_or(Refusal::Media(Unacceptable::Missing))?;
         let timer = SessionTimer::negotiate(request, &self.config.timers)?;
         let known = room.and_then(|room| self.rooms.get(&room));
         let legs = known.map_or(0, |room| room.legs_of(&originator.keys));
@@ -169,15 +171,10 @@ impl Focus {
         let fresh = ParticipantId(self.next_id());
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let participant = room.take_seat(fresh, session, originator, is_anonymous);
-        let offer = &installing.offer;
         let member = Member {
             participant: participant.id,
             identities: participant.identities.clone().into(),
-            peer_path: offer.path().clone(),
-            accept_wrapped: offer.accept_wrapped().clone(),
-            size_max: offer.size_max(),
-            direction: offer.direction(),
-            chatroom: offer.chatroom(),
+            peer: installing.offer.as_ref().map(|offer| offer.peer().clone()),
         };
         self.invites.insert(installing.transaction, session);
         let instance = installing
@@ -207,7 +204,12 @@ impl Focus {
         let timers = &self.config.timers;
 
         let origin = Origin { session: self.clock.utc(now).0 << 32 | session.0, version: 1 };
-        let answer = Bytes::from(offer.answer(&room.venue.media, origin, path));
+        let media = &room.venue.media;
+        let (ours, theirs) = match offer {
+            Some(offer) => (offer.answer(media, origin, path), Theirs::Agreed(request.body())),
+            None => (media.offer(origin, path), Theirs::Awaited),
+        };
+        let (ours, is_agreed) = (Bytes::from(ours), theirs != Theirs::Awaited);
         let contact = contact_of(&room.identity);
         self.dialogs.insert(link.id().clone(), Usage::Leg(session));
         leg.phase = Phase::Connected(Box::new(Connected {
@@ -216,24 +218,53 @@ impl Focus {
             media: Media::Awaited,
             timer,
             refresh_due: timer.map(|timer| now + timer.patience()),
-            replaces_at: Some(now + timers.replacement),
-            offer: request.body(),
-            answer: answer.clone(),
+            replaces_at: is_agreed.then(|| now + timers.replacement),
+            ours: ours.clone(),
+            theirs,
         }));
         let hidden_until = now + timers.notify_min_interval;
         let has_new_name = room.connect(session, now, hidden_until);
         self.counters.joins += 1;
 
         let reply = self.capabilities(Reply::new(200)).header(Header::Contact, &contact);
-        let reply = with_timer(reply, timer).body("application/sdp", answer);
+        let reply = with_timer(reply, timer).body("application/sdp", ours);
         self.reply(transaction, reply);
-        self.order(Order::Activate { session });
+        if is_agreed {
+            self.order(Order::Activate { session });
+        }
         self.plan_leg(session);
         if has_new_name {
             self.end_former_name(now, session);
             self.agenda.add(hidden_until, Subject::Room(room_id));
         }
         self.notify_watchers(now, room_id);
+    }
+
+    /// The answer to our offer, in the ACK: the leg is a recipient from now on, or it ends (FOC-21).
+    /// Only now is it certain that it can take the place of an older one (FOC-14).
+    pub(super) fn take_answer(&mut self, now: Instant, session: SessionId, ack: &Request) {
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let Some(connected) = leg.connected_mut() else { return };
+        let answer = match screen::body(ack) {
+            Ok(true) => room.venue.media.read_answer(&ack.body()),
+            Ok(false) | Err(_) => Err(Unacceptable::Missing),
+        };
+        let peer = match answer {
+            Ok(peer) => Box::new(peer),
+            Err(fault) => {
+                tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
+                return self.end_leg(now, session, Farewell::Unanswered);
+            }
+        };
+        connected.theirs = Theirs::Agreed(ack.body());
+        connected.replaces_at = Some(now + self.config.timers.replacement);
+        let is_bound = connected.media == Media::Bound;
+        self.order(Order::Describe { session, peer });
+        self.order(Order::Activate { session });
+        if is_bound {
+            self.replace_older(now, session);
+        }
     }
 
     /// The media plane did not take the leg (FOC-22).

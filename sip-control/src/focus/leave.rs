@@ -7,7 +7,7 @@ use mailbox::{FailureCause, RoomId, SessionId};
 use super::{
     Focus, Incoming, Purpose, Subject,
     conference_info::Disconnection,
-    leg::{Ack, Connected, Farewell, Leg, Media, Phase},
+    leg::{Ack, Connected, Farewell, Leg, Media, Phase, Theirs},
     link::Link,
     order::Order,
     refusal::Refusal,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     dialog::DialogId,
-    message::{Header, Method},
+    message::{Header, Method, Request},
     transaction::ServerId,
 };
 
@@ -38,10 +38,13 @@ impl Focus {
     }
 
     /// The ACK to a 200 of the leg is here.
-    pub(super) fn acknowledged(&mut self, now: Instant, session: SessionId) {
+    pub(super) fn acknowledged(&mut self, now: Instant, session: SessionId, ack: &Request) {
         match self.legs.get_mut(&session).map(|leg| &mut leg.phase) {
             Some(Phase::Connected(connected)) => {
                 connected.ack = Ack::Received(now);
+                if connected.theirs == Theirs::Awaited {
+                    self.take_answer(now, session, ack);
+                }
                 self.plan_leg(session);
             }
             Some(Phase::Parting { .. }) => self.part(session),
@@ -64,7 +67,9 @@ impl Focus {
     pub(super) fn bound(&mut self, now: Instant, session: SessionId) {
         if let Some(connected) = self.connected(session) {
             connected.media = Media::Bound;
-            self.replace_older(now, session);
+            if connected.theirs != Theirs::Awaited {
+                self.replace_older(now, session);
+            }
         }
     }
 
@@ -105,7 +110,7 @@ impl Focus {
     }
 
     /// The older legs of the same device go (FOC-14).
-    fn replace_older(&mut self, now: Instant, session: SessionId) {
+    pub(super) fn replace_older(&mut self, now: Instant, session: SessionId) {
         let Some(connected) = self.connected(session) else { return };
         connected.replaces_at = None;
         if !self.config.one_leg_per_user {

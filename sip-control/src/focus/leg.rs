@@ -51,8 +51,8 @@ pub struct Installing {
     pub request: Request,
     /// The dialog that its answer makes.
     pub link: Link,
-    /// What it offers.
-    pub offer: MediaOffer,
+    /// What it offers. Without an offer of its own it gets ours (FOC-21).
+    pub offer: Option<MediaOffer>,
     /// What was agreed about refreshes.
     pub timer: Option<SessionTimer>,
     /// When to give up (FOC-22).
@@ -74,10 +74,19 @@ pub struct Connected {
     pub refresh_due: Option<Instant>,
     /// When the legs that this one replaces go at the latest (FOC-14).
     pub replaces_at: Option<Instant>,
-    /// The offer and the answer in force, to know a refresh by (SDP-21).
-    pub offer: Bytes,
-    /// See `offer`.
-    pub answer: Bytes,
+    /// Our description.
+    pub ours: Bytes,
+    /// What the peer has said to it.
+    pub theirs: Theirs,
+}
+
+/// The peer's description.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Theirs {
+    /// Ours is an offer. The answer comes with the ACK (FOC-21).
+    Awaited,
+    /// It is in force. A refresh repeats it to the letter (SDP-21).
+    Agreed(Bytes),
 }
 
 /// Where the ACK to the 200 is.
@@ -110,6 +119,8 @@ pub enum Farewell {
     Replaced,
     /// The 200 was never acknowledged (FOC-31).
     Unacknowledged,
+    /// The answer to our offer is missing or unusable (FOC-21).
+    Unanswered,
     /// The MSRP connection never came (FOC-33).
     Unbound,
     /// The MSRP session was lost, and nobody came back (LEAVE-04).
@@ -186,6 +197,7 @@ impl Farewell {
         match self {
             Self::Replaced => "replaced",
             Self::Unacknowledged => "unacknowledged",
+            Self::Unanswered => "unanswered",
             Self::Unbound => "unbound",
             Self::MediaLost => "media_lost",
             Self::Unrefreshed => "unrefreshed",
@@ -198,6 +210,7 @@ impl Farewell {
         match self {
             Self::Replaced => "SIP;cause=200;text=\"Replaced\"",
             Self::Unacknowledged => "SIP;cause=408;text=\"No ACK\"",
+            Self::Unanswered => "SIP;cause=488;text=\"No usable answer\"",
             Self::Unbound => "SIP;cause=480;text=\"MSRP connection not established\"",
             Self::MediaLost => "SIP;cause=480;text=\"MSRP connection lost\"",
             Self::Unrefreshed => "SIP;cause=408;text=\"Session not refreshed\"",
@@ -209,9 +222,11 @@ impl Farewell {
     pub fn disconnection(self) -> Disconnection {
         match self {
             Self::Replaced | Self::Stopping => Disconnection::Departed,
-            Self::Unacknowledged | Self::Unbound | Self::MediaLost | Self::Unrefreshed => {
-                Disconnection::Failed
-            }
+            Self::Unacknowledged
+            | Self::Unanswered
+            | Self::Unbound
+            | Self::MediaLost
+            | Self::Unrefreshed => Disconnection::Failed,
         }
     }
 }

@@ -160,9 +160,9 @@ impl Focus {
     }
 
     /// The 200 to an INVITE is acknowledged.
-    pub fn handle_acknowledged(&mut self, now: Instant, invite: ServerId) {
+    pub fn handle_acknowledged(&mut self, now: Instant, invite: ServerId, ack: &Request) {
         if let Some(session) = self.invites.remove(&invite) {
-            self.acknowledged(now, session);
+            self.acknowledged(now, session, ack);
         }
     }
 

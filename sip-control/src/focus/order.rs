@@ -1,8 +1,8 @@
 //! What the focus asks of the media plane, and what it hears back. Which core is meant is not its
 //! affair: that is [`placement`](crate::placement)'s.
 
-use mailbox::{Chatroom, Direction, FailureCause, ParticipantId, RoomId, SessionId};
-use msrp::{AcceptTypes, AddressBuf, PathBuf, UriBuf};
+use mailbox::{FailureCause, ParticipantId, PeerMedia, RoomId, SessionId};
+use msrp::{AddressBuf, UriBuf};
 
 /// An order to the media plane. Orders are carried out one after the other; none is lost.
 #[derive(Clone, Debug)]
@@ -24,6 +24,13 @@ pub enum Order {
         room: RoomId,
         /// Whose leg it is.
         member: Box<Member>,
+    },
+    /// What the peer says of itself, where the `Install` could not tell yet (FOC-21).
+    Describe {
+        /// An installed leg.
+        session: SessionId,
+        /// What its answer says.
+        peer: Box<PeerMedia>,
     },
     /// From now on the room's messages are due to the session.
     Activate {
@@ -49,16 +56,8 @@ pub struct Member {
     pub participant: ParticipantId,
     /// The addresses its messages may come from (ID-08).
     pub identities: Box<[AddressBuf]>,
-    /// The peer's path, next hop first.
-    pub peer_path: PathBuf,
-    /// What it accepts inside the wrapper.
-    pub accept_wrapped: AcceptTypes,
-    /// Octets of the largest message it takes.
-    pub size_max: Option<u64>,
-    /// Which way content flows.
-    pub direction: Direction,
-    /// What it declared in `a=chatroom`.
-    pub chatroom: Option<Chatroom>,
+    /// What its offer says of it; `None` when the focus makes the offer.
+    pub peer: Option<PeerMedia>,
 }
 
 /// What happened to a session.

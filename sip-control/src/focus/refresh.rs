@@ -7,7 +7,7 @@ use mailbox::SessionId;
 use super::{
     Focus, Incoming,
     join::{contact_of, with_timer},
-    leg::{Ack, Phase},
+    leg::{Ack, Phase, Theirs},
     refusal::Refusal,
     screen,
     session_timer::SessionTimer,
@@ -61,8 +61,15 @@ impl Focus {
         let room = self.rooms.get(&leg.room).ok_or(Refusal::NoDialog)?;
         let contact = contact_of(&room.identity);
         let connected = leg.connected_mut().ok_or(Refusal::NoDialog)?;
-        if has_offer && request.body() != connected.offer {
-            return Err(Refusal::Media(Unacceptable::Change));
+        match &connected.theirs {
+            // Our offer is not answered yet: another exchange cannot begin (DLG-11).
+            Theirs::Awaited if has_offer || request.method() == Method::Invite => {
+                return Err(Refusal::Pending);
+            }
+            Theirs::Agreed(theirs) if has_offer && request.body() != theirs => {
+                return Err(Refusal::Media(Unacceptable::Change));
+            }
+            Theirs::Awaited | Theirs::Agreed(_) => {}
         }
         connected.link.refresh(request)?;
         let is_invite = request.method() == Method::Invite;
@@ -72,13 +79,13 @@ impl Focus {
             connected.ack = Ack::Awaited;
             self.invites.insert(incoming.transaction, session);
         }
-        let answer = connected.answer.clone();
+        let ours = connected.ours.clone();
         let reply = self.capabilities(Reply::new(200)).header(Header::Contact, &contact);
         let reply = with_timer(reply, timer);
         // A re-INVITE without an offer asks for ours: it is the description in force (RFC 3261
         // section 14.2).
         let describes = has_offer || is_invite;
-        let reply = if describes { reply.body("application/sdp", answer) } else { reply };
+        let reply = if describes { reply.body("application/sdp", ours) } else { reply };
         self.reply(incoming.transaction, reply);
         self.plan_leg(session);
         Ok(())

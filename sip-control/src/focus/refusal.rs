@@ -52,6 +52,8 @@ pub enum Refusal {
     NoDialog,
     /// A request of the dialog came before one that was sent earlier (DLG-10).
     OutOfOrder,
+    /// An offer of ours is not answered yet (DLG-11).
+    Pending,
     /// The request was withdrawn (DLG-15), or its dialog ended (DLG-14).
     Terminated,
     /// SUBSCRIBE to another package, or to none that is named (SUB-05).
@@ -103,6 +105,7 @@ impl Refusal {
             Self::Terminated => 487,
             Self::Media(_) => 488,
             Self::Event => 489,
+            Self::Pending => 491,
             Self::OutOfOrder => 500,
             Self::MethodUnknown => 501,
             Self::Exhausted | Self::Draining | Self::MediaPlane | Self::TooManyLegs => 503,
@@ -153,7 +156,7 @@ impl Refusal {
             Self::Denied(Denial::Anonymity) => "step 4",
             Self::Media(_) => "step 5",
             Self::Interval(_) | Self::MediaPlane | Self::TooManyLegs => "stage C",
-            Self::NoDialog | Self::OutOfOrder | Self::Terminated => "dialog",
+            Self::NoDialog | Self::OutOfOrder | Self::Pending | Self::Terminated => "dialog",
             Self::NotFound => "dispatch",
             Self::Event | Self::NotAcceptable | Self::Brief(_) | Self::NotWatching => {
                 "subscription"
@@ -191,6 +194,7 @@ impl Refusal {
             Self::TooManyLegs => "too_many_legs",
             Self::NoDialog => "no_dialog",
             Self::OutOfOrder => "out_of_order",
+            Self::Pending => "pending",
             Self::Terminated => "terminated",
             Self::Event => "event_package",
             Self::NotAcceptable => "not_acceptable",

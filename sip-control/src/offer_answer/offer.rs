@@ -1,8 +1,9 @@
-//! Reading an offer: step 5 of the change request.
+//! Reading what the peer says of its media, in an offer (step 5 of the change request) or in its
+//! answer to an offer of ours: by the same rules, as far as an answer can break them (FOC-21).
 
 use std::net::IpAddr;
 
-use mailbox::{Chatroom, Direction};
+use mailbox::{Chatroom, Direction, PeerMedia};
 use msrp::{AcceptTypes, Host, PathBuf, Scheme};
 
 use super::{Unacceptable, types};
@@ -30,8 +31,7 @@ const PATH_URIS_MAX: usize = 8;
 /// The port of a peer that only connects (RFC 6135 section 4.2.2).
 const DISCARD_PORT: u16 = 9;
 
-/// An offer that an answer fits. What the peer said is kept whole, because it rules what may be
-/// forwarded to it (SDP-17).
+/// An offer that an answer fits.
 #[derive(Clone, Debug)]
 pub struct MediaOffer {
     /// The `m=` lines of the offer, for the same lines in the answer.
@@ -42,11 +42,24 @@ pub struct MediaOffer {
     pub(super) selected_types: Vec<String>,
     /// The c/m address differs and the peer has said that it knows (RFC 6714).
     pub(super) cema: bool,
-    path: PathBuf,
-    accept_wrapped: AcceptTypes,
-    size_max: Option<u64>,
-    direction: Direction,
-    chatroom: Option<Chatroom>,
+    /// What the peer said of itself.
+    pub(super) peer: PeerMedia,
+}
+
+/// What one chat line says.
+struct Chat {
+    /// What the peer accepts and wants. Kept whole, because it rules what may be forwarded to it
+    /// (SDP-17).
+    peer: PeerMedia,
+    selected_types: Vec<String>,
+    cema: bool,
+}
+
+/// The peer's part in the exchange.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Role {
+    Offerer,
+    Answerer,
 }
 
 /// What an answer repeats of an `m=` line.
@@ -64,18 +77,41 @@ impl MediaOffer {
         let offer = Description::parse(body).map_err(|_| Unacceptable::Malformed)?;
         let mut fault = None;
         for (chat, media) in offer.media.iter().enumerate().filter(|(_, media)| is_chat(media)) {
-            match Self::read_line(media, &offer.attributes, room) {
-                Ok(read) => return Ok(Self { chat, lines: lines(&offer), ..read }),
+            match Chat::read(media, &offer.attributes, room, Role::Offerer) {
+                Ok(Chat { peer, selected_types, cema }) => {
+                    return Ok(Self { lines: lines(&offer), chat, selected_types, cema, peer });
+                }
                 Err(found) => fault = fault.or(Some(found)),
             }
         }
         Err(fault.unwrap_or(Unacceptable::NoChatLine))
     }
 
-    fn read_line(
+    /// What the peer said of itself.
+    pub fn peer(&self) -> &PeerMedia {
+        &self.peer
+    }
+}
+
+impl RoomMedia {
+    /// Reads the answer to an [`offer`](Self::offer) of ours: what the peer says of itself. An
+    /// answer has the lines of the offer, and ours has one (RFC 3264 section 6).
+    pub fn read_answer(&self, body: &[u8]) -> Result<PeerMedia, Unacceptable> {
+        let answer = Description::parse(body).map_err(|_| Unacceptable::Malformed)?;
+        let [media] = &answer.media[..] else { return Err(Unacceptable::Malformed) };
+        if !is_chat(media) {
+            return Err(Unacceptable::NoChatLine);
+        }
+        Ok(Chat::read(media, &answer.attributes, self, Role::Answerer)?.peer)
+    }
+}
+
+impl Chat {
+    fn read(
         media: &Media,
         session: &Attributes,
         room: &RoomMedia,
+        peer_is: Role,
     ) -> Result<Self, Unacceptable> {
         let of = &media.attributes;
         if !media.transport.eq_ignore_ascii_case("TCP/MSRP") {
@@ -101,7 +137,7 @@ impl MediaOffer {
             return Err(Unacceptable::Types);
         }
         let setup = Setup::read(of.first("setup").or_else(|| session.first("setup")));
-        if setup == Setup::Passive {
+        if !setup.connects(peer_is) {
             return Err(Unacceptable::Setup);
         }
         if setup != Setup::Active && media.port == DISCARD_PORT {
@@ -112,11 +148,7 @@ impl MediaOffer {
         if differs && !cema && !room.accept_sbc_rewrite {
             return Err(Unacceptable::AddressesDiffer);
         }
-        Ok(Self {
-            lines: Vec::new(),
-            chat: 0,
-            selected_types,
-            cema,
+        let peer = PeerMedia {
             path,
             accept_wrapped: wrapped,
             size_max: of
@@ -125,32 +157,8 @@ impl MediaOffer {
                 .filter(|&size| size > 0),
             direction: direction(of).or_else(|| direction(session)).unwrap_or_default(),
             chatroom: of.first("chatroom").map(chatroom),
-        })
-    }
-
-    /// The peer's path, next hop first.
-    pub fn path(&self) -> &PathBuf {
-        &self.path
-    }
-
-    /// What the peer accepts inside the wrapper (msrp/SDP-12, msrp/SDP-13).
-    pub fn accept_wrapped(&self) -> &AcceptTypes {
-        &self.accept_wrapped
-    }
-
-    /// Octets of the largest message the peer takes; `None` is no stated limit (SDP-18).
-    pub fn size_max(&self) -> Option<u64> {
-        self.size_max
-    }
-
-    /// Which way content flows, seen from the switch (SDP-22).
-    pub fn direction(&self) -> Direction {
-        self.direction
-    }
-
-    /// The peer's `a=chatroom` (SDP-19).
-    pub fn chatroom(&self) -> Option<Chatroom> {
-        self.chatroom
+        };
+        Ok(Self { peer, selected_types, cema })
     }
 }
 
@@ -256,6 +264,16 @@ impl Setup {
             Some("passive") => Self::Passive,
             Some("actpass") => Self::ActPass,
             _ => Self::Absent,
+        }
+    }
+
+    /// Whether the peer who says so connects: that is for the offerer to do, unless one of them says
+    /// something else (SDP-13, msrp/SETUP-07). What does not know `setup` at all and answers, waits.
+    fn connects(self, peer_is: Role) -> bool {
+        match self {
+            Self::Active => true,
+            Self::Passive => false,
+            Self::ActPass | Self::Absent => peer_is == Role::Offerer,
         }
     }
 }

@@ -75,7 +75,7 @@ fn the_answer_accepts_the_chat_line_as_the_room_runs_it() {
 #[test]
 fn chatroom_tokens_of_the_answer_are_the_rooms() {
     let offer = read_with("a=chatroom:nickname private-messages\r\n", "").unwrap();
-    assert_eq!(offer.chatroom(), None);
+    assert_eq!(offer.peer().chatroom, None);
     for (nickname, private_messages, line) in [
         (true, true, "a=chatroom:nickname private-messages\r\n"),
         (true, false, "a=chatroom:nickname\r\n"),
@@ -94,9 +94,9 @@ fn what_rules_the_forwarding_to_the_peer_is_kept_unreduced() {
         .replace("a=path:msrp://192.0.2.21:9/k3Zq8vT1wY6uPb2nLx;tcp", &format!("a=path:{path}"))
         .replace("a=sendrecv", "a=max-size:4000");
     let offer = read(&offer).unwrap();
-    assert_eq!(offer.path().as_str(), path);
-    assert_eq!(offer.size_max(), Some(4000));
-    let accepts = |media_type: &str| offer.accept_wrapped().accepts(media_type.as_bytes());
+    assert_eq!(offer.peer().path.as_str(), path);
+    assert_eq!(offer.peer().size_max, Some(4000));
+    let accepts = |media_type: &str| offer.peer().accept_wrapped.accepts(media_type.as_bytes());
     assert!(accepts("text/plain") && accepts("message/imdn+xml"));
     assert!(accepts("application/im-iscomposing+xml") && !accepts("text/html"));
 }
@@ -108,7 +108,7 @@ fn plain_text_is_assumed_of_a_peer_that_names_only_wrappers() {
     for lists in ["", "a=accept-wrapped-types:multipart/mixed\r\n"] {
         let offer = OFFER.replace(line, lists).replace(" application/im-iscomposing+xml", "");
         let offer = read(&offer).unwrap();
-        assert!(offer.accept_wrapped().accepts(b"text/plain"));
+        assert!(offer.peer().accept_wrapped.accepts(b"text/plain"));
         assert!(answer(&offer, &room()).contains("a=accept-wrapped-types:text/plain\r\n"));
     }
 }
@@ -298,13 +298,13 @@ fn directions_are_mirrored() {
         ("a=x", Direction::SendReceive, "a=sendrecv\r\n"),
     ] {
         let offer = read_with("a=sendrecv", offered).unwrap();
-        assert_eq!(offer.direction(), direction, "{offered}");
+        assert_eq!(offer.peer().direction, direction, "{offered}");
         assert!(answer(&offer, &room()).ends_with(answered), "{offered}");
     }
     let session = OFFER.replace("t=0 0", "t=0 0\r\na=inactive");
-    assert_eq!(read(&session).unwrap().direction(), Direction::SendReceive);
+    assert_eq!(read(&session).unwrap().peer().direction, Direction::SendReceive);
     let session = session.replace("a=sendrecv\r\n", "");
-    assert_eq!(read(&session).unwrap().direction(), Direction::Inactive);
+    assert_eq!(read(&session).unwrap().peer().direction, Direction::Inactive);
 }
 
 /// SDP-18: what is no limit sets none.
@@ -312,19 +312,45 @@ fn directions_are_mirrored() {
 fn only_a_positive_number_limits_the_size() {
     for (value, limit) in [("4000", Some(4000)), ("0", None), ("many", None), ("-1", None)] {
         let offer = read_with("a=sendrecv", &format!("a=max-size:{value}")).unwrap();
-        assert_eq!(offer.size_max(), limit, "{value}");
+        assert_eq!(offer.peer().size_max, limit, "{value}");
     }
 }
 
 /// msrp/SDP-28: a common slip is understood; repeated and unknown tokens mean nothing.
 #[test]
 fn chatroom_tokens_are_read_generously() {
-    let tokens =
-        |value: &str| read_with("a=chatroom:nickname private-messages", value).unwrap().chatroom();
+    let tokens = |value: &str| {
+        read_with("a=chatroom:nickname private-messages", value).unwrap().peer().chatroom
+    };
     let both = Chatroom { nickname: true, private_messages: true };
     assert_eq!(tokens("a=chatroom:nicknames private-messages x x"), Some(both));
     assert_eq!(tokens("a=chatroom"), Some(Chatroom::default()));
     assert_eq!(tokens("a=nothing"), None);
+}
+
+/// FOC-21, SDP-13, msrp/SETUP-07: an answer of the peer is read as an offer would be, but for who
+/// connects: only a peer that says so does.
+#[test]
+fn an_answer_to_our_offer_is_held_to_the_rules_of_offers() {
+    let read = |answer: &str| room().read_answer(answer.as_bytes());
+    let peer = read(OFFER).unwrap();
+    assert_eq!(peer.path.as_str(), "msrp://192.0.2.21:9/k3Zq8vT1wY6uPb2nLx;tcp");
+    assert!(peer.accept_wrapped.accepts(b"text/plain") && !peer.accept_wrapped.accepts(b"text/x"));
+    let reachable = OFFER.replace("m=message 9", "m=message 7654").replace(":9/", ":7654/");
+    for setup in ["", "a=setup:passive\r\n", "a=setup:actpass\r\n", "a=setup:holdconn\r\n"] {
+        let answer = reachable.replace("a=setup:active\r\n", setup);
+        assert_eq!(read(&answer).unwrap_err(), Unacceptable::Setup, "{setup:?}");
+    }
+    for (answer, fault) in [
+        (format!("{OFFER}m=audio 4000 RTP/AVP 0\r\n"), Unacceptable::Malformed),
+        (OFFER[..OFFER.find("m=").unwrap()].to_owned(), Unacceptable::Malformed),
+        (OFFER.replace("m=message 9", "m=message 0"), Unacceptable::NoChatLine),
+        (OFFER.replace("message/cpim", "text/plain"), Unacceptable::Types),
+    ] {
+        assert_eq!(read(&answer).unwrap_err(), fault);
+    }
+    let quiet = read(&OFFER.replace("sendrecv", "recvonly\r\na=max-size:4000")).unwrap();
+    assert_eq!((quiet.direction, quiet.size_max), (Direction::ToPeer, Some(4000)));
 }
 
 proptest! {

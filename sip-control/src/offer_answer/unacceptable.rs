@@ -1,9 +1,10 @@
-//! Why an offer was refused, as the Warning of the 488 tells it.
+//! Why a description was refused, as the Warning of the 488 tells it.
 
-/// An offer that no answer fits: 488 with exactly one Warning (SDP-20, RFC 3261 section 20.43).
+/// An offer that no answer fits: 488 with exactly one Warning (SDP-20, RFC 3261 section 20.43). Or an
+/// answer that does not fit our offer, which ends the leg (FOC-21).
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Unacceptable {
-    /// There is no description, and we make no offers.
+    /// There is no description where there has to be an answer.
     Missing,
     /// Not a session description (SDP-06).
     Malformed,
@@ -67,7 +68,7 @@ impl Unacceptable {
             Self::AcceptTypes => "Attribute not understood: accept-types",
             Self::AcceptWrappedTypes => "Attribute not understood: accept-wrapped-types",
             Self::Types => "Incompatible media format",
-            Self::Setup => "The offerer has to connect",
+            Self::Setup => "The focus does not connect",
             Self::AddressesDiffer => "Path and connection address differ",
         }
     }

@@ -2,7 +2,7 @@
 
 use mailbox::{
     Command, CoreSet, Direction, Doorbell, Epoch, Event, FailureCause, InstallRefusal,
-    ParticipantId, Receiver, RoomId, Sender, SessionId, ring,
+    ParticipantId, PeerMedia, Receiver, Rights, RoomId, Sender, SessionId, ring,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf, UriBuf};
 
@@ -73,15 +73,21 @@ fn placement(count: usize, capacity: usize, deal: Deal) -> (Placement, Cores) {
     (placement, Cores(cores))
 }
 
-fn install(placement: &mut Placement, session: u64) {
-    let member = Member {
-        participant: ParticipantId(session),
-        identities: [AddressBuf::parse(b"sip:alice@example.com").unwrap()].into(),
-        peer_path: PathBuf::parse(b"msrp://192.0.2.21:9/k3Zq8vT1wY6uPb2nLx;tcp").unwrap(),
+fn peer() -> PeerMedia {
+    PeerMedia {
+        path: PathBuf::parse(b"msrp://192.0.2.21:9/k3Zq8vT1wY6uPb2nLx;tcp").unwrap(),
         accept_wrapped: AcceptTypes::any(),
         size_max: Some(50),
         direction: Direction::SendReceive,
         chatroom: None,
+    }
+}
+
+fn install(placement: &mut Placement, session: u64) {
+    let member = Member {
+        participant: ParticipantId(session),
+        identities: [AddressBuf::parse(b"sip:alice@example.com").unwrap()].into(),
+        peer: Some(peer()),
     };
     let session = SessionId(session);
     placement.handle_order(Order::Install { session, room: ROOM, member: Box::new(member) });
@@ -109,7 +115,8 @@ fn an_install_is_answered_by_the_core_that_has_it() {
     let [Command::Install { session, epoch, route }] = &commands[..] else {
         panic!("{commands:?}")
     };
-    assert_eq!((*session, route.size_max, route.room.size_max), (SessionId(1), Some(50), 100));
+    let size_max = route.peer.as_ref().and_then(|peer| peer.size_max);
+    assert_eq!((*session, size_max, route.room.size_max), (SessionId(1), Some(50), 100));
     assert_eq!((route.room.id, route.room.home.index()), (ROOM, 0));
     assert!(reports(&mut placement).is_empty());
     cores.says(0, installed(1, *epoch));
@@ -117,6 +124,27 @@ fn an_install_is_answered_by_the_core_that_has_it() {
     assert_eq!(reports(&mut placement), expected);
     cores.says(0, installed(1, *epoch));
     assert!(reports(&mut placement).is_empty(), "a repeated answer says nothing new");
+}
+
+/// FOC-21: what an answer says goes to the core that has the session, before it is activated there.
+#[test]
+fn a_peer_is_described_to_the_core_of_its_session() {
+    let (mut placement, mut cores) = placement(2, 8, Deal::Spread);
+    install(&mut placement, 1);
+    let session = SessionId(1);
+    let others = cores.told(0);
+    assert!(others.iter().all(|command| name(command) == "Spread"), "{others:?}");
+    cores.told(1);
+    placement.handle_order(Order::Describe { session, peer: Box::new(peer()) });
+    placement.handle_order(Order::Activate { session });
+    let commands = cores.told(1);
+    let [policy @ Command::Policy { rights: Rights::Peer(described, media), .. }, activate] =
+        &commands[..]
+    else {
+        panic!("{commands:?}")
+    };
+    assert_eq!((*described, &media.path), (session, &peer().path));
+    assert!(name(activate) == "Activate" && epoch(activate) > epoch(policy));
 }
 
 /// The commands about a room are numbered in rising order, whichever core they go to.

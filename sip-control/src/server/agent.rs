@@ -190,8 +190,8 @@ impl Agent {
                 let incoming = Incoming { transaction, request, source, tag, is_merged };
                 self.focus.handle_request(now, &incoming);
             }
-            Event::Acknowledged { transaction, .. } => {
-                self.focus.handle_acknowledged(now, transaction);
+            Event::Acknowledged { transaction, ack } => {
+                self.focus.handle_acknowledged(now, transaction, &ack);
             }
             Event::Unacknowledged { transaction } => {
                 self.focus.handle_unacknowledged(now, transaction);

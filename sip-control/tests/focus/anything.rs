@@ -10,9 +10,12 @@ use super::harness::{Call, Core, OFFER, World, invite, subscribe, vectors};
 const ROOM: &str = "sip:garden-open@im.example.com";
 const SEATS: usize = 3;
 
+/// The body of the ACK, if there is an ACK.
+type Ack = Option<&'static str>;
+
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    Join { user: u8, anonymous: bool, acknowledged: bool },
+    Join { user: u8, anonymous: bool, offer: &'static str, ack: Ack },
     Cancelled { user: u8 },
     Watch { user: u8 },
     Bye { nth: usize },
@@ -27,9 +30,12 @@ enum Step {
 fn step() -> impl Strategy<Value = Step> {
     let user = 0u8..5;
     let nth = 0usize..8;
+    // The offer does for an answer too, where there was none.
+    let offer = prop_oneof![2 => Just(OFFER), 1 => Just("")];
+    let ack = prop_oneof![Just(None), Just(Some("")), Just(Some(OFFER))];
     prop_oneof![
-        4 => (user.clone(), any::<bool>(), any::<bool>()).prop_map(
-            |(user, anonymous, acknowledged)| Step::Join { user, anonymous, acknowledged }
+        4 => (user.clone(), any::<bool>(), offer, ack).prop_map(
+            |(user, anonymous, offer, ack)| Step::Join { user, anonymous, offer, ack }
         ),
         1 => user.clone().prop_map(|user| Step::Cancelled { user }),
         2 => user.prop_map(|user| Step::Watch { user }),
@@ -49,12 +55,17 @@ fn address(user: u8) -> String {
 }
 
 /// Collects the calls that the last step made, acknowledged or not.
-fn gather(world: &mut World, calls: &mut Vec<Call>, acknowledged: bool) {
+fn gather(world: &mut World, calls: &mut Vec<Call>, ack: Ack) {
     for sent in world.take() {
         if sent.status() == 200 && sent.header("CSeq") == "1 INVITE" {
             let call = Call::of(sent);
-            if acknowledged {
-                call.ack(world);
+            match ack {
+                Some("") => call.ack(world),
+                Some(sdp) => {
+                    let kind = "Content-Type: application/sdp\nContent-Length: ?\n\n";
+                    call.ack_with(world, &format!("{kind}{sdp}"));
+                }
+                None => {}
             }
             calls.push(call);
         }
@@ -63,17 +74,17 @@ fn gather(world: &mut World, calls: &mut Vec<Call>, acknowledged: bool) {
 
 fn carry_out(world: &mut World, calls: &mut Vec<Call>, step: Step) {
     match step {
-        Step::Join { user, anonymous, acknowledged } => {
+        Step::Join { user, anonymous, offer, ack } => {
             let privacy = if anonymous { "Privacy: id\n" } else { "" };
-            let invite = invite(world, ROOM, &address(user), privacy, OFFER);
+            let invite = invite(world, ROOM, &address(user), privacy, offer);
             world.hear(&invite);
-            gather(world, calls, acknowledged);
+            gather(world, calls, ack);
         }
         Step::Cancelled { user } => {
             let invite = invite(world, ROOM, &address(user), "", OFFER);
             world.hear(&invite);
             world.hear(&super::ending::cancel_of(&invite));
-            gather(world, calls, true);
+            gather(world, calls, Some(""));
         }
         Step::Watch { user } => {
             let uri = calls.last().map_or(ROOM.to_owned(), Call::identity);
@@ -92,7 +103,7 @@ fn carry_out(world: &mut World, calls: &mut Vec<Call>, step: Step) {
         Step::Core(core) => world.core = core,
         Step::CoreAnswers => {
             world.answer_installs();
-            gather(world, calls, false);
+            gather(world, calls, None);
         }
         Step::Polite(polite) => world.is_polite = polite,
         Step::Wait { millis } => world.wait(Duration::from_millis(millis)),

@@ -8,8 +8,8 @@ use std::{
 };
 
 use mailbox::{
-    Command, Doorbell, Epoch, Event, FailureCause, InstallRefusal, Receiver, RoomId, Sender,
-    SessionId, ring,
+    Command, Doorbell, Epoch, Event, FailureCause, InstallRefusal, Receiver, Rights, RoomId,
+    Sender, SessionId, ring,
 };
 use msrp::UriBuf;
 use sip_control::{
@@ -348,12 +348,16 @@ fn named(command: &Command) -> String {
         Command::Install { route, .. } => {
             let identities: Vec<String> =
                 route.identities.iter().map(ToString::to_string).collect();
-            format!("Install {}", identities.join(" "))
+            let whose = if route.peer.is_some() { "" } else { "without media " };
+            format!("Install {whose}{}", identities.join(" "))
         }
         Command::Activate { .. } => "Activate".to_owned(),
         Command::Remove { .. } => "Remove".to_owned(),
         Command::Close { room: RoomId(_), .. } => "Close".to_owned(),
         Command::Spread { .. } => "Spread".to_owned(),
+        Command::Policy { rights: Rights::Peer(_, peer), .. } => {
+            format!("Policy {}", peer.path.as_str())
+        }
         Command::Policy { .. } => "Policy".to_owned(),
         Command::Drain => "Drain".to_owned(),
     }
@@ -435,7 +439,18 @@ impl Call {
     }
 
     pub fn ack(&self, world: &mut World) {
-        let text = self.request("ACK", self.cseq, world.serial(), "Content-Length: 0\n\n");
+        self.ack_with(world, "Content-Length: 0\n\n");
+    }
+
+    /// Acknowledges the last INVITE. `rest` is header lines, the blank line and the body.
+    pub fn ack_with(&self, world: &mut World, rest: &str) {
+        let text = self.request("ACK", self.cseq, world.serial(), rest);
+        world.hear(&text);
+    }
+
+    /// As [`ack_with`](Self::ack_with), but the INVITE that made the dialog.
+    pub fn ack_first(&self, world: &mut World, rest: &str) {
+        let text = self.request("ACK", 1, world.serial(), rest);
         world.hear(&text);
     }
 

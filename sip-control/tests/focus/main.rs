@@ -8,6 +8,7 @@ mod ending;
 mod harness;
 mod hostile;
 mod joining;
+mod offerless;
 mod replacing;
 mod stage_a;
 mod timing;

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use super::harness::{OFFER, Sent, World, connected, invite, subscribe, users, vectors, version};
+use super::harness::{
+    AUDIO, OFFER, Sent, World, connected, invite, subscribe, users, vectors, version,
+};
 use sip_control::config::{Limits, Users};
 
 const GARDEN: &str = "sip:garden-open@im.example.com";
@@ -160,7 +162,7 @@ fn every_join_and_leave_is_told() {
 fn a_refused_attempt_is_not_told() {
     let (mut world, identity) = garden();
     world.watch(&identity, ALICE);
-    let refused = invite(&mut world, &identity, BOB, "", "");
+    let refused = invite(&mut world, &identity, BOB, "", AUDIO);
     assert_eq!(world.ask(&refused).status(), 488);
     world.wait(Duration::from_secs(10));
     assert!(world.take().is_empty());

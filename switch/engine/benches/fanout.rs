@@ -6,7 +6,8 @@ use std::{hint::black_box, time::Instant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use engine::{ConnectionId, Core, CoreConfig, Limits, Operation};
 use mailbox::{
-    Command, CoreId, Direction, Epoch, Event, ParticipantId, RoomId, RoomTerms, Route, SessionId,
+    Command, CoreId, Direction, Epoch, Event, ParticipantId, PeerMedia, RoomId, RoomTerms, Route,
+    SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf};
 
@@ -36,11 +37,13 @@ impl Room {
                 room: terms.clone(),
                 participant: ParticipantId(number),
                 identities: [AddressBuf::parse(address.as_bytes()).expect("valid")].into(),
-                peer_path: PathBuf::parse(path.as_bytes()).expect("valid"),
-                accept_wrapped: AcceptTypes::parse(b"text/plain").expect("valid"),
-                size_max: None,
-                direction: Direction::SendReceive,
-                chatroom: None,
+                peer: Some(PeerMedia {
+                    path: PathBuf::parse(path.as_bytes()).expect("valid"),
+                    accept_wrapped: AcceptTypes::parse(b"text/plain").expect("valid"),
+                    size_max: None,
+                    direction: Direction::SendReceive,
+                    chatroom: None,
+                }),
             });
             let (session, epoch) = (SessionId(number), Epoch(number));
             core.handle_command(now, Command::Install { session, epoch, route });

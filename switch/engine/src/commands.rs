@@ -20,7 +20,7 @@ impl Core {
     pub fn handle_command(&mut self, now: Instant, command: Command) {
         match command {
             Command::Install { session, epoch, route } => {
-                self.install(now, session, epoch, route);
+                self.install(now, session, epoch, *route);
             }
             Command::Activate { session, epoch } => self.activate(session, epoch),
             Command::Policy { epoch, rights } => self.change_rights(epoch, rights),
@@ -31,7 +31,7 @@ impl Core {
         }
     }
 
-    fn install(&mut self, now: Instant, id: SessionId, epoch: Epoch, route: Box<Route>) {
+    fn install(&mut self, now: Instant, id: SessionId, epoch: Epoch, route: Route) {
         if let Some(session) = self.session_by_id(id) {
             let path = session.uri.clone();
             self.events.push_back(Event::Installed { session: id, epoch, path });
@@ -81,7 +81,7 @@ impl Core {
 
     /// The session is a recipient from now on, if all it takes has happened (CTRL-03).
     pub(crate) fn admit(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get(key).filter(|session| session.receives()) else {
+        let Some(session) = self.sessions.get(key).filter(|it| it.recipient().is_some()) else {
             return;
         };
         if let Some(room) = self.rooms.get_mut(session.room)
@@ -93,11 +93,12 @@ impl Core {
 
     fn change_rights(&mut self, epoch: Epoch, rights: Rights) {
         match rights {
-            Rights::Direction(id, direction) => {
-                if let Some(key) = self.applicable(id, epoch)
-                    && let Some(session) = self.sessions.get_mut(key)
-                {
-                    session.route.direction = direction;
+            Rights::Peer(id, media) => {
+                if let Some(key) = self.applicable(id, epoch) {
+                    if let Some(session) = self.sessions.get_mut(key) {
+                        session.meet(*media);
+                    }
+                    self.admit(key);
                 }
             }
             Rights::Terms(terms) => {

@@ -21,7 +21,7 @@ use crate::{
     limits::{BODY_COPIED_MAX, CHUNK_BODY_DEFINITE_MAX},
     mint::{MESSAGE_ID_LEN, PREFIX_LEN, write_transaction},
     room::{Flight, FlightId, RoomKey},
-    route::{Session, SessionKey},
+    route::{Peer, Session, SessionKey},
 };
 
 /// One piece of a message as the fan-out sees it: borrowed from a receive buffer or from a relay.
@@ -113,9 +113,9 @@ struct Chunk<'a> {
 
 impl Chunk<'_> {
     /// Octets one copy of it takes at most, for the recipient's queue.
-    fn size_max(&self, session: &Session, body: usize) -> usize {
+    fn size_max(&self, recipient: &Peer, body: usize) -> usize {
         const FRAME_SIZE_MAX: usize = "MSRP  SEND\r\n\r\n-------$\r\n".len() + 2 * 32;
-        FRAME_SIZE_MAX + session.path_headers.len() + self.middle.len() + body
+        FRAME_SIZE_MAX + recipient.path_headers.len() + self.middle.len() + body
     }
 }
 
@@ -280,10 +280,10 @@ impl Core {
         let mut cut = Vec::new();
         flight.recipients.retain(|&recipient| {
             copy += 1;
-            let Some(session) = self.sessions.get(recipient).filter(|it| it.receives()) else {
+            let Some(peer) = self.sessions.get(recipient).and_then(Session::recipient) else {
                 return false;
             };
-            let past_size = session.route.size_max.is_some_and(|max| flight.next - 1 + size > max);
+            let past_size = peer.media.size_max.is_some_and(|max| flight.next - 1 + size > max);
             if flag != Flag::Abort && past_size {
                 self.counters.copies_skipped_size += 1;
                 cut.push(recipient);
@@ -344,16 +344,16 @@ impl Core {
     /// (CHAT-08, CHAT-09, CHAT-17, CHAT-19).
     fn is_due(&mut self, recipient: SessionKey, opening: &OpeningView<'_>, size: u64) -> bool {
         let Some(session) = self.sessions.get(recipient) else { return false };
-        let route = &session.route;
-        if route.participant == opening.sender || !route.direction.to_peer() {
+        let Some(Peer { media, .. }) = session.recipient() else { return false };
+        if session.participant == opening.sender || !media.direction.to_peer() {
             return false;
         }
-        if !opening.wrapped_type.is_some_and(|it| route.accept_wrapped.includes(it)) {
+        if !opening.wrapped_type.is_some_and(|it| media.accept_wrapped.includes(it)) {
             self.counters.copies_skipped_type += 1;
             return false;
         }
         let announced = opening.total.unwrap_or(0).max(size);
-        if route.size_max.is_some_and(|max| announced > max) {
+        if media.size_max.is_some_and(|max| announced > max) {
             self.counters.copies_skipped_size += 1;
             return false;
         }
@@ -370,10 +370,10 @@ impl Core {
         body: &mut Body<'_>,
     ) -> bool {
         let Some(session) = self.sessions.get(recipient) else { return false };
-        let Some(id) = session.connection() else { return false };
+        let (Some(id), Some(peer)) = (session.connection(), &session.peer) else { return false };
         let open = self.connections.get_mut(id).filter(|it| matches!(it.phase, Phase::Open));
         let Some(connection) = open else { return false };
-        let queued = connection.queued() + chunk.size_max(session, body.octets.len());
+        let queued = connection.queued() + chunk.size_max(peer, body.octets.len());
         if queued > self.limits.connection_queue_bytes_max && chunk.flag != Flag::Abort {
             self.counters.copies_shed += 1;
             return false;
@@ -383,7 +383,7 @@ impl Core {
         out.extend_from_slice(b"MSRP ");
         write_transaction(out, &chunk.prefix, copy);
         out.extend_from_slice(b" SEND\r\n");
-        out.extend_from_slice(&session.path_headers);
+        out.extend_from_slice(&peer.path_headers);
         out.extend_from_slice(chunk.middle);
         if body.octets.len() <= BODY_COPIED_MAX {
             out.extend_from_slice(body.octets);

@@ -1,7 +1,7 @@
 //! One session: where its bytes go, what it accepts, and the messages it has begun to send.
 
-use mailbox::{Epoch, Route, SessionId};
-use msrp::UriBuf;
+use mailbox::{Epoch, ParticipantId, PeerMedia, Route, SessionId};
+use msrp::{AddressBuf, UriBuf};
 
 use crate::{connection::ConnectionId, message::Message, room::RoomKey, slots::Key};
 
@@ -15,11 +15,14 @@ pub(crate) struct Session {
     /// The newest command applied.
     pub(crate) epoch: Epoch,
     pub(crate) room: RoomKey,
-    pub(crate) route: Box<Route>,
+    pub(crate) participant: ParticipantId,
+    /// The addresses that a message from here may name in CPIM `From` (CHAT-03).
+    pub(crate) identities: Box<[AddressBuf]>,
     /// The switch's URI of this session: its `path` in SDP, From-Path of all it is sent.
     pub(crate) uri: UriBuf,
-    /// The two path headers of everything that goes out, whole lines (URI-19, CHAT-11).
-    pub(crate) path_headers: Box<[u8]>,
+    /// What its peer says of itself. Until that is known it may bind and send, and answers go back
+    /// the way its requests came; nothing else can be sent to it.
+    pub(crate) peer: Option<Box<Peer>>,
     pub(crate) binding: Binding,
     /// Whether the focus wants the room's messages to go here (CTRL-03).
     pub(crate) active: bool,
@@ -27,6 +30,14 @@ pub(crate) struct Session {
     pub(crate) incoming: Vec<Message>,
     /// Messages begun by the peer so far.
     pub(crate) messages_begun: u64,
+}
+
+/// The far end of a session, as SDP describes it.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    pub(crate) media: PeerMedia,
+    /// The two path headers of every copy, whole lines (URI-19, CHAT-11).
+    pub(crate) path_headers: Box<[u8]>,
 }
 
 /// Where a session's bytes go: to one connection at most (RFC 4975 section 5.4).
@@ -45,25 +56,18 @@ impl Session {
         id: SessionId,
         epoch: Epoch,
         room: RoomKey,
-        route: Box<Route>,
+        route: Route,
         uri: UriBuf,
     ) -> Self {
-        let path_headers = [
-            &b"To-Path: "[..],
-            route.peer_path.as_bytes(),
-            b"\r\nFrom-Path: ",
-            uri.as_bytes(),
-            b"\r\n",
-        ]
-        .concat()
-        .into_boxed_slice();
+        let Route { participant, identities, peer, .. } = route;
         Self {
             id,
             epoch,
             room,
-            route,
+            participant,
+            identities,
+            peer: peer.map(|media| Box::new(Peer::new(media, &uri))),
             uri,
-            path_headers,
             binding: Binding::Awaited,
             active: false,
             incoming: Vec::new(),
@@ -79,8 +83,27 @@ impl Session {
         }
     }
 
-    /// Whether it is a target of the fan-out: installed, activated and bound (CTRL-03).
-    pub(crate) fn receives(&self) -> bool {
-        self.active && self.connection().is_some()
+    /// Its peer, while it is a target of the fan-out: installed, activated and bound (CTRL-03).
+    pub(crate) fn recipient(&self) -> Option<&Peer> {
+        self.peer.as_deref().filter(|_| self.active && self.connection().is_some())
+    }
+
+    /// Its peer is this one from now on.
+    pub(crate) fn meet(&mut self, media: PeerMedia) {
+        self.peer = Some(Box::new(Peer::new(media, &self.uri)));
+    }
+
+    /// Whether chat content is accepted from it. What the peer has not ruled out it may do.
+    pub(crate) fn may_send(&self) -> bool {
+        self.peer.as_ref().is_none_or(|peer| peer.media.direction.from_peer())
+    }
+}
+
+impl Peer {
+    fn new(media: PeerMedia, own: &UriBuf) -> Self {
+        let path_headers =
+            [&b"To-Path: "[..], media.path.as_bytes(), b"\r\nFrom-Path: ", own.as_bytes(), b"\r\n"];
+        let path_headers = path_headers.concat().into_boxed_slice();
+        Self { media, path_headers }
     }
 }

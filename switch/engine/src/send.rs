@@ -145,7 +145,7 @@ impl Core {
         let (limits, rooms) = (&self.limits, &self.rooms);
         let session = self.sessions.get_mut(key).ok_or(Refusal::NoSuchSession)?;
         let room = rooms.get(session.room).ok_or(Refusal::NoSuchSession)?;
-        if !session.route.direction.from_peer() {
+        if !session.may_send() {
             return Err(Refusal::Forbidden);
         }
         let total = head.byte_range.and_then(|range| range.total);
@@ -229,7 +229,7 @@ impl Core {
         content_headers: &[u8],
     ) -> Result<(), Refusal> {
         let session = self.sessions.get(key).ok_or(Refusal::NoSuchSession)?;
-        let (room, sender) = (session.room, session.route.participant);
+        let (room, sender) = (session.room, session.participant);
         let flight = (session.id, message.serial);
         message.next += fresh.len() as u64;
         let last = message.is_complete();
@@ -279,7 +279,7 @@ impl Core {
     fn check_wrapper(&self, key: SessionKey, wrapper: &Wrapper<'_>) -> Result<(), Refusal> {
         let session = self.sessions.get(key).ok_or(Refusal::NoSuchSession)?;
         let room = self.rooms.get(session.room).ok_or(Refusal::NoSuchSession)?;
-        if !session.route.identities.iter().any(|own| wrapper.from == *own) {
+        if !session.identities.iter().any(|own| wrapper.from == *own) {
             return Err(Refusal::Forbidden); // CHAT-03, CHAT-04
         }
         if wrapper.to_count > 1 {

@@ -290,6 +290,61 @@ fn a_session_is_due_messages_once_it_is_active_and_bound() {
     assert!(!node.events.contains(&bound), "nobody spoke for it");
 }
 
+/// CTRL-03, URI-19, CHAT-11, CHAT-17, sip/FOC-21: a peer that was made an offer may connect and speak
+/// before its answer is here. Messages are due to it once the answer is, along the path it names and
+/// of the types it takes, whatever path it used itself; and so they are when it changes its mind.
+#[test]
+fn a_session_is_due_nothing_before_its_peer_has_described_itself() {
+    let mut node = Node::new(1);
+    let (sender, uri) = node.bound(&alice());
+    let message = room_message("notknown", "", HELLO).replace("{alice}", &uri);
+    let (session, own) = node.install_unknown(&bob());
+    node.activate(0, session);
+    let peer = node.connect(0);
+    let hello = format!(
+        "MSRP b0b5aysh1 SEND\r\nTo-Path: {own}\r\nFrom-Path: msrp://10.0.0.7:9/early;tcp\r\n\
+        Message-ID: m1\r\nSuccess-Report: yes\r\nByte-Range: 1-98/98\r\n\
+        Content-Type: message/cpim\r\n\r\n\
+        To: <sip:lobby@chat.example.com>\r\nFrom: <sip:bob@example.net>\r\n\r\n\
+        Content-Type: text/plain\r\n\r\nHi\r\n-------b0b5aysh1$\r\n"
+    );
+    node.feed(peer, hello.as_bytes());
+    let answers = node.output(peer);
+    let early = format!("\r\nTo-Path: msrp://10.0.0.7:9/early;tcp\r\nFrom-Path: {own}\r\n");
+    assert!(answers.starts_with(&format!("MSRP b0b5aysh1 200 OK{early}")), "{answers}");
+    assert!(answers.contains(&format!(" REPORT{early}")), "{answers}");
+    assert!(node.output(sender).contains("\r\n\r\nHi\r\n"), "what it says is heard");
+    node.feed(sender, message.as_bytes());
+    assert_eq!(node.output(peer), "", "active and bound, but where to?");
+
+    node.describe(&bob(), session);
+    node.feed(sender, message.as_bytes());
+    let copy = format!(" SEND\r\nTo-Path: {BOB}\r\nFrom-Path: {own}\r\n");
+    let heard = node.output(peer);
+    assert!(heard.contains(&copy) && heard.contains("Hello room"), "{heard}");
+
+    node.describe(&Member { wrapped: "text/html", ..bob() }, session);
+    node.feed(sender, message.as_bytes());
+    assert_eq!(node.output(peer), "", "plain text is not for it any more");
+}
+
+/// CTRL-03: in whichever order the focus and the peer see to it.
+#[test]
+fn a_session_may_be_described_before_it_is_activated_and_bound() {
+    let mut node = Node::new(1);
+    let (sender, uri) = node.bound(&alice());
+    let (session, own) = node.install_unknown(&bob());
+    node.describe(&bob(), session);
+    node.activate(0, session);
+    let peer = node.connect(0);
+    let bind =
+        format!("MSRP bind0001 SEND\r\nTo-Path: {own}\r\nFrom-Path: {BOB}\r\n-------bind0001$\r\n");
+    node.feed(peer, bind.as_bytes());
+    node.output(peer);
+    node.feed(sender, room_message("dueatend", "", HELLO).replace("{alice}", &uri).as_bytes());
+    assert!(node.output(peer).contains("Hello room"));
+}
+
 /// NICK-02, RESP-19: a room without nicknames refuses them, whatever else is wrong with the value.
 #[test]
 fn nicknames_are_refused_where_the_room_has_none() {

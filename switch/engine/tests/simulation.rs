@@ -14,8 +14,8 @@ use std::{
 
 use engine::{Batch, ConnectionId, Core, CoreConfig, Limits, Operation};
 use mailbox::{
-    Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, Relay, RoomId,
-    RoomTerms, Route, SessionId,
+    Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Relay,
+    RoomId, RoomTerms, Route, SessionId,
 };
 use msrp::{
     AcceptTypes, AddressBuf, ByteRange, FailureReport, Flag, Frame, Framer, Head, PathBuf,
@@ -139,11 +139,13 @@ impl World {
             room: Arc::clone(&self.terms),
             participant: ParticipantId(participant),
             identities: [AddressBuf::parse(address.as_bytes()).unwrap()].into(),
-            peer_path: PathBuf::parse(own_path(participant).as_bytes()).unwrap(),
-            accept_wrapped: AcceptTypes::any(),
-            size_max: None,
-            direction: Direction::SendReceive,
-            chatroom: Some(Chatroom::default()),
+            peer: Some(PeerMedia {
+                path: PathBuf::parse(own_path(participant).as_bytes()).unwrap(),
+                accept_wrapped: AcceptTypes::any(),
+                size_max: None,
+                direction: Direction::SendReceive,
+                chatroom: Some(Chatroom::default()),
+            }),
         });
         self.cores[core].handle_command(self.now, Command::Install { session, epoch, route });
         if core != self.terms.home.index() {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{CoreSet, Direction, Epoch, RoomId, RoomTerms, Route, SessionId};
+use crate::{CoreSet, Epoch, PeerMedia, RoomId, RoomTerms, Route, SessionId};
 
 /// An order to one core. Repeating a command is harmless; one whose epoch is older than what the
 /// core has applied to the same session or room is ignored, apart from its answer.
@@ -21,7 +21,8 @@ pub enum Command {
         /// All the core needs to serve it.
         route: Box<Route>,
     },
-    /// From now on the room's messages are due to the session, as soon as it is bound (CTRL-03).
+    /// From now on the room's messages are due to the session, as soon as it is bound (CTRL-03) and
+    /// its peer's media is known.
     Activate {
         /// An installed session.
         session: SessionId,
@@ -78,8 +79,8 @@ pub enum Command {
 /// The subject of [`Command::Policy`].
 #[derive(Clone, Debug)]
 pub enum Rights {
-    /// Which way content flows on one session.
-    Direction(SessionId, Direction),
+    /// What the peer of one session says of itself: for the first time, or anew.
+    Peer(SessionId, Box<PeerMedia>),
     /// New terms for a running room. Id and home never change.
     Terms(Arc<RoomTerms>),
 }

@@ -22,4 +22,4 @@ pub use event::{Event, FailureCause, InstallRefusal};
 pub use id::{CORES_MAX, CoreId, CoreSet, Epoch, ParticipantId, RoomId, SessionId};
 pub use relay::{Opening, Piece, Relay, Stage};
 pub use ring::{Full, Receiver, Sender, ring};
-pub use route::{Chatroom, Direction, RoomTerms, Route};
+pub use route::{Chatroom, Direction, PeerMedia, RoomTerms, Route};

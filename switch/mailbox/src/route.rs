@@ -17,16 +17,24 @@ pub struct Route {
     /// The addresses that a message from here may name in CPIM `From` (CHAT-03). For an anonymous
     /// participant this is the alias alone (CHAT-35).
     pub identities: Box<[AddressBuf]>,
-    /// The peer's `path`, next hop first (URI-19).
-    pub peer_path: PathBuf,
-    /// What the peer accepts inside the CPIM wrapper (SDP-12, SDP-13 of msrp.md).
+    /// What the peer's SDP says; `None` until it has answered an offer of ours. It may bind and
+    /// send meanwhile, but nothing is due to it (sip/FOC-21).
+    pub peer: Option<PeerMedia>,
+}
+
+/// What only the peer's own SDP can tell of a session.
+#[derive(Clone, Debug)]
+pub struct PeerMedia {
+    /// Its `path`, next hop first (URI-19).
+    pub path: PathBuf,
+    /// What it accepts inside the CPIM wrapper (SDP-12, SDP-13 of msrp.md).
     pub accept_wrapped: AcceptTypes,
-    /// Octets of the largest message the peer takes, wrapper included; `None` is no limit
+    /// Octets of the largest message it takes, wrapper included; `None` is no limit
     /// (SDP-16 of msrp.md).
     pub size_max: Option<u64>,
     /// Which way chat content may flow (SDP-23 of msrp.md).
     pub direction: Direction,
-    /// The peer's `a=chatroom`; `None` when it declared none (SDP-29 of msrp.md).
+    /// Its `a=chatroom`; `None` when it declared none (SDP-29 of msrp.md).
     pub chatroom: Option<Chatroom>,
 }
 

@@ -11,7 +11,7 @@ use std::{
 use engine::{Core, CoreConfig, Counters, Limits};
 use mailbox::{
     Chatroom, Command, CoreId, CoreSet, Direction, Doorbell, Epoch, Event, FailureCause,
-    ParticipantId, Receiver, RoomId, RoomTerms, Route, Sender, SessionId,
+    ParticipantId, PeerMedia, Receiver, RoomId, RoomTerms, Route, Sender, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf};
 
@@ -94,11 +94,13 @@ impl Node {
             room: Arc::clone(&self.terms),
             participant: ParticipantId(session),
             identities: [AddressBuf::parse(address.as_bytes()).unwrap()].into(),
-            peer_path: PathBuf::parse(path.as_bytes()).unwrap(),
-            accept_wrapped: AcceptTypes::parse(b"*").unwrap(),
-            size_max: None,
-            direction: Direction::SendReceive,
-            chatroom: Some(Chatroom::default()),
+            peer: Some(PeerMedia {
+                path: PathBuf::parse(path.as_bytes()).unwrap(),
+                accept_wrapped: AcceptTypes::parse(b"*").unwrap(),
+                size_max: None,
+                direction: Direction::SendReceive,
+                chatroom: Some(Chatroom::default()),
+            }),
         });
         let session = SessionId(session);
         self.command(core, |epoch| Command::Install { session, epoch, route });

@@ -11,8 +11,8 @@ use std::{
 
 use engine::{ConnectionId, Core, CoreConfig, Counters, Limits, Operation};
 use mailbox::{
-    Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, RoomId, RoomTerms,
-    Route, SessionId,
+    Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Rights,
+    RoomId, RoomTerms, Route, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf};
 
@@ -70,6 +70,19 @@ impl Default for Member<'_> {
     }
 }
 
+impl Member<'_> {
+    /// What its SDP says.
+    fn media(&self) -> PeerMedia {
+        PeerMedia {
+            path: PathBuf::parse(self.path.as_bytes()).expect("valid"),
+            accept_wrapped: AcceptTypes::parse(self.wrapped.as_bytes()).expect("valid"),
+            size_max: self.size_max,
+            direction: self.direction,
+            chatroom: Some(Chatroom::default()),
+        }
+    }
+}
+
 pub fn core_id(number: usize) -> CoreId {
     CoreId::new(number).expect("a test has few cores")
 }
@@ -114,6 +127,19 @@ impl Node {
 
     /// Installs a session without making it a recipient.
     pub fn install(&mut self, member: &Member<'_>) -> (SessionId, String) {
+        self.install_with(member, Some(member.media()))
+    }
+
+    /// Installs a session whose peer has not said yet what it takes, and by which path.
+    pub fn install_unknown(&mut self, member: &Member<'_>) -> (SessionId, String) {
+        self.install_with(member, None)
+    }
+
+    fn install_with(
+        &mut self,
+        member: &Member<'_>,
+        peer: Option<PeerMedia>,
+    ) -> (SessionId, String) {
         self.sessions += 1;
         self.epoch += 1;
         let (session, epoch) = (SessionId(self.sessions), Epoch(self.epoch));
@@ -121,11 +147,7 @@ impl Node {
             room: Arc::clone(&self.terms),
             participant: ParticipantId(member.participant),
             identities: [AddressBuf::parse(member.address.as_bytes()).expect("valid")].into(),
-            peer_path: PathBuf::parse(member.path.as_bytes()).expect("valid"),
-            accept_wrapped: AcceptTypes::parse(member.wrapped.as_bytes()).expect("valid"),
-            size_max: member.size_max,
-            direction: member.direction,
-            chatroom: Some(Chatroom::default()),
+            peer,
         };
         let route = Box::new(route);
         self.command(member.core, Command::Install { session, epoch, route });
@@ -142,6 +164,13 @@ impl Node {
         });
         let path = path.expect("every install is answered");
         (session, String::from_utf8(path.as_bytes().to_vec()).expect("ASCII"))
+    }
+
+    /// The peer of a session says, for the first time or anew, what this member's SDP says.
+    pub fn describe(&mut self, member: &Member<'_>, session: SessionId) {
+        self.epoch += 1;
+        let (epoch, rights) = (Epoch(self.epoch), Rights::Peer(session, Box::new(member.media())));
+        self.command(member.core, Command::Policy { epoch, rights });
     }
 
     pub fn activate(&mut self, core: usize, session: SessionId) {

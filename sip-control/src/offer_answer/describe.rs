@@ -1,0 +1,123 @@
+//! Writing our descriptions: the answer to an offer, and the offer where the peer makes none (RFC
+//! 3264, RFC 4975 section 8).
+
+use std::fmt::Write;
+
+use mailbox::{Chatroom, Direction};
+use msrp::{Host, UriBuf};
+
+use super::{MediaOffer, RoomMedia};
+
+/// What identifies a description of ours: the `o=` line without its address. The session stays
+/// for the life of a leg, the version grows with every change (SDP-15).
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Origin {
+    /// `sess-id`.
+    pub session: u64,
+    /// `sess-version`.
+    pub version: u64,
+}
+
+impl MediaOffer {
+    /// The answer that accepts this offer with `path` as ours: one line per line offered, all but
+    /// the chat with port 0 (FOC-26). We wait to be connected to, and say so (SDP-16).
+    pub fn answer(&self, room: &RoomMedia, origin: Origin, path: &UriBuf) -> String {
+        let chat = Chat {
+            path,
+            types: &self.selected_types,
+            setup: "passive",
+            cema: self.cema,
+            direction: self.peer.direction,
+        };
+        let mut text = session_lines(origin, path);
+        for (at, line) in self.lines.iter().enumerate() {
+            let port = if at == self.chat { port(path) } else { 0 };
+            // Writing to a String cannot fail.
+            let _ = write!(text, "m={} {port} {} {}\r\n", line.kind, line.transport, line.formats);
+            if at == self.chat {
+                text += &chat.attributes(room);
+            }
+        }
+        text
+    }
+}
+
+impl RoomMedia {
+    /// The offer of a session with `path` as ours: all that the room takes (FOC-21). The peer may
+    /// choose who connects, for we can be reached; `passive` is not for offers (msrp/SETUP-03).
+    pub fn offer(&self, origin: Origin, path: &UriBuf) -> String {
+        let chat = Chat {
+            path,
+            types: &self.wrapped_types,
+            setup: "actpass",
+            cema: false,
+            direction: Direction::SendReceive,
+        };
+        let (session, port) = (session_lines(origin, path), port(path));
+        format!("{session}m=message {port} TCP/MSRP *\r\n{}", chat.attributes(self))
+    }
+}
+
+/// What is said below the chat line, as far as it is not the room that decides it.
+struct Chat<'a> {
+    path: &'a UriBuf,
+    types: &'a [String],
+    setup: &'static str,
+    cema: bool,
+    /// As the peer wants it.
+    direction: Direction,
+}
+
+impl Chat<'_> {
+    fn attributes(&self, room: &RoomMedia) -> String {
+        format!(
+            "a=accept-types:message/cpim\r\na=accept-wrapped-types:{}\r\na=setup:{}\r\n\
+             a=path:{}\r\na=max-size:{}\r\na=chatroom{}\r\n{}a={}\r\n",
+            self.types.join(" "),
+            self.setup,
+            self.path.as_str(),
+            room.size_max,
+            tokens(room.chatroom),
+            if self.cema { "a=msrp-cema\r\n" } else { "" },
+            own_direction(self.direction),
+        )
+    }
+}
+
+/// Everything above the media lines.
+fn session_lines(origin: Origin, path: &UriBuf) -> String {
+    let (family, address) = match path.as_uri().host() {
+        Host::V6(address) => ("IP6", address.to_string()),
+        Host::V4(address) => ("IP4", address.to_string()),
+        Host::Name(name) => ("IP4", name.to_owned()),
+    };
+    let Origin { session, version } = origin;
+    format!(
+        "v=0\r\no=- {session} {version} IN {family} {address}\r\ns=-\r\n\
+         c=IN {family} {address}\r\nt=0 0\r\n",
+    )
+}
+
+fn port(path: &UriBuf) -> u16 {
+    path.as_uri().port().unwrap_or_default()
+}
+
+/// What the room allows, whatever the peer declared (SDP-19, msrp/SDP-26).
+fn tokens(room: Chatroom) -> &'static str {
+    match (room.nickname, room.private_messages) {
+        (false, false) => "",
+        (true, false) => ":nickname",
+        (false, true) => ":private-messages",
+        (true, true) => ":nickname private-messages",
+    }
+}
+
+/// The direction as we see it ourselves: the mirror of what was offered (SDP-22).
+fn own_direction(direction: Direction) -> &'static str {
+    match direction {
+        Direction::SendReceive => "sendrecv",
+        Direction::ToPeer => "sendonly",
+        Direction::FromPeer => "recvonly",
+        Direction::Inactive => "inactive",
+    }
+}
