@@ -123,6 +123,9 @@ impl Transport {
             let named = |error| cannot_listen(Protocol::Udp, address, &error);
             let socket = Arc::new(UdpSocket::bind(address).await.map_err(named)?);
             let local = socket.local_addr().map_err(named)?;
+            // Until the reactor has once seen it so, a socket counts as full, and what is sent first
+            // would be lost.
+            socket.writable().await.map_err(named)?;
             let (arrivals, tally) = (transport.arrivals.clone(), transport.tally.clone());
             let receive = udp::receive(socket.clone(), local, arrivals, tally);
             transport.tasks.push(tokio::spawn(receive));
