@@ -11,6 +11,7 @@ use msrp::UriBuf;
 
 use crate::{
     core::{Core, Draining},
+    fanout::Portion,
     room::{Room, RoomKey},
     route::{Binding, Session, SessionKey},
 };
@@ -131,8 +132,7 @@ impl Core {
                     self.events.push_back(Event::Removed { session: id, epoch });
                 }
             }
-            self.rooms.remove(key);
-            self.rooms_by_id.remove(&id);
+            self.forget_room(key);
         }
         self.events.push_back(Event::Closed { room: id, epoch });
     }
@@ -224,10 +224,19 @@ impl Core {
     }
 
     fn forget_idle_room(&mut self, key: RoomKey) {
-        if self.rooms.get(key).is_some_and(Room::is_idle)
-            && let Some(room) = self.rooms.remove(key)
-        {
-            self.rooms_by_id.remove(&room.terms.id);
+        if self.rooms.get(key).is_some_and(Room::is_idle) {
+            self.forget_room(key);
+        }
+    }
+
+    /// Forgets a room without sessions. Other cores will hear no more of what is in flight.
+    fn forget_room(&mut self, key: RoomKey) {
+        let Some(room) = self.rooms.remove(key) else { return };
+        self.rooms_by_id.remove(&room.terms.id);
+        for (&id, flight) in &room.flights {
+            for core in flight.cores.iter() {
+                self.relay(core, room.terms.id, id, &mut Portion::Abort);
+            }
         }
     }
 

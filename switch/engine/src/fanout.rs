@@ -161,7 +161,7 @@ impl Core {
 
     /// To one other core with members. `false`: the way there is full, and what has begun there has
     /// been given up, once and for all: it must not look complete there.
-    fn relay(
+    pub(crate) fn relay(
         &mut self,
         core: CoreId,
         room: RoomId,

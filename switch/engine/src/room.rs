@@ -1,6 +1,6 @@
 //! One room on one core: who is here, and who gets the rest of each message in flight.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 use mailbox::{CoreSet, Epoch, RoomTerms, SessionId};
 
@@ -25,8 +25,9 @@ pub(crate) struct Room {
     pub(crate) sessions: Vec<SessionKey>,
     /// The sessions that are due what the room says (CTRL-03), in the order they came.
     pub(crate) recipients: Vec<SessionKey>,
-    /// Messages of which more is to come.
-    pub(crate) flights: HashMap<FlightId, Flight>,
+    /// Messages of which more is to come. In order, so that what is done to all of them is done in
+    /// the same order whenever the inputs are the same.
+    pub(crate) flights: BTreeMap<FlightId, Flight>,
 }
 
 /// A message that arrives piece by piece, from the moment its recipients were fixed (CHAT-08,
@@ -55,7 +56,7 @@ impl Room {
             cores: CoreSet::EMPTY,
             sessions: Vec::new(),
             recipients: Vec::new(),
-            flights: HashMap::new(),
+            flights: BTreeMap::new(),
         }
     }
 

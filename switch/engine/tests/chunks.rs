@@ -3,12 +3,15 @@
 
 mod common;
 
+use std::sync::Arc;
+
 use common::{
     Member, Node,
     lobby::{ALICE, Fixture, HELLO, TV_01, alice, bob},
     masked,
 };
 use engine::Limits;
+use mailbox::{Command, CoreSet, Epoch};
 
 /// A chunk of Alice's message `m0`.
 fn chunk(tid: &str, headers: &str, body: &str, flag: char) -> String {
@@ -334,4 +337,27 @@ fn a_core_that_does_not_keep_up_is_told_once() {
     assert!(near.ends_with("$\r\n"));
     assert_eq!(bodies(&far), format!("{HELLO}x"));
     assert!(far.ends_with("#\r\n") && far.matches("#\r\n").count() == 1);
+}
+
+/// CHAT-22, CHAT-26, CHAT-38: a home core that forgets the room takes back what it had passed on of
+/// messages that are not complete.
+#[test]
+fn a_home_that_forgets_the_room_ends_what_has_begun_elsewhere() {
+    for close in [false, true] {
+        let mut node = Node::new(2);
+        let (sender, uri) = node.bound(&Member { core: 1, ..alice() });
+        let (far, _) = node.bound(&Member { core: 1, ..bob() });
+        let begun = chunk("f0rg0t00", "Byte-Range: 1-*/*", HELLO, '+').replace("{alice}", &uri);
+        node.feed(sender, begun.as_bytes());
+        assert!(node.output(far).ends_with("+\r\n"));
+        let (epoch, room) = (Epoch(100), Arc::clone(&node.terms));
+        let forget = if close {
+            Command::Close { room: room.id, epoch }
+        } else {
+            Command::Spread { room, epoch, cores: CoreSet::EMPTY }
+        };
+        node.command(0, forget);
+        assert!(node.output(far).ends_with("#\r\n"));
+        assert_eq!(node.cores[0].occupancy(), (0, 0, 0));
+    }
 }

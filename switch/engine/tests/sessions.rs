@@ -271,7 +271,7 @@ fn a_session_that_its_peer_denies_is_over() {
     }
 }
 
-/// RESP-11: only the connection that carries a session can deny it.
+/// Only the connection that carries a session can deny it: nobody else was sent anything.
 #[test]
 fn a_session_is_not_denied_by_strangers() {
     let mut room = Fixture::new();

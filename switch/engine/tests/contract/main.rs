@@ -1,0 +1,123 @@
+//! The contract between a core and its runtime, held against lists of anything that can happen: the
+//! focus may order what it likes, peers may say what they like, and the network may do what it likes
+//! with it. The world in [`world`] checks every operation the moment it is asked for.
+
+mod client;
+mod said;
+mod world;
+
+use proptest::prelude::*;
+
+use said::Said;
+use world::{Order, Step, Taken, World};
+
+fn said() -> impl Strategy<Value = Said> {
+    prop_oneof![
+        2 => Just(Said::Bind),
+        3 => (0..3000usize).prop_map(|size| Said::Whole { size }),
+        3 => (0..3u8, any::<bool>(), prop_oneof![4 => Just('$'), 1 => Just('#')])
+            .prop_map(|(message, backwards, flag)| Said::Parts { message, backwards, flag }),
+        2 => (0..3u8, 0..4u8, prop_oneof![Just('$'), Just('+'), Just('+'), Just('#')])
+            .prop_map(|(message, part, flag)| Said::Chunk { message, part, flag }),
+        1 => prop_oneof![
+            Just(Said::Denial),
+            Just(Said::Report),
+            Just(Said::Ping),
+            Just(Said::Nickname),
+            Just(Said::Guess),
+            Just(Said::Malformed),
+            Just(Said::MalformedResponse),
+            Just(Said::BareLineBreak),
+            Just(Said::Garbage),
+        ],
+    ]
+}
+
+fn order() -> impl Strategy<Value = Order> {
+    let session = 0..6u8;
+    let room = 0..2u8;
+    prop_oneof![
+        6 => (session.clone(), room.clone()).prop_map(|(session, room)| Order::Install { session, room }),
+        6 => session.clone().prop_map(|session| Order::Activate { session }),
+        2 => session.clone().prop_map(|session| Order::Remove { session }),
+        1 => (session, 0..4u8).prop_map(|(session, direction)| Order::Direct { session, direction }),
+        1 => (room.clone(), 0..6000u64).prop_map(|(room, size_max)| Order::Terms { room, size_max }),
+        1 => room.clone().prop_map(|room| Order::Close { room }),
+        3 => (room, 0..8u8).prop_map(|(room, cores)| Order::Spread { room, cores }),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    let taken = prop_oneof![
+        4 => Just(Taken::All),
+        3 => (1..500usize).prop_map(Taken::Some),
+        1 => Just(Taken::Failed),
+    ];
+    prop_oneof![
+        1 => any::<u8>().prop_map(|core| Step::Accept { core }),
+        16 => (any::<u8>(), prop::option::weighted(0.2, any::<u8>()), said())
+            .prop_map(|(socket, session, said)| Step::Write { socket, session, said }),
+        12 => (any::<u8>(), 1..4000usize).prop_map(|(socket, octets)| Step::Receive { socket, octets }),
+        1 => any::<u8>().prop_map(|socket| Step::Disconnect { socket }),
+        8 => (any::<u8>(), taken).prop_map(|(socket, taken)| Step::Sent { socket, taken }),
+        4 => any::<u8>().prop_map(|socket| Step::Finish { socket }),
+        4 => any::<u8>().prop_map(|way| Step::Relay { way }),
+        4 => (any::<u8>(), 0..3u64, order())
+            .prop_map(|(core, late, order)| Step::Order { core, late, order }),
+        1 => prop_oneof![4 => 0..100u64, 1 => 0..70_000u64]
+            .prop_map(|milliseconds| Step::Wait { milliseconds }),
+        // The runtime drains only after a whole batch of completions.
+        8 => Just(Step::Drain),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        cases: 512,
+        failure_persistence: None,
+        ..ProptestConfig::default()
+    })]
+
+    /// CHUNK-10, CHAT-26, CONN-18, CTRL-07, RESP-01: whatever happens, in whatever order, on one core or
+    /// on two.
+    ///
+    /// Nothing is sent on a connection that was told to close or to leave; at most one send is under
+    /// way; each connection is closed or handed over once. What a peer gets is well framed, its
+    /// messages are without gaps, and only whole ones end with `$`. Every request is answered at most
+    /// once, and exactly once if its connection lives. Every command gets its answer, and every
+    /// session is bound and fails at most once. When all is removed, nothing is left, and no timer.
+    #[test]
+    fn a_core_keeps_its_contract_whatever_happens(
+        cores in 1..=2usize,
+        members in 0..5u8,
+        steps in prop::collection::vec(step(), 0..200),
+    ) {
+        let mut world = World::new(cores);
+        world.populate(members);
+        for step in steps {
+            world.take(step);
+        }
+        world.settle();
+        world.tear_down();
+    }
+
+    /// A core that is told to drain says so once its last connection is gone, and not before.
+    #[test]
+    fn a_core_drains_whatever_it_was_doing(
+        cores in 1..=2usize,
+        members in 0..5u8,
+        before in prop::collection::vec(step(), 0..100),
+        after in prop::collection::vec(step(), 0..30),
+    ) {
+        let mut world = World::new(cores);
+        world.populate(members);
+        for step in before {
+            world.take(step);
+        }
+        world.drain_cores();
+        for step in after {
+            world.take(step);
+        }
+        world.finish_draining();
+    }
+}
