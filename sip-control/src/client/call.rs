@@ -50,12 +50,25 @@ impl Client {
         conversation: Conversation,
         privacy: Privacy,
     ) -> Result<LegId, CannotCall> {
-        callable(conversation.address().ok_or(CannotCall::NoIdentity)?)?;
-        let purpose = match conversation.identity {
-            Some(_) => Purpose::Rejoin { retries: 0 },
-            None => Purpose::Join,
-        };
+        let purpose = Purpose::of_rejoin(&conversation)?;
         Ok(self.start(now, conversation, purpose, privacy))
+    }
+
+    /// Rejoins some time within [`Config::rejoin_window`](super::Config::rejoin_window): for whoever
+    /// comes back to many conferences at once, as all others do who lost the same server (REJ-15).
+    pub fn rejoin_soon(
+        &mut self,
+        now: Instant,
+        conversation: Conversation,
+        privacy: Privacy,
+    ) -> Result<LegId, CannotCall> {
+        let purpose = Purpose::of_rejoin(&conversation)?;
+        let window = u32::try_from(self.config.rejoin_window.as_millis()).unwrap_or(u32::MAX);
+        let delay = Duration::from_millis(self.tokens.below(window).into());
+        let id = self.next_leg();
+        let phase = Phase::Waiting { until: now + delay };
+        self.legs.insert(id, Leg { conversation, purpose, privacy, phase });
+        Ok(id)
     }
 
     /// Leaves (LEAVE-01), or gives up an attempt (JOIN-11). [`Event::Ended`] or [`Event::Failed`]

@@ -38,6 +38,8 @@ pub struct Config {
     /// How often a rejoin that met 503, or nobody, is tried again by itself (REJ-15). Other attempts,
     /// and other refusals, never are.
     pub retries_max: u32,
+    /// Over how long the rejoins of one user are spread who comes back to many conferences at once.
+    pub rejoin_window: Duration,
     /// The layer below.
     pub transactions: transaction::Config,
 }
@@ -71,6 +73,8 @@ impl Media {
 const SESSION_INTERVAL: u32 = 1800;
 /// With the delays of REJ-15, a focus may be away for about four minutes.
 const RETRIES_MAX: u32 = 8;
+/// Long enough that a server which starts anew does not meet everybody at once (REJ-15).
+const REJOIN_WINDOW: Duration = Duration::from_secs(10);
 /// Requests of the focus at once. A client has a few dialogs, and each rarely has one.
 const SERVERS_MAX: usize = 1024;
 
@@ -98,6 +102,7 @@ impl Config {
             watches: true,
             session_interval: SESSION_INTERVAL,
             retries_max: RETRIES_MAX,
+            rejoin_window: REJOIN_WINDOW,
             transactions: transaction::Config {
                 timers: transaction::Timers::default(),
                 sent_by_udp: contact.to_string(),

@@ -13,6 +13,7 @@ use super::compose::{Invitation, Privacy};
 use super::conversation::Conversation;
 use super::media::Offer;
 use super::refresh::Timer;
+use super::{CannotCall, callable};
 use crate::dialog::Dialog;
 use crate::transaction::ClientId;
 
@@ -31,6 +32,17 @@ pub(super) enum Purpose {
     Join,
     /// CR 7.1.1.9, tried again so often.
     Rejoin { retries: u32 },
+}
+
+impl Purpose {
+    /// Which procedure brings somebody back, if any can (REJ-05, JOIN-07).
+    pub(super) fn of_rejoin(conversation: &Conversation) -> Result<Self, CannotCall> {
+        callable(conversation.address().ok_or(CannotCall::NoIdentity)?)?;
+        Ok(match conversation.identity {
+            Some(_) => Self::Rejoin { retries: 0 },
+            None => Self::Join,
+        })
+    }
 }
 
 #[derive(Debug)]

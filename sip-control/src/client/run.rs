@@ -94,6 +94,17 @@ impl User {
         self.call(|answer| Order::Rejoin { conversation, privacy, answer }).await
     }
 
+    /// Rejoins some time within [`Config::rejoin_window`]: for whoever comes back to many conferences
+    /// at once (REJ-15). Whoever drops the future withdraws the attempt.
+    pub async fn rejoin_soon(
+        &self,
+        conversation: Conversation,
+        privacy: Privacy,
+    ) -> Result<Session, CallError> {
+        let conversation = Box::new(conversation);
+        self.call(|answer| Order::RejoinSoon { conversation, privacy, answer }).await
+    }
+
     async fn call(
         &self,
         order: impl FnOnce(oneshot::Sender<Called>) -> Order,
@@ -140,8 +151,21 @@ struct Herald {
 /// What the task is told to do.
 #[derive(Debug)]
 enum Order {
-    Join { public_uri: String, privacy: Privacy, answer: oneshot::Sender<Called> },
-    Rejoin { conversation: Box<Conversation>, privacy: Privacy, answer: oneshot::Sender<Called> },
+    Join {
+        public_uri: String,
+        privacy: Privacy,
+        answer: oneshot::Sender<Called>,
+    },
+    Rejoin {
+        conversation: Box<Conversation>,
+        privacy: Privacy,
+        answer: oneshot::Sender<Called>,
+    },
+    RejoinSoon {
+        conversation: Box<Conversation>,
+        privacy: Privacy,
+        answer: oneshot::Sender<Called>,
+    },
     Leave(LegId),
     Abandon(LegId),
 }
@@ -291,6 +315,10 @@ impl Running {
             }
             Order::Rejoin { conversation, privacy, answer } => {
                 let called = self.client.rejoin(now, *conversation, privacy);
+                self.called(now, called, answer);
+            }
+            Order::RejoinSoon { conversation, privacy, answer } => {
+                let called = self.client.rejoin_soon(now, *conversation, privacy);
                 self.called(now, called, answer);
             }
             Order::Leave(leg) => self.client.leave(now, leg),

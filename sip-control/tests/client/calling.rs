@@ -1,5 +1,6 @@
 //! From the INVITE to a leg, or to the reason why there is none.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use sip_control::client::{
@@ -241,6 +242,29 @@ fn an_unreachable_focus_is_tried_again() {
     let Some(Event::Deferred { until, refused: None, .. }) = scene.event() else { panic!() };
     scene.pass(until - scene.now);
     assert_eq!(scene.sent().method_text(), "INVITE");
+}
+
+/// REJ-15: who comes back to many conferences does so at random within a window of 10 s.
+#[test]
+fn many_rejoins_are_spread() {
+    let mut scene = Scene::new();
+    for _ in 0..100 {
+        scene.client.rejoin_soon(scene.now, known(), Privacy::None).unwrap();
+    }
+    scene.assert_silent();
+    let mut seen = HashSet::new();
+    for second in 1..=10 {
+        scene.pass(Duration::from_secs(1));
+        let before = seen.len();
+        // What is sent again has the Via it had.
+        while let Some(transmit) = scene.client.poll_transmit() {
+            let invite = Message::from_datagram(transmit.bytes).unwrap();
+            seen.insert(invite.header(Header::Via).unwrap().to_owned());
+        }
+        let new = seen.len() - before;
+        assert!((1..40).contains(&new), "{new} in second {second}");
+    }
+    assert_eq!(seen.len(), 100);
 }
 
 /// DLG-06: who never answers is asked again at T1, doubling, and given up after 64*T1.
