@@ -134,6 +134,13 @@ impl Core {
         let session = match self.find_session(id, to_path) {
             Ok(session) => session,
             Err(refusal) => {
+                let refusal = match method {
+                    // These may mean the node itself, and no session of it (RESP-09).
+                    Method::Auth | Method::Other if !names_session(to_path) => {
+                        Refusal::UnknownMethod
+                    }
+                    _ => refusal,
+                };
                 if method != Method::Report {
                     self.refuse(id, &reply, refusal, to_path.first());
                     self.count_stray(id);
@@ -416,6 +423,11 @@ impl Core {
             Refusal::SessionInUse => &mut refusals.session_in_use,
         } += 1;
     }
+}
+
+/// Whether a To-Path begins with a URI that has a session-id.
+fn names_session(to_path: msrp::Path<'_>) -> bool {
+    msrp::Uri::parse(to_path.first()).is_none_or(|uri| uri.session_id().is_some())
 }
 
 impl Chunk {

@@ -67,10 +67,65 @@ fn a_message_that_announces_too_much_is_refused_before_its_body() {
     assert_eq!(room.heard(), ["", "", ""]);
     room.say(TV_01);
     assert!(room.heard()[1].contains("Hello room"));
+
+    // What was not announced is refused when it is there, and given up where it has begun.
+    let long = format!("{HELLO}{}", "x".repeat(300));
+    room.say(&chunk("t00b1g01", "Byte-Range: 1-*/*", &long[..250], '+'));
+    room.say(&chunk("t00b1g02", "Byte-Range: 251-*/*", &long[250..], '+'));
+    room.say(&chunk("t00b1g03", "Byte-Range: 406-*/*", "x", '$'));
+    let [alice, bob, _] = room.heard();
+    for (tid, status) in [("t00b1g01", 200), ("t00b1g02", 413), ("t00b1g03", 413)] {
+        assert_eq!(alice.matches(&format!("MSRP {tid} {status} ")).count(), 1, "{alice}");
+    }
+    assert_eq!(bodies(&bob), long[..250]);
+    assert!(bob.ends_with("#\r\n"));
 }
 
-/// TV-18, CPIM-14, CHAT-08, CHAT-21, CHAT-28: the recipients are fixed when the wrapper is complete,
-/// and get every octet from position 1.
+/// CHAT-19, FLOW-05: a recipient for whom a message grows too long, or whose queue is full, gets the
+/// end of its copy, and the others get the rest.
+#[test]
+fn a_copy_that_cannot_go_on_is_given_up_alone() {
+    let limits = Limits { connection_queue_bytes_max: 2000, ..Limits::default() };
+    let mut node = Node::with(1, &limits, 10_000);
+    let (sender, uri) = node.bound(&alice());
+    let (small, _) = node.bound(&Member { participant: 5, size_max: Some(150), ..bob() });
+    let (large, _) = node.bound(&Member { participant: 6, ..bob() });
+    let mut say = |range: &str, body: &str, flag| {
+        let text = chunk("gr0w1ng0", range, body, flag).replace("{alice}", &uri);
+        node.feed(sender, text.as_bytes());
+        assert!(node.output(sender).starts_with("MSRP gr0w1ng0 200 "), "the sender is not told");
+        [small, large].map(|peer| node.output(peer))
+    };
+    let [one, other] = say("Byte-Range: 1-*/*", HELLO, '+');
+    assert!(one.contains("Hello room") && other.contains("Hello room"));
+    let [one, other] = say("Byte-Range: 106-*/*", &"x".repeat(50), '+');
+    assert!(one.ends_with("#\r\n") && !one.contains("xx"));
+    assert!(other.contains("xx") && other.ends_with("+\r\n"));
+    let [one, other] = say("Byte-Range: 156-*/*", &"y".repeat(3000), '$');
+    assert_eq!(one, "");
+    assert!(other.ends_with("#\r\n") && !other.contains("yy"));
+    let counters = node.counters(0);
+    assert_eq!((counters.copies_skipped_size, counters.copies_shed), (1, 1));
+}
+
+/// CHAT-28: a verdict that only a later chunk allows answers that chunk and those after it;
+/// nothing had been passed on.
+#[test]
+fn a_late_verdict_answers_the_chunk_that_allows_it() {
+    let mut room = Fixture::new();
+    let forged = HELLO.replace("sip:alice", "sip:malice");
+    room.say(&chunk("l4tev001", "Byte-Range: 1-*/*", &forged[..40], '+'));
+    room.say(&chunk("l4tev002", "Byte-Range: 41-*/*", &forged[40..], '+'));
+    room.say(&chunk("l4tev003", "Byte-Range: 107-*/*", "more", '+'));
+    let [alice, bob, _] = room.heard();
+    for (tid, status) in [("l4tev001", 200), ("l4tev002", 403), ("l4tev003", 403)] {
+        assert_eq!(alice.matches(&format!("MSRP {tid} {status} ")).count(), 1, "{alice}");
+    }
+    assert_eq!(bob, "");
+}
+
+/// TV-18, CPIM-14, CHAT-08, CHAT-14: the recipients are fixed when the wrapper is complete, and get
+/// every octet from position 1, in chunks that are not the sender's.
 #[test]
 fn a_wrapper_split_over_two_chunks_is_judged_when_it_is_complete() {
     let mut room = Fixture::new();
@@ -100,7 +155,7 @@ fn a_wrapper_split_over_two_chunks_is_judged_when_it_is_complete() {
     }
 }
 
-/// TV-19, CHAT-22, CHAT-26, CHAT-27, WIRE-23: what a sender gives up, or leaves behind,
+/// TV-19, CHAT-21, CHAT-22, CHAT-26, CHAT-27, WIRE-23: what a sender gives up, or leaves behind,
 /// ends with `#` and never with `$`.
 #[test]
 fn an_abandoned_message_ends_with_a_hash_at_every_recipient() {
@@ -137,7 +192,7 @@ fn an_abandoned_message_ends_with_a_hash_at_every_recipient() {
     }
 }
 
-/// CHUNK-16, CHUNK-17, TV-17: chunks of one sender's messages may be interleaved; each
+/// CHUNK-09, CHUNK-16, CHUNK-17, TV-17: chunks of one sender's messages may be interleaved; each
 /// message is its own.
 #[test]
 fn interleaved_messages_arrive_whole_and_apart() {
@@ -159,9 +214,17 @@ fn interleaved_messages_arrive_whole_and_apart() {
     assert_eq!(ranges, ["Byte-Range: 1-*/109", "Byte-Range: 1-105/105", "Byte-Range: 106-109/109"]);
     let mids: Vec<_> = bob.lines().filter(|line| line.starts_with("Message-ID: ")).collect();
     assert!(mids[0] == mids[2] && mids[0] != mids[1]);
+    let tids: Vec<_> = bob.lines().filter(|line| line.ends_with(" SEND")).collect();
+    assert!(tids[0] != tids[2]);
+    let flags: String = bob
+        .lines()
+        .filter(|line| line.starts_with("-------"))
+        .filter_map(|line| line.chars().last())
+        .collect();
+    assert_eq!(flags, "+$$");
 }
 
-/// TV-15, TV-16, CHUNK-09, CHUNK-18, CHUNK-19: chunks may come in any order; the `$` chunk fixes the
+/// TV-15, TV-16, CHUNK-18, CHUNK-19, SEND-05: chunks may come in any order; the `$` chunk fixes the
 /// length whatever was announced, and one report covers what there is.
 #[test]
 fn chunks_out_of_order_make_the_same_message() {
@@ -192,6 +255,7 @@ fn chunks_out_of_order_make_the_same_message() {
             });
             assert_eq!(bodies.collect::<String>(), HELLO);
             assert!(bob.ends_with("$\r\n"));
+            assert!(!bob.contains("-Report:"), "no chunk says what the others do not");
         }
     }
 }

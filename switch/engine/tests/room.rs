@@ -12,9 +12,8 @@ use common::{
 use engine::Limits;
 use mailbox::{Direction, Event};
 
-/// TV-01, CHAT-01, CHAT-02, CHAT-11, CHAT-12, CHAT-14, CHAT-16, CPIM-02, URI-19, RESP-05, WIRE-04,
-/// WIRE-07, WIRE-09: the sender is answered, every other member gets its own SEND around the same
-/// octets.
+/// TV-01, CHAT-01, CHAT-11, CHAT-12, CHAT-16, CPIM-02, URI-19, WIRE-04, WIRE-07, WIRE-09: the sender
+/// is answered, every other member gets its own SEND around the same octets.
 #[test]
 fn a_room_message_goes_to_everybody_else_with_fresh_ids_and_its_body_untouched() {
     let mut room = Fixture::new();
@@ -55,7 +54,7 @@ fn a_room_message_goes_to_everybody_else_with_fresh_ids_and_its_body_untouched()
     assert_eq!(room.node.counters(0).copies_delivered, 2);
 }
 
-/// TV-20, RESP-03, SEND-05: with `Failure-Report: no` nothing is answered, and the copies do not
+/// TV-20, RESP-03, CHAT-16: with `Failure-Report: no` nothing is answered, and the copies do not
 /// inherit it.
 #[test]
 fn a_sender_who_wants_no_report_gets_none() {
@@ -106,7 +105,7 @@ fn a_sender_who_wants_partial_reports_hears_only_of_errors() {
     assert_eq!(room.heard()[0], expected);
 }
 
-/// TV-22, RPT-01, RPT-02, RPT-03, RPT-04, RPT-05: one report for the whole message when it is
+/// TV-22, RPT-01, RPT-02, RPT-04, RPT-05: one report for the whole message when it is
 /// asked for, beside or without the 200.
 #[test]
 fn a_success_report_covers_the_whole_message() {
@@ -125,8 +124,8 @@ fn a_success_report_covers_the_whole_message() {
     assert!(!room.heard()[0].contains("REPORT"));
 }
 
-/// TV-23, RESP-08, RESP-11, RPT-10, RPT-11, RPT-12: reports are never answered, never forwarded,
-/// and do no harm.
+/// TV-23, RESP-08, RPT-10, RPT-11, RPT-12: reports are never answered, never forwarded, and do no
+/// harm.
 #[test]
 fn a_report_is_never_answered_and_never_reaches_the_sender() {
     let mut room = Fixture::new();
@@ -155,7 +154,58 @@ fn a_report_is_never_answered_and_never_reaches_the_sender() {
     assert!(room.heard()[1].contains("Hello room"), "the session lives on");
 }
 
-/// TV-24, WIRE-30, CODE-13, RESP-06, RESP-09: an unknown method is answered all the way back.
+/// RESP-04, RESP-05, RPT-03: behind a relay, the response to a SEND goes one hop back, a report all
+/// the way.
+#[test]
+fn a_response_goes_one_hop_back_and_a_report_all_the_way() {
+    let mut room = Fixture::new();
+    let own = room.carol.1.clone();
+    let request = format!(
+        "MSRP r3l4yed0 SEND\r\nTo-Path: {own}\r\nFrom-Path: {RELAYED}\r\nMessage-ID: one-hop\r\n\
+        Success-Report: yes\r\n-------r3l4yed0$\r\n"
+    );
+    room.node.feed(room.carol.0, request.as_bytes());
+    let heard = room.node.output(room.carol.0);
+    let expected = format!(
+        "MSRP r3l4yed0 200 OK\r\nTo-Path: msrp://relay.example.net:2855/rC1k6Ty8Zq;tcp\r\n\
+        From-Path: {own}\r\n-------r3l4yed0$\r\n"
+    );
+    let report = heard.strip_prefix(&expected).expect("the response is first");
+    let report_to = format!(" REPORT\r\nTo-Path: {RELAYED}\r\nFrom-Path: {own}\r\n");
+    assert!(report.contains(&report_to), "{report}");
+}
+
+/// RESP-09, RESP-19: what is wrong first is answered first: syntax, session, method. The answer to an
+/// unknown method can be declined.
+#[test]
+fn requests_are_checked_in_their_order() {
+    let mut room = Fixture::new();
+    let own = room.alice.1.clone();
+    let nobody = "msrp://sw.example.com:2855/nOsUcHsEsSiOn12345;tcp";
+    let nowhere = "msrp://sw.example.com:2855;tcp";
+    for (method, to_path, headers, status) in [
+        ("PING", own.as_str(), "", Some("501")),
+        ("PING", nobody, "", Some("481")),
+        ("PING", nowhere, "", Some("501")),
+        ("SEND", nowhere, "", Some("481")),
+        ("PING", nobody, " folded\r\n", Some("400")),
+        ("PING", own.as_str(), "Failure-Report: no\r\n", None),
+        ("NICKNAME", own.as_str(), "Failure-Report: no\r\nUse-Nickname: \"a\"\r\n", Some("403")),
+    ] {
+        room.say(&format!(
+            "MSRP 0rder000 {method}\r\nTo-Path: {to_path}\r\nFrom-Path: {ALICE}\r\n{headers}\
+            -------0rder000$\r\n"
+        ));
+        let [answer, ..] = room.heard();
+        let expected = status.map(|status| format!("MSRP 0rder000 {status} "));
+        match expected {
+            Some(start) => assert!(answer.starts_with(&start), "{method} {to_path}: {answer}"),
+            None => assert_eq!(answer, ""),
+        }
+    }
+}
+
+/// TV-24, WIRE-30, CODE-13, RESP-06: an unknown method is answered all the way back.
 #[test]
 fn an_unknown_method_is_answered_501_along_the_whole_path() {
     let mut room = Fixture::new();
@@ -277,8 +327,11 @@ fn a_session_is_due_messages_once_it_is_active_and_bound() {
     assert_eq!(node.output(peer), "", "bound but not activated");
     node.activate(0, one);
     let (unbound, _) = node.join(&carol());
+    let (other_device, _) = node.bound(&bob());
     node.feed(sender, message.as_bytes());
-    assert!(node.output(peer).contains("Hello room"));
+    for device in [peer, other_device] {
+        assert_eq!(node.output(device).matches("Hello room").count(), 1, "one copy on each");
+    }
     assert_eq!(node.output(second_device), "");
     node.remove(0, one);
     node.feed(sender, message.as_bytes());
@@ -345,7 +398,7 @@ fn a_session_may_be_described_before_it_is_activated_and_bound() {
     assert!(node.output(peer).contains("Hello room"));
 }
 
-/// NICK-02, RESP-19: a room without nicknames refuses them, whatever else is wrong with the value.
+/// NICK-02: a room without nicknames refuses them, whatever else is wrong with the value.
 #[test]
 fn nicknames_are_refused_where_the_room_has_none() {
     let mut room = Fixture::new();
