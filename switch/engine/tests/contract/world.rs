@@ -11,8 +11,8 @@ use engine::{
     BATCH_SLICES_MAX, Batch, ConnectionId, Core, CoreConfig, Limits, Operation, SendFailed,
 };
 use mailbox::{
-    Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, Rights, RoomId, RoomTerms,
-    Route, SessionId,
+    Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Rights, RoomId,
+    RoomTerms, Route, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf, UriBuf};
 
@@ -78,13 +78,33 @@ pub enum Taken {
 
 #[derive(Clone, Debug)]
 pub enum Order {
-    Install { session: u8, room: u8 },
-    Activate { session: u8 },
-    Remove { session: u8 },
-    Direct { session: u8, direction: u8 },
-    Terms { room: u8, size_max: u64 },
-    Close { room: u8 },
-    Spread { room: u8, cores: u8 },
+    /// `unmet`: the peer has not said yet what it takes.
+    Install {
+        session: u8,
+        room: u8,
+        unmet: bool,
+    },
+    Activate {
+        session: u8,
+    },
+    Remove {
+        session: u8,
+    },
+    Meet {
+        session: u8,
+        direction: u8,
+    },
+    Terms {
+        room: u8,
+        size_max: u64,
+    },
+    Close {
+        room: u8,
+    },
+    Spread {
+        room: u8,
+        cores: u8,
+    },
 }
 
 /// What the core has been promised of a socket, and has promised.
@@ -149,6 +169,22 @@ fn session_id(session: u8) -> SessionId {
     SessionId(u64::from(session))
 }
 
+/// What the peer of a session says of itself.
+fn peer(session: u8, direction: u8) -> PeerMedia {
+    PeerMedia {
+        path: PathBuf::parse(own_path(session).as_bytes()).expect("valid"),
+        accept_wrapped: AcceptTypes::any(),
+        size_max: (session == 5).then_some(1000),
+        direction: [
+            Direction::SendReceive,
+            Direction::ToPeer,
+            Direction::FromPeer,
+            Direction::Inactive,
+        ][usize::from(direction)],
+        chatroom: None,
+    }
+}
+
 impl World {
     pub fn new(cores: usize) -> Self {
         let limits = Limits {
@@ -184,7 +220,7 @@ impl World {
     /// A room with some members, each on a connection of its own.
     pub fn populate(&mut self, members: u8) {
         for session in 0..members {
-            self.order(0, 0, &Order::Install { session, room: 0 });
+            self.order(0, 0, &Order::Install { session, room: 0, unmet: false });
             self.order(0, 0, &Order::Spread { room: 0, cores: 0b11 });
             self.order(0, 0, &Order::Activate { session });
             self.settle();
@@ -369,18 +405,14 @@ impl World {
         let epoch = Epoch(self.epoch - late);
         let at_home = |session: u8| usize::from(session) % self.cores.len();
         let (core, command) = match *order {
-            Order::Install { session, room } => {
+            Order::Install { session, room, unmet } => {
                 self.orders[0].asked += 1;
                 let address = format!("sip:u{session}@example.com");
                 let route = Box::new(Route {
                     room: self.terms(room, 5000),
                     participant: ParticipantId(u64::from(session)),
                     identities: [AddressBuf::parse(address.as_bytes()).expect("valid")].into(),
-                    peer_path: PathBuf::parse(own_path(session).as_bytes()).expect("valid"),
-                    accept_wrapped: AcceptTypes::any(),
-                    size_max: (session == 5).then_some(1000),
-                    direction: Direction::SendReceive,
-                    chatroom: None,
+                    peer: (!unmet).then(|| peer(session, 0)),
                 });
                 (at_home(session), Command::Install { session: session_id(session), epoch, route })
             }
@@ -391,14 +423,8 @@ impl World {
                 self.removals.asked += 1;
                 (at_home(session), Command::Remove { session: session_id(session), epoch })
             }
-            Order::Direct { session, direction } => {
-                let direction = [
-                    Direction::SendReceive,
-                    Direction::ToPeer,
-                    Direction::FromPeer,
-                    Direction::Inactive,
-                ][usize::from(direction)];
-                let rights = Rights::Direction(session_id(session), direction);
+            Order::Meet { session, direction } => {
+                let rights = Rights::Peer(session_id(session), Box::new(peer(session, direction)));
                 (at_home(session), Command::Policy { epoch, rights })
             }
             Order::Terms { room, size_max } => {
