@@ -7,11 +7,11 @@ use bytes::Bytes;
 use super::compose::{Invitation, Privacy};
 use super::conversation::Conversation;
 use super::event::{Event, Joined, LegId};
-use super::leg::{Calling, Connected, Leg, Phase, Purpose};
+use super::leg::{Calling, Connected, Leg, Phase, Procedure};
 use super::media::{Agreement, Offer, Unusable};
 use super::outcome::{Ending, Failed, Failure, Refusal, Refused};
 use super::refresh::Timer;
-use super::{CannotCall, Client, Request, Usage, callable};
+use super::{CannotCall, Client, Purpose, Usage, callable};
 use crate::dialog::Dialog;
 use crate::message::{Header, Method, Response};
 use crate::transaction::{self, ClientId};
@@ -39,7 +39,7 @@ impl Client {
         privacy: Privacy,
     ) -> Result<LegId, CannotCall> {
         callable(public_uri)?;
-        Ok(self.start(now, Conversation::of_public(public_uri), Purpose::Join, privacy))
+        Ok(self.start(now, Conversation::of_public(public_uri), Procedure::Join, privacy))
     }
 
     /// Rejoins a conference at its IM Session Identity (CR 7.1.1.9). Where the focus never gave one,
@@ -50,8 +50,8 @@ impl Client {
         conversation: Conversation,
         privacy: Privacy,
     ) -> Result<LegId, CannotCall> {
-        let purpose = Purpose::of_rejoin(&conversation)?;
-        Ok(self.start(now, conversation, purpose, privacy))
+        let procedure = Procedure::of_rejoin(&conversation)?;
+        Ok(self.start(now, conversation, procedure, privacy))
     }
 
     /// Rejoins some time within [`Config::rejoin_window`](super::Config::rejoin_window): for whoever
@@ -62,12 +62,12 @@ impl Client {
         conversation: Conversation,
         privacy: Privacy,
     ) -> Result<LegId, CannotCall> {
-        let purpose = Purpose::of_rejoin(&conversation)?;
+        let procedure = Procedure::of_rejoin(&conversation)?;
         let window = u32::try_from(self.config.rejoin_window.as_millis()).unwrap_or(u32::MAX);
         let delay = Duration::from_millis(self.tokens.below(window).into());
         let id = self.next_leg();
         let phase = Phase::Waiting { until: now + delay };
-        self.legs.insert(id, Leg { conversation, purpose, privacy, phase });
+        self.legs.insert(id, Leg { conversation, procedure, privacy, phase });
         Ok(id)
     }
 
@@ -105,12 +105,12 @@ impl Client {
         &mut self,
         now: Instant,
         conversation: Conversation,
-        purpose: Purpose,
+        procedure: Procedure,
         privacy: Privacy,
     ) -> LegId {
         let id = self.next_leg();
-        let calling = self.call(now, id, &conversation, purpose, privacy);
-        self.legs.insert(id, Leg { conversation, purpose, privacy, phase: calling });
+        let calling = self.call(now, id, &conversation, procedure, privacy);
+        self.legs.insert(id, Leg { conversation, procedure, privacy, phase: calling });
         self.settle(now);
         id
     }
@@ -122,12 +122,12 @@ impl Client {
         now: Instant,
         id: LegId,
         conversation: &Conversation,
-        purpose: Purpose,
+        procedure: Procedure,
         privacy: Privacy,
     ) -> Phase {
-        let uri = match purpose {
-            Purpose::Join => conversation.public_uri.as_deref(),
-            Purpose::Rejoin { .. } => conversation.identity.as_deref(),
+        let uri = match procedure {
+            Procedure::Join => conversation.public_uri.as_deref(),
+            Procedure::Rejoin { .. } => conversation.identity.as_deref(),
         };
         let uri = uri.unwrap_or_default().to_owned();
         let invitation = Invitation {
@@ -163,15 +163,13 @@ impl Client {
         } else {
             self.config.next_hop
         };
-        let transaction = self.transactions.request(now, &draft, target);
         let request_uri = invitation.request_uri.clone();
-        self.requests.insert(transaction, Request::Invite { leg, request_uri });
-        transaction
+        self.send(now, draft, target, Purpose::Invite { leg, request_uri })
     }
 
     /// A response to a request of ours.
     pub(super) fn answered(&mut self, now: Instant, transaction: ClientId, response: &Response) {
-        let Some(request) = self.requests.get(&transaction).cloned() else {
+        let Some(sent) = self.requests.get(&transaction).cloned() else {
             return;
         };
         // An accepted INVITE may be accepted again, by a fork.
@@ -180,18 +178,22 @@ impl Client {
         if is_over {
             self.requests.remove(&transaction);
         }
-        match (request, response.code()) {
-            (Request::Invite { leg, .. }, ..200) => self.progressed(leg, response),
-            (Request::Invite { leg, request_uri }, 200..300) => {
+        if matches!(response.code(), 401 | 407) && self.authorize(now, transaction, &sent, response)
+        {
+            return;
+        }
+        match (sent.purpose, response.code()) {
+            (Purpose::Invite { leg, .. }, ..200) => self.progressed(leg, response),
+            (Purpose::Invite { leg, request_uri }, 200..300) => {
                 self.accepted(now, leg, transaction, &request_uri, response);
             }
-            (Request::Invite { leg, .. }, _) => self.refused(now, leg, transaction, response),
-            (Request::Farewell, _)
-            | (Request::Refresh { .. } | Request::Bye { .. } | Request::Subscribe { .. }, ..200) => {
+            (Purpose::Invite { leg, .. }, _) => self.refused(now, leg, transaction, response),
+            (Purpose::Farewell, _)
+            | (Purpose::Refresh { .. } | Purpose::Bye { .. } | Purpose::Subscribe { .. }, ..200) => {
             }
-            (Request::Refresh { leg }, _) => self.refreshed(now, leg, transaction, response),
-            (Request::Bye { leg }, _) => self.end(now, leg, Ending::Left),
-            (Request::Subscribe { leg }, _) => self.subscribed(now, leg, transaction, response),
+            (Purpose::Refresh { leg }, _) => self.refreshed(now, leg, transaction, response),
+            (Purpose::Bye { leg }, _) => self.end(now, leg, Ending::Left),
+            (Purpose::Subscribe { leg }, _) => self.subscribed(now, leg, transaction, response),
         }
     }
 
@@ -202,8 +204,8 @@ impl Client {
         transaction: ClientId,
         failure: transaction::Failure,
     ) {
-        match self.requests.remove(&transaction) {
-            Some(Request::Invite { leg, .. }) => {
+        match self.requests.remove(&transaction).map(|sent| sent.purpose) {
+            Some(Purpose::Invite { leg, .. }) => {
                 match self.calling(leg, transaction).map(|calling| calling.is_withdrawn) {
                     Some(true) => self.fail(leg, Failure::Withdrawn),
                     Some(false) if failure == transaction::Failure::Timeout => {
@@ -213,15 +215,15 @@ impl Client {
                     None => {}
                 }
             }
-            Some(Request::Refresh { leg }) => self.refresh_unanswered(now, leg, failure),
-            Some(Request::Bye { leg }) => self.end(now, leg, Ending::Left),
-            Some(Request::Subscribe { leg }) => self.unsubscribed(leg, transaction),
-            Some(Request::Farewell) | None => {}
+            Some(Purpose::Refresh { leg }) => self.refresh_unanswered(now, leg, failure),
+            Some(Purpose::Bye { leg }) => self.end(now, leg, Ending::Left),
+            Some(Purpose::Subscribe { leg }) => self.unsubscribed(leg, transaction),
+            Some(Purpose::Farewell) | None => {}
         }
     }
 
     /// The attempt that this transaction is the current one of.
-    fn calling(&mut self, id: LegId, transaction: ClientId) -> Option<&mut Calling> {
+    pub(super) fn calling(&mut self, id: LegId, transaction: ClientId) -> Option<&mut Calling> {
         match &mut self.legs.get_mut(&id)?.phase {
             Phase::Calling(calling) if calling.transaction == transaction => Some(calling),
             _ => None,
@@ -255,7 +257,7 @@ impl Client {
             return;
         };
         let target = self.target_of(&dialog);
-        self.transactions.acknowledge(transaction, &dialog.ack(ok.sequence()), target);
+        self.acknowledge(transaction, dialog.ack(ok.sequence()), target);
         let is_wanted = self.calling(id, transaction).is_some();
         let Some(leg) = self.legs.get_mut(&id).filter(|_| is_wanted) else {
             // Another fork said yes before, or nobody is here any more.
@@ -332,8 +334,8 @@ impl Client {
         let Some(leg) = self.legs.get_mut(&id) else {
             return;
         };
-        match &mut leg.purpose {
-            Purpose::Rejoin { retries } if *retries < retries_max => {
+        match &mut leg.procedure {
+            Procedure::Rejoin { retries } if *retries < retries_max => {
                 let delay = random.saturating_mul(1 << (*retries).min(6)).min(RETRY_DELAY_MAX);
                 let told = met.as_ref().and_then(|refused| refused.retry_after);
                 *retries += 1;
@@ -350,8 +352,9 @@ impl Client {
         let Some(leg) = self.legs.get(&id) else {
             return;
         };
-        let (conversation, purpose, privacy) = (leg.conversation.clone(), leg.purpose, leg.privacy);
-        let phase = self.call(now, id, &conversation, purpose, privacy);
+        let (conversation, procedure, privacy) =
+            (leg.conversation.clone(), leg.procedure, leg.privacy);
+        let phase = self.call(now, id, &conversation, procedure, privacy);
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.phase = phase;
         }
@@ -371,16 +374,14 @@ impl Client {
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.phase = Phase::Leaving(Box::new(dialog));
         }
-        let transaction = self.transactions.request(now, &bye, target);
-        self.requests.insert(transaction, Request::Bye { leg: id });
+        self.send(now, bye, target, Purpose::Bye { leg: id });
     }
 
     /// Ends a dialog that no leg is about.
     pub(super) fn say_farewell(&mut self, now: Instant, mut dialog: Dialog, reason: &str) {
         let bye = dialog.request(Method::Bye).header(Header::Reason, reason);
         let target = self.target_of(&dialog);
-        let transaction = self.transactions.request(now, &bye, target);
-        self.requests.insert(transaction, Request::Farewell);
+        self.send(now, bye, target, Purpose::Farewell);
     }
 
     /// The leg did not come to be.

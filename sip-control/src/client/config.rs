@@ -2,6 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
+use super::digest::Credentials;
 use crate::{
     transaction,
     transport::{Protocol, Target},
@@ -29,6 +30,8 @@ pub struct Config {
     /// Whether that hop belongs to the trust domain. Only then it is told who the user is where From
     /// does not say so (IMS-03, RFC 3325 section 6).
     pub is_hop_trusted: bool,
+    /// Proof of who the user is, for those who ask for it (AUTH-05).
+    pub credentials: Option<Credentials>,
     /// What the media is like.
     pub media: Media,
     /// Whether whoever joins also follows who is in the conference (REJ-12, JOIN-09).
@@ -98,6 +101,7 @@ impl Config {
             route: Vec::new(),
             next_hop,
             is_hop_trusted: false,
+            credentials: None,
             media: Media::new(contact.ip()),
             watches: true,
             session_interval: SESSION_INTERVAL,

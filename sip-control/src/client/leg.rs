@@ -20,21 +20,21 @@ use crate::transaction::ClientId;
 #[derive(Debug)]
 pub(super) struct Leg {
     pub(super) conversation: Conversation,
-    pub(super) purpose: Purpose,
+    pub(super) procedure: Procedure,
     pub(super) privacy: Privacy,
     pub(super) phase: Phase,
 }
 
 /// Which of the two procedures made it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub(super) enum Purpose {
+pub(super) enum Procedure {
     /// CR 7.1.1.10.
     Join,
     /// CR 7.1.1.9, tried again so often.
     Rejoin { retries: u32 },
 }
 
-impl Purpose {
+impl Procedure {
     /// Which procedure brings somebody back, if any can (REJ-05, JOIN-07).
     pub(super) fn of_rejoin(conversation: &Conversation) -> Result<Self, CannotCall> {
         callable(conversation.address().ok_or(CannotCall::NoIdentity)?)?;
@@ -83,7 +83,7 @@ pub(super) struct Connected {
 
 impl Leg {
     pub(super) fn is_rejoin(&self) -> bool {
-        matches!(self.purpose, Purpose::Rejoin { .. })
+        matches!(self.procedure, Procedure::Rejoin { .. })
     }
 
     /// The dialog, as soon as there is one.

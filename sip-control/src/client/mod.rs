@@ -11,6 +11,7 @@ mod call;
 mod compose;
 mod config;
 mod conversation;
+mod digest;
 mod event;
 mod inbox;
 mod leg;
@@ -20,6 +21,7 @@ mod outcome;
 mod receive;
 mod refresh;
 mod run;
+mod send;
 mod serve;
 mod session;
 mod stay;
@@ -31,6 +33,7 @@ use std::time::Instant;
 pub use self::compose::Privacy;
 pub use self::config::{Config, Media};
 pub use self::conversation::{ContactMissing, Conversation};
+pub use self::digest::Credentials;
 pub use self::event::{Event, Joined, LegId, Unwatched};
 pub use self::media::{Agreement, Unusable};
 pub use self::media_session::{
@@ -41,7 +44,9 @@ pub use self::run::{CallError, User, listen, start};
 pub use self::session::{Happening, NotSaid, Session, SessionError, Voice};
 pub use self::watch::{Member, Roster};
 
+use self::digest::Keyring;
 use self::leg::{Leg, Phase};
+use self::send::Sent;
 use self::watch::Watch;
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{Message, NameAddr, SipUri};
@@ -75,7 +80,8 @@ pub struct Client {
     /// Subscriptions, by the legs they were made for. They outlive those by one NOTIFY.
     watches: HashMap<LegId, Watch>,
     dialogs: HashMap<DialogId, Usage>,
-    requests: HashMap<ClientId, Request>,
+    requests: HashMap<ClientId, Sent>,
+    keyring: Keyring,
     /// INVITEs of the focus whose 200 is not acknowledged.
     reinvites: HashMap<ServerId, LegId>,
     /// INVITEs that were accepted, in the order in which they may be forgotten: until then another
@@ -94,7 +100,7 @@ enum Usage {
 
 /// What a request of ours is for.
 #[derive(Clone, Debug)]
-enum Request {
+enum Purpose {
     /// Makes a leg. Where it went to is kept, for the dialogs of forks.
     Invite { leg: LegId, request_uri: String },
     /// Keeps a leg alive, by UPDATE or by INVITE.
@@ -119,6 +125,7 @@ impl Client {
             watches: HashMap::new(),
             dialogs: HashMap::new(),
             requests: HashMap::new(),
+            keyring: Keyring::default(),
             reinvites: HashMap::new(),
             accepted: VecDeque::new(),
             events: VecDeque::new(),

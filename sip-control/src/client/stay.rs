@@ -7,7 +7,7 @@ use super::event::LegId;
 use super::leg::{Connected, Leg, Phase};
 use super::outcome::Ending;
 use super::refresh::Timer;
-use super::{Client, Request};
+use super::{Client, Purpose};
 use crate::message::{Header, Method, Response};
 use crate::transaction::{self, ClientId, ServerId};
 
@@ -61,8 +61,7 @@ impl Client {
         }
         let dialog = connected.dialog.clone();
         let target = self.target_of(&dialog);
-        let transaction = self.transactions.request(now, &draft, target);
-        self.requests.insert(transaction, Request::Refresh { leg: id });
+        let transaction = self.send(now, draft, target, Purpose::Refresh { leg: id });
         if let Some(connected) = self.connected(id) {
             connected.refreshing = Some(transaction);
         }
@@ -115,7 +114,7 @@ impl Client {
         let ack = dialog.ack(ok.sequence());
         let dialog = dialog.clone();
         let target = self.target_of(&dialog);
-        self.transactions.acknowledge(transaction, &ack, target);
+        self.acknowledge(transaction, ack, target);
     }
 
     /// A 422 to a refresh: once more, with the interval it asks for (TMR-06).

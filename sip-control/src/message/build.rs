@@ -78,6 +78,23 @@ impl Draft {
         self.method
     }
 
+    /// The Request-URI.
+    pub fn request_uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// The same request under another number, as it goes out again with what it lacked the first time
+    /// (RFC 3261 section 8.1.3.5).
+    #[must_use]
+    pub fn renumbered(mut self, sequence: u32) -> Self {
+        for (header, _, value) in &mut self.fields.lines {
+            if *header == Header::CSeq {
+                *value = format!("{sequence} {}", self.method.name());
+            }
+        }
+        self
+    }
+
     /// The request with its Via.
     pub fn complete(&self, via: &str) -> Message {
         let mut writer = Writer::default();

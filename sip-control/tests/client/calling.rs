@@ -157,7 +157,7 @@ fn refusals_are_told_apart() {
     assert_eq!(refused(&mut scene).refusal, Refusal::NotFound);
 }
 
-/// REJ-15, DLG-06: a refused attempt ends. It is acknowledged on its own branch, is not
+/// REJ-15, JOIN-10, DLG-06: a refused attempt ends. It is acknowledged on its own branch, is not
 /// tried again, and leaves nothing behind.
 #[test]
 fn a_refused_attempt_is_over() {
@@ -316,7 +316,7 @@ fn a_longer_session_interval_is_agreed_to() {
     let _ = leg;
 }
 
-/// A 3xx is followed to SIP URIs that were not tried, five times at most.
+/// JOIN-10: a 3xx is followed to SIP URIs that were not tried, five times at most.
 #[test]
 fn redirections_are_followed_within_reason() {
     let mut scene = Scene::new();
@@ -340,7 +340,7 @@ fn redirections_are_followed_within_reason() {
     assert_eq!(refused(&mut scene).refusal, Refusal::Redirected);
 }
 
-/// A circle is noticed, however it is written.
+/// JOIN-10: a circle is noticed, however it is written.
 #[test]
 fn a_redirection_to_where_it_was_is_not_followed() {
     let mut scene = Scene::new();

@@ -5,6 +5,7 @@ mod calling;
 mod invite;
 mod media;
 mod peer;
+mod proving;
 mod running;
 mod server;
 mod staying;

@@ -17,7 +17,7 @@ use self::roster::Applied;
 pub use self::roster::{Member, Roster};
 use super::compose::{Names, Privacy};
 use super::event::{Event, LegId, Unwatched};
-use super::{Client, Request, Usage};
+use super::{Client, Purpose, Usage};
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{self, Header, Method, Reply, Response, SubscriptionState};
 use crate::transaction::ClientId;
@@ -40,6 +40,8 @@ pub(super) struct Watch {
     privacy: Privacy,
     call_id: String,
     from_tag: String,
+    /// The number of the last SUBSCRIBE that went out before there was a dialog.
+    sequence: u32,
     /// `None` until the focus has said anything.
     dialog: Option<Dialog>,
     /// A SUBSCRIBE that is not answered, and for how long it asks.
@@ -69,6 +71,17 @@ impl Watch {
         self.ask_at = Some(now + granted.saturating_sub(lead));
     }
 
+    /// The SUBSCRIBE went out again, as another request and with another number.
+    pub(super) fn follow(&mut self, (old, new): (ClientId, ClientId), sequence: u32) {
+        if let Some((asking, _)) = self.asking.as_mut().filter(|(asking, _)| *asking == old) {
+            *asking = new;
+        }
+        match &mut self.dialog {
+            Some(dialog) => dialog.continue_from(sequence),
+            None => self.sequence = sequence,
+        }
+    }
+
     fn is_named(&self, dialog: &DialogId) -> bool {
         self.call_id == dialog.call_id && self.from_tag == dialog.local_tag
     }
@@ -82,6 +95,7 @@ impl Client {
             privacy,
             call_id: self.tokens.token(),
             from_tag: self.tokens.token(),
+            sequence: 0,
             dialog: None,
             asking: None,
             asked_at: now,
@@ -145,12 +159,13 @@ impl Client {
             let dialog = dialog.clone();
             (draft, self.target_of(&dialog))
         } else {
+            watch.sequence += 1;
             let names = Names {
                 request_uri: &watch.identity,
                 to: &watch.identity,
                 call_id: &watch.call_id,
                 from_tag: &watch.from_tag,
-                sequence: 1,
+                sequence: watch.sequence,
                 privacy: watch.privacy,
             };
             (self.config.outside(Method::Subscribe, &names), self.config.next_hop)
@@ -159,8 +174,7 @@ impl Client {
             .header(Header::Event, PACKAGE)
             .header(Header::Accept, DOCUMENT)
             .header(Header::Expires, &expires.to_string());
-        let transaction = self.transactions.request(now, &draft, target);
-        self.requests.insert(transaction, Request::Subscribe { leg: id });
+        let transaction = self.send(now, draft, target, Purpose::Subscribe { leg: id });
         let notify_by = now + self.config.patience();
         if let Some(watch) = self.watches.get_mut(&id) {
             watch.asking = Some((transaction, expires));
@@ -235,7 +249,7 @@ impl Client {
             let Ok(mut dialog) = Dialog::accept(notify, "") else {
                 return Reply::new(400);
             };
-            dialog.continue_from(1);
+            dialog.continue_from(watch.sequence);
             self.dialogs.insert(dialog.id().clone(), Usage::Watch(id));
             watch.dialog.insert(dialog)
         };
@@ -327,7 +341,7 @@ impl Client {
         self.dialogs.retain(|_, usage| *usage != Usage::Watch(id));
         let (call_id, from_tag) = (self.tokens.token(), self.tokens.token());
         if let Some(watch) = self.watches.get_mut(&id) {
-            (watch.call_id, watch.from_tag) = (call_id, from_tag);
+            (watch.call_id, watch.from_tag, watch.sequence) = (call_id, from_tag, 0);
             (watch.dialog, watch.asking, watch.expires_at) = (None, None, None);
             watch.roster = Roster::default();
             watch.ask_at = Some(again.max(now));

@@ -1,0 +1,128 @@
+//! Requests on their way out, and out again with the credentials that somebody asked for (AUTH-05).
+
+use std::time::Instant;
+
+use super::digest::Tries;
+use super::event::LegId;
+use super::leg::{Leg, Phase};
+use super::{Client, Purpose};
+use crate::message::{Draft, Header, Response};
+use crate::transaction::ClientId;
+use crate::transport::Target;
+
+/// A request of ours that may still be answered.
+#[derive(Clone, Debug)]
+pub(super) struct Sent {
+    pub(super) purpose: Purpose,
+    /// The request without credentials, and where it went.
+    draft: Draft,
+    target: Target,
+    /// The credentials it had. An ACK has the same (RFC 3261 section 22.1).
+    credentials: Vec<(Header, String)>,
+    tries: Tries,
+}
+
+impl Client {
+    /// Sends a request, with whatever credentials were ever asked for.
+    pub(super) fn send(
+        &mut self,
+        now: Instant,
+        draft: Draft,
+        target: Target,
+        purpose: Purpose,
+    ) -> ClientId {
+        self.send_again(now, draft, target, purpose, Tries::default())
+    }
+
+    fn send_again(
+        &mut self,
+        now: Instant,
+        draft: Draft,
+        target: Target,
+        purpose: Purpose,
+        tries: Tries,
+    ) -> ClientId {
+        let who = self.config.credentials.as_ref();
+        let credentials = who.map(|who| self.keyring.credentials(who, &draft, &mut self.tokens));
+        let credentials = credentials.unwrap_or_default();
+        let complete = with(draft.clone(), &credentials);
+        let transaction = self.transactions.request(now, &complete, target);
+        self.requests.insert(transaction, Sent { purpose, draft, target, credentials, tries });
+        transaction
+    }
+
+    /// Sends the ACK of a 2xx, with the credentials of its INVITE.
+    pub(super) fn acknowledge(&mut self, transaction: ClientId, ack: Draft, target: Target) {
+        let credentials = self.requests.get(&transaction).map(|sent| &sent.credentials[..]);
+        let ack = with(ack, credentials.unwrap_or_default());
+        self.transactions.acknowledge(transaction, &ack, target);
+    }
+
+    /// Sends a request again that was refused for want of credentials, if there are any that were not
+    /// tried. Everything but the number stays the same (RFC 3261 section 22.2).
+    pub(super) fn authorize(
+        &mut self,
+        now: Instant,
+        transaction: ClientId,
+        sent: &Sent,
+        refusal: &Response,
+    ) -> bool {
+        let Some(who) = &self.config.credentials else {
+            return false;
+        };
+        let mut tries = sent.tries.clone();
+        if self.is_withdrawn(&sent.purpose) || !self.keyring.handle(who, refusal, &mut tries) {
+            return false;
+        }
+        let sequence = refusal.sequence() + 1;
+        let draft = sent.draft.clone().renumbered(sequence);
+        let again = self.send_again(now, draft, sent.target, sent.purpose.clone(), tries);
+        self.follow(&sent.purpose, (transaction, again), sequence);
+        true
+    }
+
+    fn is_withdrawn(&self, purpose: &Purpose) -> bool {
+        match purpose {
+            Purpose::Invite { leg, .. } => self.legs.get(leg).is_none_or(|leg| match &leg.phase {
+                Phase::Calling(calling) => calling.is_withdrawn,
+                _ => true,
+            }),
+            _ => false,
+        }
+    }
+
+    /// Whoever waits for the answer to one request now waits for that to another.
+    fn follow(&mut self, purpose: &Purpose, (old, new): (ClientId, ClientId), sequence: u32) {
+        match purpose {
+            Purpose::Invite { leg, .. } => {
+                if let Some(calling) = self.calling(*leg, old) {
+                    calling.transaction = new;
+                    calling.invitation.sequence = sequence;
+                }
+            }
+            Purpose::Refresh { leg } => {
+                if let Some(connected) = self.connected(*leg) {
+                    connected.refreshing = Some(new);
+                }
+                self.count(*leg, sequence);
+            }
+            Purpose::Bye { leg } => self.count(*leg, sequence),
+            Purpose::Subscribe { leg } => {
+                if let Some(watch) = self.watches.get_mut(leg) {
+                    watch.follow((old, new), sequence);
+                }
+            }
+            Purpose::Farewell => {}
+        }
+    }
+
+    fn count(&mut self, leg: LegId, sequence: u32) {
+        if let Some(dialog) = self.legs.get_mut(&leg).and_then(Leg::dialog_mut) {
+            dialog.continue_from(sequence);
+        }
+    }
+}
+
+fn with(draft: Draft, credentials: &[(Header, String)]) -> Draft {
+    credentials.iter().fold(draft, |draft, (header, value)| draft.header(*header, value))
+}
