@@ -82,7 +82,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     };
     config.io = arguments.io.unwrap_or(config.io);
     if config.sip.identity_from_from_header {
-        tracing::warn!("peers without an asserted identity are taken at their From");
+        tracing::warn!(
+            "trusted peers without P-Asserted-Identity are taken at their From \
+             (sip.identity_from_from_header): for programs on this host only"
+        );
     }
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let control = control
