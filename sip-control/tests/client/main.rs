@@ -1,6 +1,7 @@
 //! The IM Client: against literal octets, against a scripted focus, and against the focus of this
 //! crate.
 
+mod anything;
 mod calling;
 mod invite;
 mod media;

@@ -11,7 +11,7 @@ use super::peer::*;
 const PEER: &str = "msrp://198.51.100.5:2855/Qf7sX0aM4rJ9dK2yHc;tcp";
 
 /// A session as TV-02 agrees to it, with this change of the answer.
-fn session_with(config: &Config, from: &str, to: &str) -> (MediaSession, String, Instant) {
+pub fn session_with(config: &Config, from: &str, to: &str) -> (MediaSession, String, Instant) {
     let mut scene = Scene::with(config.clone());
     scene.join();
     let invite = scene.sent();

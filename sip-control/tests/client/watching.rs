@@ -317,8 +317,11 @@ fn who_leaves_ends_the_subscription_too() {
     scene.receive(&answer(&bye, "200 OK", ""));
     assert!(matches!(scene.event(), Some(Event::Ended { .. })));
     granted(&mut scene, &last, 0);
+    // A NOTIFY that was on its way is not the last one.
+    scene.receive(&notify(&subscribe, 2, "active;expires=3000", &full(2, "")));
+    assert_eq!(scene.sent().status(), Some(200));
     assert!(!scene.client.is_idle());
-    scene.receive(&notify(&subscribe, 2, "terminated;reason=timeout", &full(2, "")));
+    scene.receive(&notify(&subscribe, 3, "terminated;reason=timeout", &full(2, "")));
     assert_eq!(scene.sent().status(), Some(200));
     assert!(scene.event().is_none() && scene.client.is_idle());
     scene.pass(Duration::from_secs(120));
@@ -338,6 +341,16 @@ fn no_subscription_outlives_its_leg() {
     assert_eq!((last.method_text(), last.header(Header::Expires)), ("SUBSCRIBE", Some("0")));
     scene.receive(&answer(&bye, "200 OK", ""));
     scene.receive(&answer(&last, "481 Subscription Does Not Exist", ""));
+    assert!(scene.client.is_idle());
+
+    // A focus that never says the last word is not waited for.
+    let (mut scene, leg, subscribe) = watching();
+    scene.client.leave(scene.now, leg);
+    let (last, bye) = (scene.sent(), scene.sent());
+    scene.receive(&answer(&bye, "200 OK", ""));
+    granted(&mut scene, &last, 0);
+    scene.receive(&notify(&subscribe, 2, "active", &full(2, "")));
+    scene.pass(Duration::from_secs(32));
     assert!(scene.client.is_idle());
 
     let (mut scene, leg, _) = watching();

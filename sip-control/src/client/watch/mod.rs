@@ -259,7 +259,10 @@ impl Client {
         if dialog.refresh(notify).is_err() {
             return Reply::new(400);
         }
-        watch.notify_by = None;
+        if !watch.is_ending {
+            // Of one that ends, only its last NOTIFY is waited for.
+            watch.notify_by = None;
+        }
         let is_over = state.state.eq_ignore_ascii_case("terminated");
         if let Some(seconds) = state.expires.filter(|_| !is_over && !watch.is_ending) {
             watch.grant(now, seconds);
@@ -270,9 +273,6 @@ impl Client {
         }
         if is_over {
             self.terminated(now, id, &state);
-        } else if self.watches.get(&id).is_some_and(|w| w.is_ending && w.asking.is_none()) {
-            // Our wish to end it waited for the dialog that this made.
-            self.ask(now, id, 0);
         }
         Reply::new(200)
     }
