@@ -535,9 +535,8 @@ fn run(seed: u64) {
 }
 
 /// CHAT-08, CHAT-21, CHAT-23, CHAT-26, CHAT-29, CHUNK-10, CHUNK-11, CHUNK-18, WIRE-17, WIRE-35:
-/// whatever the
-/// network does, every recipient gets every message exactly once and octet for octet, in its
-/// sender's order, and nothing is left when all have gone.
+/// whatever the network does, every recipient gets every message exactly once and octet for octet,
+/// in its sender's order, and nothing is left when all have gone.
 #[test]
 fn every_recipient_gets_every_message_once_whatever_the_network_does() {
     struct Named(u64);
