@@ -18,12 +18,13 @@ enum Step {
     Leave(usize),
     Abandon(usize),
     Answer { request: usize, status: usize, tag: bool },
-    Ask { request: usize, method: usize, sequence: u32, document: usize },
+    Ask { of: usize, method: usize, is_late: bool, document: usize },
     Lose(usize),
     Pass(u64),
 }
 
-const ANSWERS: [(&str, &str); 16] = [
+const ANSWERS: [(&str, &str); 17] = [
+    ("200 OK", "Expires: 3600\n"),
     ("100 Trying", ""),
     ("183 Session Progress", ""),
     ("200 OK", "Session-Expires: 90;refresher=uac\nAllow: UPDATE\nExpires: 60\n"),
@@ -42,8 +43,18 @@ const ANSWERS: [(&str, &str); 16] = [
     ("503 Unavailable", "Retry-After: 3\n"),
 ];
 
-const METHODS: [&str; 8] =
-    ["INVITE", "ACK", "BYE", "NOTIFY", "OPTIONS", "UPDATE", "CANCEL", "SUBSCRIBE"];
+const METHODS: [&str; 10] = [
+    "INVITE",
+    "ACK",
+    "BYE",
+    "NOTIFY",
+    "OPTIONS",
+    "UPDATE",
+    "CANCEL",
+    "SUBSCRIBE",
+    "NOTIFY",
+    "NOTIFY",
+];
 
 const DOCUMENTS: [&str; 5] = [
     "",
@@ -63,13 +74,14 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::RejoinSoon),
         1 => which.clone().prop_map(Step::Leave),
         1 => which.clone().prop_map(Step::Abandon),
-        8 => (which.clone(), 0..ANSWERS.len(), any::<bool>())
+        10 => (0..4_usize, 0..ANSWERS.len(), prop::bool::weighted(0.9))
             .prop_map(|(request, status, tag)| Step::Answer { request, status, tag }),
-        4 => (which.clone(), 0..METHODS.len(), 1..9_u32, 0..DOCUMENTS.len()).prop_map(
-            |(request, method, sequence, document)| Step::Ask { request, method, sequence, document }
+        10 => (0..4_usize).prop_map(|request| Step::Answer { request, status: 0, tag: true }),
+        10 => (0..3_usize, 0..METHODS.len(), prop::bool::weighted(0.1), 0..DOCUMENTS.len()).prop_map(
+            |(of, method, is_late, document)| Step::Ask { of, method, is_late, document }
         ),
         1 => which.prop_map(Step::Lose),
-        3 => (1..100_000_u64).prop_map(Step::Pass),
+        2 => (1..100_000_u64).prop_map(Step::Pass),
     ]
 }
 
@@ -79,6 +91,8 @@ struct Play {
     sent: Vec<Message>,
     tickets: Vec<sip_control::transport::Ticket>,
     legs: Vec<LegId>,
+    /// Requests of the focus so far.
+    asked: u32,
 }
 
 impl Play {
@@ -115,14 +129,24 @@ impl Play {
                     scene.receive(&text);
                 }
             }
-            Step::Ask { request, method, sequence, document } => {
-                if let Some(of) = pick(&self.sent, request) {
-                    let lines = format!(
-                        "Contact: <{IDENTITY}>\nEvent: conference\nSubscription-State: active\n\
-                         Content-Type: application/conference-info+xml\n"
-                    );
-                    let text = request_of(of, METHODS[method], sequence, &lines, document);
-                    scene.receive(&text);
+            Step::Ask { of, method, is_late, document } => {
+                self.asked += 1;
+                let method = METHODS[method];
+                let maker = if method == "NOTIFY" { "SUBSCRIBE" } else { "INVITE" };
+                let makers: Vec<_> =
+                    self.sent.iter().filter(|sent| sent.method_text() == maker).collect();
+                if let Some(of) = pick(&makers, of) {
+                    let mut lines = format!("Contact: <{IDENTITY}>\n");
+                    let mut body = "";
+                    if method == "NOTIFY" {
+                        lines += "Event: conference\nSubscription-State: active\n\
+                                  Content-Type: application/conference-info+xml\n";
+                        body = DOCUMENTS[document];
+                    }
+                    let sequence = if is_late { 1 } else { self.asked };
+                    let text = request(of, method, sequence, &lines, body);
+                    let own = format!("branch=z9hG4bK-{}-", self.asked);
+                    scene.receive(&text.replace("branch=z9hG4bK-", &own));
                 }
             }
             Step::Lose(ticket) => {
@@ -159,10 +183,6 @@ fn pick<T>(among: &[T], number: usize) -> Option<&T> {
     (!among.is_empty()).then(|| &among[among.len() - 1 - number % among.len()])
 }
 
-fn request_of(of: &Message, method: &str, sequence: u32, lines: &str, document: usize) -> String {
-    request(of, method, sequence, lines, DOCUMENTS[document])
-}
-
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(128))]
 
@@ -174,9 +194,11 @@ proptest! {
             Credentials { username: "u".to_owned(), password: "p".to_owned(), realm: None };
         let config = Config { watches: true, credentials: Some(who), ..config() };
         let scene = Scene::with(config);
-        let mut play = Play { scene, sent: Vec::new(), tickets: Vec::new(), legs: Vec::new() };
-        play.drain();
-        for step in &steps {
+        let (sent, tickets, legs) = (Vec::new(), Vec::new(), Vec::new());
+        let mut play = Play { scene, sent, tickets, legs, asked: 0 };
+        let yes = Step::Answer { request: 0, status: 0, tag: true };
+        let tell = Step::Ask { of: 0, method: 3, is_late: false, document: 2 };
+        for step in [Step::Join, yes.clone(), yes, tell].iter().chain(&steps) {
             play.act(step);
         }
         for leg in play.legs.clone() {
