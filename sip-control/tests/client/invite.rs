@@ -67,8 +67,9 @@ fn expected(uri: &str, names: &[String; 5]) -> String {
     head + &body
 }
 
-/// JOIN-01, JOIN-02, JOIN-03, JOIN-04, REJ-02, REJ-03, IMS-01, IMS-02, SDP-01, SDP-03: a join goes to
-/// the Public Conference URI, with an offer of one chat line and with nothing else.
+/// JOIN-01, JOIN-02, JOIN-03, JOIN-04, REJ-02, REJ-03, IMS-01, IMS-02, SDP-01, SDP-03, SDP-05: a join
+/// goes to the Public Conference URI, with an offer of one chat line, of nothing that is not served,
+/// and with nothing else.
 #[test]
 fn a_join_is_an_invite_to_the_public_uri() {
     let mut scene = Scene::new();
