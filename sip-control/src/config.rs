@@ -8,6 +8,7 @@ use std::{
     collections::HashSet,
     fmt,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -34,6 +35,9 @@ pub struct Config {
     pub identity_from_from_header: bool,
     /// The rooms that have a name of their own.
     pub rooms: Vec<Room>,
+    /// Where the documents of Pre-defined Groups are, `*.xml`. A group that has one goes before a
+    /// room of the same URI.
+    pub group_documents: Option<PathBuf>,
     /// Whether any other `sip:NAME@host` is a public room, and under which rules.
     pub any_room: Option<Rules>,
     /// What the rooms' media is like.
@@ -348,6 +352,7 @@ impl Default for Config {
             ],
             identity_from_from_header: true,
             rooms: Vec::new(),
+            group_documents: None,
             any_room: Some(Rules::default()),
             media: Media::default(),
             timers: Timers::default(),

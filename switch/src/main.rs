@@ -12,11 +12,12 @@ mod failure;
 mod host;
 mod io;
 mod node;
+mod policy;
 mod runtime;
 
 use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use engine::Counters;
 use mailbox::CoreId;
 use sip_control::{
@@ -45,7 +46,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 #[command(version)]
 struct Arguments {
     /// What to run with; without it, a built-in configuration on loopback.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", global = true)]
     config: Option<PathBuf>,
     /// Say whether a configuration file is sound, and do nothing else.
     #[arg(long, value_name = "FILE", conflicts_with = "config")]
@@ -53,6 +54,16 @@ struct Arguments {
     /// How the cores get at their sockets, whatever the configuration says.
     #[arg(long, value_name = "WAY")]
     io: Option<Io>,
+    #[command(subcommand)]
+    task: Option<Task>,
+}
+
+/// What there is to do but to serve.
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Ask the rules of the Pre-defined Groups.
+    #[command(subcommand)]
+    Policy(policy::Question),
 }
 
 fn main() -> ExitCode {
@@ -74,12 +85,15 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(file) = arguments.check {
-        return read(&file).map(|_| ());
+        return policy::open(&read(&file)?).map(|_| ());
     }
     let mut config = match &arguments.config {
         Some(file) => read(file)?,
         None => Config::default(),
     };
+    if let Some(Task::Policy(question)) = &arguments.task {
+        return policy::answer(&config, question);
+    }
     config.io = arguments.io.unwrap_or(config.io);
     if config.sip.identity_from_from_header {
         tracing::warn!(
@@ -163,6 +177,7 @@ fn cannot_serve_sip(error: BindError) -> Failure {
              has the address, or choose another"
         )),
         BindError::Config(error) => Failure::Refused(error.to_string()),
+        BindError::Groups(error) => policy::cannot_use(&error),
         BindError::Random => Failure::Broken(error.to_string()),
     }
 }

@@ -1,12 +1,16 @@
 //! What a Request-URI names. Nothing else of a request decides where it goes (PUB-01).
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use mailbox::RoomId;
 
 use super::{policy::Policy, venue::Venue};
 use crate::{
     config::{Config, RoomKind},
+    group::Groups,
     message::SipUri,
     offer_answer::RoomMedia,
 };
@@ -40,6 +44,10 @@ pub struct Directory {
     media: Arc<RoomMedia>,
     /// Provisioned rooms, by the key of their URI.
     named: HashMap<String, Arc<Venue>>,
+    /// Groups that have a document, by the key of their URI. They go before all others.
+    documented: HashMap<String, Arc<Venue>>,
+    /// The keys of groups that had one. They are no rooms that anybody could make.
+    former: HashSet<String>,
     /// What rules a room has that nobody provisioned, if there may be such.
     any: Option<Arc<Policy>>,
     /// Running sessions, by the key of their identity: the identity, which a hit is checked with.
@@ -77,6 +85,8 @@ impl Directory {
             host: config.host.clone(),
             port,
             named: named.collect(),
+            documented: HashMap::new(),
+            former: HashSet::new(),
             any: any.map(|rules| Arc::new(Policy::new(RoomKind::Public, rules))),
             media,
             sessions: HashMap::new(),
@@ -95,8 +105,12 @@ impl Directory {
             });
             return session.map_or(Place::NoSession, |(room, _)| Place::Session(*room));
         }
-        if let Some(venue) = self.named.get(&key(&uri)) {
+        let key = key(&uri);
+        if let Some(venue) = self.documented.get(&key).or_else(|| self.named.get(&key)) {
             return Place::Venue(Arc::clone(venue));
+        }
+        if self.former.contains(&key) {
+            return Place::Nowhere;
         }
         match (is_ours, uri.user(), &self.any) {
             (true, None, _) => Place::Focus,
@@ -108,6 +122,27 @@ impl Directory {
             })),
             _ => Place::Nowhere,
         }
+    }
+
+    /// From now on these are the groups that have a document (POL-18).
+    pub fn set_groups(&mut self, groups: &Groups) {
+        let venues = groups.iter().map(|(key, group)| {
+            let venue = Venue {
+                uri: group.uri.clone(),
+                subject: group.subject.clone(),
+                policy: Arc::new(Policy::Documented(Arc::clone(group))),
+                media: Arc::clone(&self.media),
+            };
+            (key.clone(), Arc::new(venue))
+        });
+        let documented = venues.collect();
+        let before = std::mem::replace(&mut self.documented, documented);
+        self.former.extend(before.into_keys());
+    }
+
+    /// The group with a document that is at the place of `venue` now.
+    pub fn documented(&self, venue: &Venue) -> Option<&Arc<Venue>> {
+        self.documented.get(&venue_key(&venue.uri)?)
     }
 
     /// The running session of a room.

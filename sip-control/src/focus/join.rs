@@ -58,7 +58,7 @@ impl Focus {
         screen::contact(request)?;
         let link = Link::accept(request, &incoming.tag, incoming.source)?;
         let Examined { venue, room, is_anonymous, offer } =
-            self.examine(request, originator, has_offer)?;
+            self.examine(now, request, originator, has_offer)?;
         let timer = SessionTimer::negotiate(request, &self.config.timers)?;
         let known = room.and_then(|room| self.rooms.get(&room));
         let legs = known.map_or(0, |room| room.legs_of(&originator.keys));
@@ -82,6 +82,7 @@ impl Focus {
     /// own URI (PUB-03). Nothing is changed by asking.
     fn examine(
         &self,
+        now: Instant,
         request: &Request,
         originator: &Originator,
         has_offer: bool,
@@ -99,12 +100,13 @@ impl Focus {
             Place::Focus | Place::Nowhere => return Err(Refusal::NotFound),
         };
         let is_anonymous = request.privacy().id;
+        let at = self.clock.utc(now);
         let limits = &self.config.limits;
         let snapshot = room.and_then(|room| self.rooms.get(&room)).map_or_else(
             || Snapshot::of_nobody(limits),
-            |room| room.snapshot(&originator.keys, limits),
+            |room| room.snapshot(&originator.keys, at, limits),
         );
-        let petition = Petition { user: &originator.keys, anonymous: is_anonymous };
+        let petition = Petition { user: &originator.keys, anonymous: is_anonymous, at };
         venue.policy.admit(petition, snapshot).map_err(Refusal::Denied)?;
         let body = has_offer.then(|| request.body());
         let offer = body.map(|body| MediaOffer::read(&body, &venue.media)).transpose();
@@ -115,6 +117,7 @@ impl Focus {
     /// OPTIONS is answered as an INVITE would be, and changes nothing (DLG-17).
     pub(super) fn options(
         &mut self,
+        now: Instant,
         incoming: &Incoming,
         originator: &Originator,
         has_offer: bool,
@@ -123,7 +126,7 @@ impl Focus {
         let contact = match self.directory.find(request.request_uri()) {
             Place::Focus => None,
             Place::Session(_) | Place::NoSession | Place::Venue(_) | Place::Nowhere => {
-                let examined = self.examine(request, originator, has_offer)?;
+                let examined = self.examine(now, request, originator, has_offer)?;
                 let room = examined.room.and_then(|room| self.rooms.get(&room));
                 Some(room.map_or_else(|| examined.venue.uri.clone(), |room| room.identity.clone()))
             }

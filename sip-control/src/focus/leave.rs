@@ -202,6 +202,9 @@ impl Focus {
         if room.is_empty() && (linger.is_zero() || !room.has_begun()) {
             return self.end_room(now, room_id, Ending::NoResource);
         }
+        if room.is_forsaken(self.clock.utc(now)) {
+            return self.end_room(now, room_id, Ending::NoResource);
+        }
         if room.is_empty() {
             room.lingers_until = Some(now + linger);
             self.agenda.add(now + linger, Subject::Room(room_id));
@@ -212,10 +215,14 @@ impl Focus {
     }
 
     /// The end of a session (LEAVE-09): from here on its identity names nothing, so no new leg can
-    /// slip in. Its legs are gone; what is left are those who watch.
+    /// slip in. Whoever is left in it goes, and then those who watch.
     pub(super) fn end_room(&mut self, now: Instant, room_id: RoomId, ending: Ending) {
         let Some(room) = self.rooms.remove(&room_id) else { return };
         self.directory.close(&room.identity, &room.venue);
+        for leg in room.legs() {
+            self.abandon(now, leg, &Refusal::NoSession);
+            self.end_leg(now, leg, Farewell::SessionOver);
+        }
         self.order(Order::Close { room: room_id });
         for watcher in room.watchers {
             self.end_subscription(now, watcher, ending);

@@ -127,6 +127,8 @@ pub enum Farewell {
     MediaLost,
     /// The session was not refreshed (TMR-05).
     Unrefreshed,
+    /// The session has ended for all (LEAVE-09).
+    SessionOver,
     /// The focus stops (OPS-02).
     Stopping,
 }
@@ -201,6 +203,7 @@ impl Farewell {
             Self::Unbound => "unbound",
             Self::MediaLost => "media_lost",
             Self::Unrefreshed => "unrefreshed",
+            Self::SessionOver => "session_over",
             Self::Stopping => "stopping",
         }
     }
@@ -214,6 +217,7 @@ impl Farewell {
             Self::Unbound => "SIP;cause=480;text=\"MSRP connection not established\"",
             Self::MediaLost => "SIP;cause=480;text=\"MSRP connection lost\"",
             Self::Unrefreshed => "SIP;cause=408;text=\"Session not refreshed\"",
+            Self::SessionOver => "SIP;cause=200;text=\"Session ended\"",
             Self::Stopping => "SIP;cause=503;text=\"Service stopping\"",
         }
     }
@@ -221,7 +225,7 @@ impl Farewell {
     /// How the roster tells it.
     pub fn disconnection(self) -> Disconnection {
         match self {
-            Self::Replaced | Self::Stopping => Disconnection::Departed,
+            Self::Replaced | Self::SessionOver | Self::Stopping => Disconnection::Departed,
             Self::Unacknowledged
             | Self::Unanswered
             | Self::Unbound

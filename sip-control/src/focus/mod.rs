@@ -12,6 +12,7 @@ mod agenda;
 mod conference_info;
 mod counters;
 mod directory;
+mod grouping;
 mod join;
 mod leave;
 mod leg;
@@ -245,7 +246,7 @@ impl Focus {
         let has_offer = screen::body(request)?;
         match request.method() {
             Method::Invite => self.join(now, incoming, &originator, has_offer),
-            Method::Options => self.options(incoming, &originator, has_offer),
+            Method::Options => self.options(now, incoming, &originator, has_offer),
             Method::Subscribe => self.subscribe(now, incoming, &originator),
             _ => Err(Refusal::NoDialog),
         }

@@ -1,12 +1,29 @@
 //! Who may join: a pure function over a snapshot (POL-01). It is asked in the order of the change
 //! request, steps 2 to 4, and the first no is the answer.
 
-use super::user::{UserKey, UserSet};
-use crate::config::{Limits, RoomKind, Rules};
+use std::sync::Arc;
+
+use super::{
+    user::{UserKey, UserSet},
+    utc::Utc,
+};
+use crate::{
+    config::{Limits, RoomKind, Rules},
+    group::{Group, Inquiry, Reason, Right, Verdict},
+};
 
 /// The rules of a room, ready to be asked.
 #[derive(Clone, Debug)]
-pub struct Policy {
+pub enum Policy {
+    /// Lists, as the configuration has them.
+    Listed(Box<Lists>),
+    /// A group document.
+    Documented(Arc<Group>),
+}
+
+/// Who may do what, by lists of users.
+#[derive(Clone, Debug)]
+pub struct Lists {
     admitted: UserSet,
     blocked: UserSet,
     initiators: UserSet,
@@ -22,6 +39,8 @@ pub struct Petition<'a> {
     pub user: &'a [UserKey],
     /// Privacy `id` was asked for (FOC-15).
     pub anonymous: bool,
+    /// The time of day, which rules may depend on.
+    pub at: Utc,
 }
 
 /// The state of the session the answer rests on.
@@ -29,6 +48,8 @@ pub struct Petition<'a> {
 pub struct Snapshot {
     /// Whether a session runs that can be joined.
     pub is_running: bool,
+    /// Whether one of those is connected without whom there is no session (POL-15).
+    pub has_key_participant: bool,
     /// Distinct users with a seat, the one who asks left out (FOC-11).
     pub others: usize,
     /// What the room can hold at all (OPS-03).
@@ -38,7 +59,8 @@ pub struct Snapshot {
 impl Snapshot {
     /// How things stand where no session runs.
     pub fn of_nobody(limits: &Limits) -> Self {
-        Self { is_running: false, others: 0, users_max: limits.users_per_room }
+        let users_max = limits.users_per_room;
+        Self { is_running: false, has_key_participant: false, others: 0, users_max }
     }
 }
 
@@ -51,6 +73,12 @@ pub enum Denial {
     NotMember,
     /// Step 2: on the list that does not.
     Blocked,
+    /// Step 2: on the list of a group whose rules do not admit.
+    NotGranted,
+    /// Step 2: the group is not for messaging (POL-16).
+    Service,
+    /// Step 2: nobody without whom there is no session is there (LEAVE-07).
+    KeyAbsent,
     /// Step 3.
     Full,
     /// Step 4.
@@ -58,24 +86,87 @@ pub enum Denial {
 }
 
 impl Policy {
-    /// The rules of a room of this kind.
+    /// The rules of a configured room of this kind.
     pub fn new(kind: RoomKind, rules: &Rules) -> Self {
         let initiators = match kind {
             RoomKind::Public => UserSet::Everyone,
             RoomKind::Group => UserSet::from(&rules.initiators),
         };
-        Self {
+        Self::Listed(Box::new(Lists {
             initiators,
             admitted: UserSet::from(&rules.admitted),
             blocked: UserSet::only(&rules.blocked),
             anonymity: UserSet::from(&rules.anonymity),
             watchers: UserSet::from(&rules.watchers),
             max_participants: rules.max_participants,
-        }
+        }))
     }
 
     /// Whether the one who asks may take a seat.
     pub fn admit(&self, petition: Petition<'_>, snapshot: Snapshot) -> Result<(), Denial> {
+        match self {
+            Self::Listed(lists) => lists.enter(petition, snapshot)?,
+            Self::Documented(group) => enter_group(group, petition, snapshot)?,
+        }
+        let own = self.max_participants();
+        if snapshot.others >= own.map_or(snapshot.users_max, |own| own.min(snapshot.users_max)) {
+            return Err(Denial::Full);
+        }
+        if petition.anonymous && !self.may_hide(petition) {
+            return Err(Denial::Anonymity);
+        }
+        Ok(())
+    }
+
+    /// Whether a user who has not joined may watch all the same (POL-14).
+    pub fn may_watch(&self, user: &[UserKey], at: Utc) -> bool {
+        match self {
+            Self::Listed(lists) => lists.watchers.holds(user) && !lists.blocked.holds(user),
+            Self::Documented(group) => {
+                let inquiry = Inquiry { user: Some(user), is_anonymous: false, at };
+                group.grants(Right::ConferenceState, &inquiry)
+            }
+        }
+    }
+
+    /// The room's own limit, if it has one (EVT-04).
+    pub fn max_participants(&self) -> Option<usize> {
+        match self {
+            Self::Listed(lists) => lists.max_participants,
+            Self::Documented(group) => group.max_participants,
+        }
+    }
+
+    /// Whether a session lives only while somebody for whom
+    /// [`is_key_participant`](Self::is_key_participant) holds is in it.
+    pub fn has_key_participants(&self) -> bool {
+        matches!(self, Self::Documented(group) if group.has_key_participants())
+    }
+
+    /// Whether the user is one of those without whom there is no session (POL-15).
+    pub fn is_key_participant(&self, user: &[UserKey], at: Utc) -> bool {
+        let inquiry = Inquiry { user: Some(user), is_anonymous: false, at };
+        matches!(self, Self::Documented(group) if group.grants(Right::KeyParticipant, &inquiry))
+    }
+
+    /// Step 4 (FOC-16).
+    fn may_hide(&self, petition: Petition<'_>) -> bool {
+        match self {
+            Self::Listed(lists) => lists.anonymity.holds(petition.user),
+            Self::Documented(group) => group.grants(Right::Anonymity, &petition.inquiry()),
+        }
+    }
+}
+
+impl<'a> Petition<'a> {
+    fn inquiry(&self) -> Inquiry<'a> {
+        Inquiry { user: Some(self.user), is_anonymous: self.anonymous, at: self.at }
+    }
+}
+
+impl Lists {
+    /// Step 2.
+    fn enter(&self, petition: Petition<'_>, snapshot: Snapshot) -> Result<(), Denial> {
         let begins = !snapshot.is_running && !matches!(self.initiators, UserSet::Everyone);
         if begins && !self.initiators.holds(petition.user) {
             return Err(Denial::Initiation);
@@ -86,28 +177,27 @@ impl Policy {
         if self.blocked.holds(petition.user) {
             return Err(Denial::Blocked);
         }
-        if snapshot.others >= self.maximum(snapshot.users_max) {
-            return Err(Denial::Full);
-        }
-        if petition.anonymous && !self.anonymity.holds(petition.user) {
-            return Err(Denial::Anonymity);
-        }
         Ok(())
     }
+}
 
-    /// Whether a user who has not joined may watch all the same (POL-14).
-    pub fn may_watch(&self, user: &[UserKey]) -> bool {
-        self.watchers.holds(user) && !self.blocked.holds(user)
+/// Step 2 for a group with a document: to begin a session is one right, to join it another (PUB-06).
+fn enter_group(group: &Group, petition: Petition<'_>, snapshot: Snapshot) -> Result<(), Denial> {
+    let right = if snapshot.is_running { Right::Join } else { Right::Initiate };
+    let inquiry = petition.inquiry();
+    if let Verdict::Denied { reason, .. } = group.ask(right, &inquiry) {
+        return Err(match reason {
+            Reason::ServiceNotSupported => Denial::Service,
+            _ if right == Right::Initiate => Denial::Initiation,
+            Reason::NotMember => Denial::NotMember,
+            Reason::Blocked => Denial::NotGranted,
+        });
     }
-
-    /// The room's own limit, if it has one (EVT-04).
-    pub fn max_participants(&self) -> Option<usize> {
-        self.max_participants
+    let needs_key = group.has_key_participants() && !snapshot.has_key_participant;
+    if needs_key && !group.grants(Right::KeyParticipant, &inquiry) {
+        return Err(Denial::KeyAbsent);
     }
-
-    fn maximum(&self, users_max: usize) -> usize {
-        self.max_participants.map_or(users_max, |own| own.min(users_max))
-    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -115,7 +205,7 @@ mod tests {
     use super::{Denial, Petition, Policy, Snapshot};
     use crate::{
         config::{RoomKind, Rules, Users},
-        focus::user::UserKey,
+        focus::{user::UserKey, utc::Utc},
     };
 
     fn users(uris: &[&str]) -> Users {
@@ -124,8 +214,10 @@ mod tests {
 
     fn asked(rules: &Rules, user: &str, anonymous: bool, others: usize) -> Result<(), Denial> {
         let user = [UserKey::of(user).unwrap()];
-        let snapshot = Snapshot { is_running: true, others, users_max: 5 };
-        Policy::new(RoomKind::Group, rules).admit(Petition { user: &user, anonymous }, snapshot)
+        let has_key_participant = false;
+        let snapshot = Snapshot { is_running: true, has_key_participant, others, users_max: 5 };
+        let petition = Petition { user: &user, anonymous, at: Utc(0) };
+        Policy::new(RoomKind::Group, rules).admit(petition, snapshot)
     }
 
     fn garden() -> Rules {
@@ -173,7 +265,7 @@ mod tests {
     #[test]
     fn only_those_named_may_watch_from_outside() {
         let policy = Policy::new(RoomKind::Group, &garden());
-        let may_watch = |user| policy.may_watch(&[UserKey::of(user).unwrap()]);
+        let may_watch = |user| policy.may_watch(&[UserKey::of(user).unwrap()], Utc(0));
         assert!(may_watch("sip:carol@example.com"));
         assert!(!may_watch("sip:alice@example.com") && !may_watch("sip:mallory@example.net"));
     }

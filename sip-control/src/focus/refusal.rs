@@ -4,7 +4,7 @@
 use std::{borrow::Cow, time::Duration};
 
 use super::policy::Denial;
-use crate::{config::Profile, message::Header, offer_answer::Unacceptable};
+use crate::{config::Profile, group::Reason, message::Header, offer_answer::Unacceptable};
 
 /// A request that is not served. The checks are named after the stages of the catalogue: A before
 /// the change request's steps, B those steps, C what the change request does not know.
@@ -89,7 +89,13 @@ impl Refusal {
             | Self::Cascade
             | Self::NotWatching
             | Self::Denied(
-                Denial::Initiation | Denial::NotMember | Denial::Blocked | Denial::Anonymity,
+                Denial::Initiation
+                | Denial::NotMember
+                | Denial::Blocked
+                | Denial::NotGranted
+                | Denial::Service
+                | Denial::KeyAbsent
+                | Denial::Anonymity,
             ) => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
@@ -120,7 +126,10 @@ impl Refusal {
             Self::Cascade => "Cascading not allowed",
             Self::NoSession => "IM Session does not exist",
             Self::Denied(Denial::Initiation) => "Not allowed to initiate",
-            Self::Denied(Denial::NotMember | Denial::Blocked) => "Not allowed to join",
+            Self::Denied(Denial::KeyAbsent) => "Key participant not present",
+            Self::Denied(
+                Denial::NotMember | Denial::Blocked | Denial::NotGranted | Denial::Service,
+            ) => "Not allowed to join",
             Self::Denied(Denial::Full) => "Too many participants",
             Self::Denied(Denial::Anonymity) => "Anonymity not allowed",
             Self::NotWatching => "Not allowed to subscribe",
@@ -151,9 +160,9 @@ impl Refusal {
     pub fn check(&self) -> &'static str {
         match self {
             Self::NoSession => "step 1",
-            Self::Denied(Denial::Initiation | Denial::NotMember | Denial::Blocked) => "step 2",
             Self::Denied(Denial::Full) => "step 3",
             Self::Denied(Denial::Anonymity) => "step 4",
+            Self::Denied(_) => "step 2",
             Self::Media(_) => "step 5",
             Self::Interval(_) | Self::MediaPlane | Self::TooManyLegs => "stage C",
             Self::NoDialog | Self::OutOfOrder | Self::Pending | Self::Terminated => "dialog",
@@ -184,8 +193,11 @@ impl Refusal {
             Self::NotFound => "not_found",
             Self::NoSession => "no_session",
             Self::Denied(Denial::Initiation) => "no_initiator",
-            Self::Denied(Denial::NotMember) => "not_member",
+            Self::Denied(Denial::NotMember) => Reason::NotMember.name(),
             Self::Denied(Denial::Blocked) => "blocked",
+            Self::Denied(Denial::NotGranted) => Reason::Blocked.name(),
+            Self::Denied(Denial::Service) => Reason::ServiceNotSupported.name(),
+            Self::Denied(Denial::KeyAbsent) => "key_participant_absent",
             Self::Denied(Denial::Full) => "full",
             Self::Denied(Denial::Anonymity) => "anonymity",
             Self::Media(_) => "media",

@@ -12,7 +12,7 @@ use super::{
     roster::Roster,
     subscription::{SubscriptionId, View},
     user::UserKey,
-    utc::WallClock,
+    utc::{Utc, WallClock},
     venue::Venue,
 };
 use crate::config::Limits;
@@ -68,13 +68,42 @@ impl Room {
     }
 
     /// What policy has to know when this user asks (FOC-11).
-    pub fn snapshot(&self, keys: &[UserKey], limits: &Limits) -> Snapshot {
+    pub fn snapshot(&self, keys: &[UserKey], at: Utc, limits: &Limits) -> Snapshot {
         // While a user changes between name and alias there are two participants of one user.
         let is_doubled = |participant: &Participant| {
             participant.succeeds.is_some_and(|old| self.participants.contains_key(&old))
         };
         let others = self.participants.values().filter(|them| !them.is(keys) && !is_doubled(them));
-        Snapshot { is_running: true, others: others.count(), users_max: limits.users_per_room }
+        Snapshot {
+            is_running: true,
+            has_key_participant: self.key_participants(at).any(Participant::is_connected),
+            others: others.count(),
+            users_max: limits.users_per_room,
+        }
+    }
+
+    /// Those without whom there is no session, as far as they are here (POL-15).
+    pub fn key_participants(&self, at: Utc) -> impl Iterator<Item = &Participant> {
+        let has_any = self.venue.policy.has_key_participants();
+        let users = self.participants.values().filter(move |_| has_any);
+        users.filter(move |user| self.venue.policy.is_key_participant(&user.keys, at))
+    }
+
+    /// Whether it has begun, and goes on only with one of those who have all gone (LEAVE-07). One
+    /// who is just coming back is not gone.
+    pub fn is_forsaken(&self, at: Utc) -> bool {
+        self.has_begun
+            && self.venue.policy.has_key_participants()
+            && self.key_participants(at).next().is_none()
+    }
+
+    /// It is held under these rules from now on (POL-18).
+    pub fn set_venue(&mut self, venue: Arc<Venue>) {
+        let shown = |venue: &Venue| (venue.subject.clone(), venue.policy.max_participants());
+        if shown(&self.venue) != shown(&venue) {
+            self.roster.note_change();
+        }
+        self.venue = venue;
     }
 
     /// The participants this user has here: one, or two while its name changes.

@@ -67,6 +67,8 @@ pub enum Ending {
     NoResource,
     /// It was not refreshed, or was ended by its watcher.
     Timeout,
+    /// Its watcher may not look any more.
+    Rejected,
     /// It may be made anew at once: the focus stops, and there may be another one; or the session
     /// has outgrown what a document can list.
     Deactivated,
@@ -78,6 +80,7 @@ impl Ending {
         match self {
             Self::NoResource => "noresource",
             Self::Timeout => "timeout",
+            Self::Rejected => "rejected",
             Self::Deactivated => "deactivated",
         }
     }

@@ -48,8 +48,9 @@ impl Focus {
         };
         let room = room_id.and_then(|id| self.rooms.get(&id)).ok_or(Refusal::NotFound)?;
         let (room_id, identity) = (room.id, room.identity.clone());
-        let may_watch =
-            room.is_connected(&originator.keys) || room.venue.policy.may_watch(&originator.keys);
+        let policy = &room.venue.policy;
+        let may_watch = room.is_connected(&originator.keys)
+            || policy.may_watch(&originator.keys, self.clock.utc(now));
         if !may_watch
             || self.watchers_of(room, originator) >= self.config.limits.subscriptions_per_user
         {

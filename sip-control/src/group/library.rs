@@ -40,6 +40,19 @@ impl Groups {
     }
 }
 
+impl FromIterator<Group> for Groups {
+    /// Of groups with the same URI the first is taken.
+    fn from_iter<T: IntoIterator<Item = Group>>(all: T) -> Self {
+        let mut groups = HashMap::new();
+        for group in all {
+            if let Some(key) = venue_key(&group.uri) {
+                groups.entry(key).or_insert_with(|| Arc::new(group));
+            }
+        }
+        Self { groups }
+    }
+}
+
 /// Why a library cannot be opened. Each says which file, and what to do about it.
 #[derive(Debug)]
 pub enum LibraryError {

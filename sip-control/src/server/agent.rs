@@ -12,6 +12,7 @@ use std::{
 use crate::{
     config::Config,
     focus::{Counters, Focus, Incoming, Output, RequestId, WallClock},
+    group::Groups,
     message::{Admission, Message, admit},
     placement::{CoreLink, Placement},
     transaction::{self, ClientId, Event, Transactions},
@@ -102,6 +103,11 @@ impl Agent {
     /// A message could not be sent.
     pub fn handle_undelivered(&mut self, now: Instant, ticket: Ticket) {
         self.transactions.handle_undelivered(now, ticket);
+    }
+
+    /// These are the Pre-defined Groups from now on.
+    pub fn handle_groups(&mut self, now: Instant, groups: &Groups) {
+        self.focus.handle_groups(now, groups);
     }
 
     /// The cores have something to say.

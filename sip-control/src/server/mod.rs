@@ -17,12 +17,13 @@ use std::{
 };
 
 use mailbox::Doorbell;
-use tokio::io::unix::AsyncFd;
+use tokio::{io::unix::AsyncFd, sync::watch};
 
 pub use self::agent::{Agent, LocalNames};
 use crate::{
     config::{Config, ConfigError},
     focus::{Counters, WallClock},
+    group::{self, Groups, Library, LibraryError},
     placement::CoreLink,
     transport::{self, DEFAULT_PORT, Incoming, Transport},
 };
@@ -37,6 +38,8 @@ pub enum BindError {
     Config(ConfigError),
     /// A socket could not be had. The error says which.
     Socket(io::Error),
+    /// The group documents cannot be used.
+    Groups(LibraryError),
     /// The host has no randomness to make names from.
     Random,
 }
@@ -46,6 +49,7 @@ impl std::fmt::Display for BindError {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::Socket(error) => error.fmt(f),
+            Self::Groups(error) => error.fmt(f),
             Self::Random => f.write_str("the host has no source of random numbers"),
         }
     }
@@ -67,12 +71,15 @@ pub struct Cores {
 pub struct Bound {
     config: Arc<Config>,
     transport: Transport,
+    library: Option<Library>,
     seeds: [[u8; 32]; 2],
 }
 
-/// Checks the configuration and opens the sockets. Needs a tokio runtime around it.
+/// Checks the configuration, reads the group documents and opens the sockets. Needs a tokio runtime around it.
 pub async fn bind(config: Config) -> Result<Bound, BindError> {
     config.check().map_err(BindError::Config)?;
+    let library = config.group_documents.as_deref().map(Library::open).transpose();
+    let library = library.map_err(BindError::Groups)?;
     let mut seeds = [[0; 32]; 2];
     for seed in &mut seeds {
         getrandom::fill(seed).map_err(|_| BindError::Random)?;
@@ -83,7 +90,7 @@ pub async fn bind(config: Config) -> Result<Bound, BindError> {
         ..transport::Config::default()
     };
     let transport = Transport::bind(sockets).await.map_err(BindError::Socket)?;
-    Ok(Bound { config: Arc::new(config), transport, seeds })
+    Ok(Bound { config: Arc::new(config), transport, library, seeds })
 }
 
 impl Bound {
@@ -102,11 +109,19 @@ impl Bound {
     /// send what is queued. What was counted is returned.
     pub async fn serve(self, cores: Cores, shutdown: impl Future<Output = ()>) -> Counters {
         let names = self.local_names();
-        let Self { config, transport, seeds } = self;
+        let Self { config, transport, library, seeds } = self;
         let clock = WallClock::new(Instant::now(), SystemTime::now());
         let shutdown_max = config.timers.shutdown;
-        let agent = Agent::new(config, names, cores.links, seeds, clock);
-        let mut running = Running { agent, transport, bell: listen_for(cores.doorbell) };
+        let mut agent = Agent::new(config, names, cores.links, seeds, clock);
+        let first = library.as_ref().map(Library::groups).unwrap_or_default();
+        agent.handle_groups(Instant::now(), &first);
+        let (tell, groups) = watch::channel(first);
+        let _watch = library.map(|library| {
+            // Only while this function ends is there nobody left to be told.
+            group::watch(library, move |groups| drop(tell.send(groups)))
+                .inspect_err(|error| tracing::error!(%error, "group documents are not watched"))
+        });
+        let mut running = Running { agent, transport, groups, bell: listen_for(cores.doorbell) };
 
         let mut shutdown = pin!(shutdown);
         let mut is_told = false;
@@ -141,6 +156,8 @@ impl Bound {
 struct Running {
     agent: Agent,
     transport: Transport,
+    /// The Pre-defined Groups, as their documents change.
+    groups: watch::Receiver<Arc<Groups>>,
     bell: AsyncFd<Bell>,
 }
 
@@ -170,6 +187,12 @@ impl Running {
                 if let Ok(mut guard) = readable {
                     guard.clear_ready();
                 }
+                false
+            }
+            // Without a library there is nobody to tell of changes, and this never comes.
+            Ok(()) = self.groups.changed() => {
+                let groups = Arc::clone(&self.groups.borrow_and_update());
+                self.agent.handle_groups(Instant::now(), &groups);
                 false
             }
             () = sleep_until(wake) => {

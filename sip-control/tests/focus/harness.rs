@@ -15,6 +15,7 @@ use msrp::UriBuf;
 use sip_control::{
     config::{Config, Listen, Network, Room, RoomKind, Rules, Users},
     focus::WallClock,
+    group::{GroupDocument, Groups},
     message::Message,
     placement::CoreLink,
     server::{Agent, LocalNames},
@@ -240,6 +241,15 @@ impl World {
             self.settle();
         }
         self.now = end;
+    }
+
+    /// From now on these are the documents of Pre-defined Groups.
+    pub fn regroup(&mut self, documents: &[&str]) {
+        let read = documents.iter().flat_map(|document| {
+            GroupDocument::parse(document.as_bytes()).expect("a sound document").groups
+        });
+        self.agent.handle_groups(self.now, &read.collect::<Groups>());
+        self.settle();
     }
 
     pub fn stop(&mut self) {

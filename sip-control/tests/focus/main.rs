@@ -5,6 +5,7 @@ mod anything;
 mod decision;
 mod dispatch;
 mod ending;
+mod grouping;
 mod harness;
 mod hostile;
 mod joining;

@@ -3,6 +3,7 @@
 use std::{
     num::{NonZeroU32, NonZeroU64, NonZeroUsize},
     ops::Range,
+    path::PathBuf,
 };
 
 use serde::Deserialize;
@@ -111,6 +112,7 @@ struct TimersTable {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RoomsTable {
+    group_documents: Option<PathBuf>,
     any: AnyTable,
     room: Vec<RoomTable>,
 }
@@ -265,6 +267,7 @@ impl RoomsTable {
         let mut rules = Rules::default();
         overrule(&mut rules, blocked, max_participants, [admitted, None, anonymity, watchers]);
         config.sip.any_room = enabled.unwrap_or(true).then_some(rules);
+        config.sip.group_documents = self.group_documents;
         config.sip.rooms = self.room.into_iter().map(Room::from).collect();
     }
 }

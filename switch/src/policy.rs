@@ -1,0 +1,78 @@
+//! The rules of the Pre-defined Groups, asked from the command line.
+
+use std::time::{Instant, SystemTime};
+
+use clap::Subcommand;
+use sip_control::{
+    focus::{UserKey, WallClock},
+    group::{Inquiry, Library, LibraryError, Right, Verdict},
+};
+
+use crate::{config::Config, failure::Failure};
+
+/// What can be asked.
+#[derive(Debug, Subcommand)]
+pub enum Question {
+    /// Say what a group grants a user now, and which rule decides.
+    Explain {
+        /// The SIP URI of the group.
+        group: String,
+        /// A SIP or tel URI of the user.
+        user: String,
+    },
+}
+
+/// The rights that are asked about, by the names that are printed.
+const RIGHTS: [(&str, Right); 4] = [
+    ("join", Right::Join),
+    ("initiate", Right::Initiate),
+    ("anonymity", Right::Anonymity),
+    ("conference-state", Right::ConferenceState),
+];
+
+/// The group documents of the configuration, if it has any. All of them have to be sound.
+pub fn open(config: &Config) -> Result<Option<Library>, Failure> {
+    let directory = config.sip.group_documents.as_deref();
+    directory.map(Library::open).transpose().map_err(|error| cannot_use(&error))
+}
+
+/// What is wrong with the documents, for who has to mend them.
+pub fn cannot_use(error: &LibraryError) -> Failure {
+    Failure::Refused(format!("cannot use the group documents (rooms.group_documents): {error}"))
+}
+
+/// Prints the answer on standard output.
+pub fn answer(config: &Config, question: &Question) -> Result<(), Failure> {
+    let Question::Explain { group, user } = question;
+    let library = open(config)?.ok_or_else(|| {
+        let need =
+            "no group documents; name a configuration with rooms.group_documents by --config";
+        Failure::Refused(need.to_owned())
+    })?;
+    let groups = library.groups();
+    let found = groups.find(group);
+    let found =
+        found.ok_or_else(|| Failure::Refused(format!("no document has the group {group}")))?;
+    let key = UserKey::of(user);
+    let key = key.ok_or_else(|| Failure::Refused(format!("{user}: expected a SIP or tel URI")))?;
+    let now = Instant::now();
+    let at = WallClock::new(now, SystemTime::now()).utc(now);
+    for (name, right) in RIGHTS {
+        let is_anonymous = right == Right::Anonymity;
+        let inquiry = Inquiry { user: Some(std::slice::from_ref(&key)), is_anonymous, at };
+        println!("{name}: {}", told(found.ask(right, &inquiry)));
+    }
+    Ok(())
+}
+
+fn told(verdict: Verdict<'_>) -> String {
+    match verdict {
+        Verdict::Granted { rule } => format!("granted by rule {rule:?}"),
+        Verdict::Denied { reason, rule: Some(rule) } => {
+            format!("denied by rule {rule:?} ({})", reason.name())
+        }
+        Verdict::Denied { reason, rule: None } => {
+            format!("denied, for no rule grants it ({})", reason.name())
+        }
+    }
+}
