@@ -75,7 +75,8 @@ pub struct Bound {
     seeds: [[u8; 32]; 2],
 }
 
-/// Checks the configuration, reads the group documents and opens the sockets. Needs a tokio runtime around it.
+/// Checks the configuration, reads the group documents and opens the sockets. Needs a tokio runtime
+/// around it.
 pub async fn bind(config: Config) -> Result<Bound, BindError> {
     config.check().map_err(BindError::Config)?;
     let library = config.group_documents.as_deref().map(Library::open).transpose();

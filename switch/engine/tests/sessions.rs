@@ -33,7 +33,7 @@ fn a_session_bound_elsewhere_is_answered_506_and_stays_where_it_is() {
     assert!(room.heard()[0].starts_with("MSRP a786hjs2Kd0Qw1Er 200 OK\r\n"));
 }
 
-/// TV-06, URI-07, URI-08, URI-09, URI-10, URI-11, URI-16: a session is found by its id and then
+/// TV-06, URI-07, URI-08, URI-09, URI-10, URI-11: a session is found by its id and then
 /// compared in full.
 #[test]
 fn a_to_path_must_match_the_session_uri_in_full() {
@@ -110,7 +110,7 @@ fn a_malformed_request_is_answered_400_and_the_next_one_served() {
     assert_eq!(room.node.counters(0).refusals.bad_request, 1);
 }
 
-/// LIM-07: five requests for no session close a connection that has none.
+/// Half of what LIM-07 asks: five requests for no session close a connection that has none.
 #[test]
 fn a_stranger_who_keeps_guessing_is_cut_off() {
     let mut node = Node::new(1);
@@ -128,7 +128,7 @@ fn a_stranger_who_keeps_guessing_is_cut_off() {
     assert_eq!(node.output(peer).matches(" 481 ").count(), 5);
 }
 
-/// CONN-15, LIM-08, CONN-16: what is never bound is closed and retired, in its time and not before;
+/// CONN-15, CONN-16: what is never bound is closed and retired, in its time and not before;
 /// a connection whose last session has ended is kept for a while.
 #[test]
 fn unbound_connections_and_sessions_do_not_stay() {

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use crate::{CoreSet, Epoch, PeerMedia, RoomId, RoomTerms, Route, SessionId};
 
-/// An order to one core. Repeating a command is harmless; one whose epoch is older than what the
-/// core has applied to the same session or room is ignored, apart from its answer.
+/// An order to one core. Repeating a command is harmless. One whose epoch is older than what the
+/// core has applied to the same session or room changes nothing, apart from its answer; `Remove` and
+/// `Close` are final and act whatever their epoch.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Expect this session; it may bind and send, but is not yet a recipient. Answered by
