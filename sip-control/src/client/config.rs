@@ -58,6 +58,9 @@ pub struct Media {
     pub takes_bare_typing: bool,
     /// Octets of the largest message we take, wrapper included.
     pub size_max: usize,
+    /// How often a session is asked whether it still lives: by a SEND without body, which also keeps
+    /// the way through a NAT open. `None` never asks.
+    pub keep_alive: Option<Duration>,
 }
 
 impl Media {
@@ -68,6 +71,7 @@ impl Media {
             wrapped_types: vec!["text/plain".to_owned(), "message/imdn+xml".to_owned()],
             takes_bare_typing: false,
             size_max: 1024 * 1024,
+            keep_alive: None,
         }
     }
 }

@@ -44,7 +44,7 @@ impl Offer {
             "v=0\r\no=- {} 1 IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt=0 0\r\n\
              m=message {DISCARD_PORT} {TRANSPORT} *\r\na=accept-types:{}\r\n\
              a=accept-wrapped-types:{}\r\na=setup:active\r\na=path:{path}\r\na=max-size:{}\r\n\
-             a=sendrecv\r\n",
+             a=chatroom:nickname private-messages\r\na=sendrecv\r\n",
             tokens.below(u32::MAX),
             accept_types.join(" "),
             media.wrapped_types.join(" "),
@@ -78,6 +78,10 @@ pub struct Agreement {
     pub size_max: Option<u64>,
     /// Whether the peer wants to hear from us.
     pub may_send: bool,
+    /// Whether the room has nicknames (RFC 7701 section 8).
+    pub nicknames: bool,
+    /// Whether the room passes private messages on (RFC 7701 section 8).
+    pub private_messages: bool,
 }
 
 /// Why an answer cannot be used (SDP-23).
@@ -133,12 +137,16 @@ impl Agreement {
         }
         let wrapped_types = types(of.first("accept-wrapped-types"), &offer.wrapped_types)?;
         let size_max = of.first("max-size").and_then(|size| size.trim().parse().ok());
+        let chatroom = line.attributes.first("chatroom").unwrap_or_default();
+        let allows = |what: &str| chatroom.split_ascii_whitespace().any(|token| token == what);
         Ok(Self {
             local: offer.path.clone(),
             remote: path(&line.attributes)?,
             wrapped_types: wrapped_types.map_or_else(|| of_offer(&offer.wrapped_types), Ok)?,
             size_max: size_max.filter(|&size| size > 0),
             may_send: !of.has("sendonly") && !of.has("inactive"),
+            nicknames: allows("nickname"),
+            private_messages: allows("private-messages"),
         })
     }
 }

@@ -4,7 +4,10 @@ use std::collections::{HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use msrp::{ByteRange, FailureReport, Flag, Framer, SendHead, TransactionId, UriBuf, cpim, status};
+use msrp::{
+    Address, ByteRange, FailureReport, Flag, Framer, NicknameRequest, SendHead, TransactionId,
+    UriBuf, cpim, status,
+};
 
 use super::config::Media;
 use super::inbox::Inbox;
@@ -12,13 +15,19 @@ use super::media::Agreement;
 use super::receive::Chunk;
 use crate::transaction::Tokens;
 
-/// Messages of ours at once that no answer has come to, as a count. A room that does not answer
+/// Requests of ours at once that no answer has come to, as a count. A room that does not answer
 /// would otherwise be written to without end.
 pub const SENDS_MAX: usize = 256;
+/// The namespace of notifications, and the headers of it that we write (RFC 5438 section 6).
+pub(super) const IMDN: &str = "urn:ietf:params:imdn";
+const IMDN_ID: &str = "imdn.Message-ID";
+const IMDN_WANTED: &str = "imdn.Disposition-Notification";
+/// What they can tell us that is true of a machine, and not of whoever sits before it.
+pub(super) const DELIVERY: &str = "positive-delivery";
 /// How long an answer may take (RFC 4975 section 7.1.1).
 const ANSWER_MAX: Duration = Duration::from_secs(30);
 
-/// A message of ours. Never given twice in one session.
+/// A message or a nickname of ours. Never given twice in one session.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct MessageNumber(u64);
 
@@ -31,7 +40,13 @@ pub enum CannotSend {
     TooLarge,
     /// The room wants to hear nothing from us.
     Muted,
-    /// There are [`SENDS_MAX`] messages that the room did not answer yet.
+    /// The room has no nicknames.
+    NoNicknames,
+    /// The room passes no private messages on.
+    NoPrivateMessages,
+    /// Not an address one can write to, or a header that would end before its line does.
+    Malformed,
+    /// There are [`SENDS_MAX`] requests that the room did not answer yet.
     Busy,
     /// The session is over.
     Over,
@@ -42,7 +57,7 @@ pub enum CannotSend {
 pub enum MediaEvent {
     /// The room knows that this connection is ours: from now on it speaks to us.
     Bound,
-    /// The room took a message. Whether anybody read it is not told in rooms (RFC 7701 section 6.3).
+    /// The room took a message, or gave a nickname. Whether anybody read it is not told in rooms (RFC 7701 section 6.3).
     Taken(MessageNumber),
     /// The room did not take a message, or said nothing for 30 s, which counts as 408.
     NotTaken {
@@ -66,6 +81,35 @@ pub struct Received {
     pub content_type: String,
     /// What was said.
     pub content: Bytes,
+    /// What the sender calls it, if it has a name for notifications to go by (RFC 5438 section 6.3).
+    pub imdn_id: Option<String>,
+    /// Whether the sender wants to be told that it was delivered (RFC 5438 section 6.2).
+    pub wants_delivery: bool,
+}
+
+/// Something to say.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Saying {
+    /// To whom: the URI of one member; `None` is the room.
+    pub to: Option<String>,
+    /// The type of the content.
+    pub content_type: String,
+    /// What it is for, where that is not to be read: `notification` for an IMDN.
+    pub disposition: Option<String>,
+    /// The content.
+    pub content: Vec<u8>,
+    /// When it was written (RFC 3339).
+    pub date_time: Option<String>,
+    /// A name of our own choice by which readers are to notify us of its delivery
+    /// (RFC 5438 section 7.1.1).
+    pub imdn_id: Option<String>,
+}
+
+impl Saying {
+    /// To the room, with nothing but the content.
+    pub fn to_room(content_type: &str, content: &[u8]) -> Self {
+        Self { content_type: content_type.to_owned(), content: content.to_vec(), ..Self::default() }
+    }
 }
 
 /// The wrapper of a message, as far as readers look at it.
@@ -89,6 +133,9 @@ pub struct Sender {
 pub struct MediaSession {
     pub(super) agreement: Agreement,
     pub(super) takes_bare_typing: bool,
+    keep_alive: Option<Duration>,
+    /// When the session was last asked whether it lives.
+    last_asked: Option<Instant>,
     from: String,
     to: String,
     pub(super) framer: Framer,
@@ -110,6 +157,9 @@ pub struct MediaSession {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Asked {
     Binding,
+    /// Whether it still lives.
+    Life,
+    /// Content, or a nickname.
     Message(MessageNumber),
 }
 
@@ -120,6 +170,8 @@ impl MediaSession {
         Self {
             agreement,
             takes_bare_typing: media.takes_bare_typing,
+            keep_alive: media.keep_alive,
+            last_asked: None,
             from: from.to_owned(),
             to: to.to_owned(),
             framer: Framer::new(),
@@ -147,58 +199,106 @@ impl MediaSession {
 
     /// The connection stands. The room learns at once whose it is, by a SEND without body (REJ-11).
     pub fn handle_connected(&mut self, now: Instant) {
+        self.send_empty(now, Asked::Binding);
+    }
+
+    fn send_empty(&mut self, now: Instant, asked: Asked) {
         let transaction = self.transaction(b"");
         self.write_send(&transaction, ByteRange::EMPTY, b"");
         msrp::write_end(&mut self.out, &transaction, Flag::End, false);
-        self.ask(now, transaction, Asked::Binding);
+        self.ask(now, transaction, asked);
+        self.last_asked = Some(now);
     }
 
-    /// Says something to the room, in one chunk.
-    pub fn send(
-        &mut self,
-        now: Instant,
-        content_type: &str,
-        content: &[u8],
-    ) -> Result<MessageNumber, CannotSend> {
-        let mut body = Vec::with_capacity(content.len() + 256);
+    /// Says something, in one chunk.
+    pub fn send(&mut self, now: Instant, saying: &Saying) -> Result<MessageNumber, CannotSend> {
+        let headers = match &saying.imdn_id {
+            Some(id) => {
+                format!("NS: imdn <{IMDN}>\r\n{IMDN_ID}: {id}\r\n{IMDN_WANTED}: {DELIVERY}\r\n")
+            }
+            None => String::new(),
+        };
         let message = cpim::Message {
             from: &self.from,
-            to: &self.to,
-            date_time: None,
-            content_type,
-            content,
+            to: saying.to.as_deref().unwrap_or(&self.to),
+            date_time: saying.date_time.as_deref(),
+            headers: &headers,
+            content_type: &saying.content_type,
+            content_disposition: saying.disposition.as_deref(),
+            content: &saying.content,
         };
+        let mut body = Vec::with_capacity(saying.content.len() + 256);
         message.write(&mut body);
-        self.check(content_type, body.len())?;
+        self.check(saying, body.len())?;
         let transaction = self.transaction(&body);
         let size = body.len() as u64;
         let range = ByteRange { start: 1, end: Some(size), total: Some(size) };
         self.write_send(&transaction, range, b"Content-Type: message/cpim\r\n");
         self.out.extend_from_slice(&body);
         msrp::write_end(&mut self.out, &transaction, Flag::End, true);
-        self.last_message += 1;
-        let number = MessageNumber(self.last_message);
-        self.ask(now, transaction, Asked::Message(number));
-        Ok(number)
+        Ok(self.ask_about(now, transaction))
     }
 
-    fn check(&self, content_type: &str, size: usize) -> Result<(), CannotSend> {
-        if self.is_over {
-            return Err(CannotSend::Over);
+    /// Asks for a nickname, or gives the one there is back if it is empty (msrp/NICK-05).
+    pub fn request_nickname(
+        &mut self,
+        now: Instant,
+        nickname: &str,
+    ) -> Result<MessageNumber, CannotSend> {
+        self.check_open()?;
+        if !self.agreement.nicknames {
+            return Err(CannotSend::NoNicknames);
         }
+        if nickname.chars().any(char::is_control) {
+            return Err(CannotSend::Malformed);
+        }
+        let transaction = self.transaction(b"");
+        let request = NicknameRequest {
+            transaction: &transaction,
+            to_path: self.agreement.remote.as_bytes(),
+            from_path: self.agreement.local.as_bytes(),
+            nickname,
+        };
+        request.write(&mut self.out);
+        Ok(self.ask_about(now, transaction))
+    }
+
+    fn check_open(&self) -> Result<(), CannotSend> {
+        if self.is_over {
+            Err(CannotSend::Over)
+        } else if self.unanswered.len() >= SENDS_MAX {
+            Err(CannotSend::Busy)
+        } else {
+            Ok(())
+        }
+    }
+
+    fn check(&self, saying: &Saying, size: usize) -> Result<(), CannotSend> {
+        let Saying { to, content_type, disposition, date_time, imdn_id, .. } = saying;
+        self.check_open()?;
         if !self.agreement.may_send {
             return Err(CannotSend::Muted);
         }
         // A line end in it would end the line it stands on.
-        let is_clean = !content_type.contains(|c: char| c.is_ascii_control());
-        if !is_clean || !self.agreement.wrapped_types.accepts(content_type.as_bytes()) {
+        let ends_line = |text: &str| text.contains(|c: char| c.is_ascii_control());
+        if ends_line(content_type) || !self.agreement.wrapped_types.accepts(content_type.as_bytes())
+        {
             return Err(CannotSend::Type);
+        }
+        if [to, disposition, date_time, imdn_id].into_iter().flatten().any(|text| ends_line(text)) {
+            return Err(CannotSend::Malformed);
+        }
+        if let Some(to) = to {
+            // Notifications reach their one reader in every room (msrp/IMDN-04).
+            if !self.agreement.private_messages && disposition.is_none() {
+                return Err(CannotSend::NoPrivateMessages);
+            }
+            if to.contains(['<', '>']) || Address::parse(to.as_bytes()).is_none() {
+                return Err(CannotSend::Malformed);
+            }
         }
         if self.agreement.size_max.is_some_and(|most| size as u64 > most) {
             return Err(CannotSend::TooLarge);
-        }
-        if self.unanswered.len() >= SENDS_MAX {
-            return Err(CannotSend::Busy);
         }
         Ok(())
     }
@@ -208,7 +308,7 @@ impl MediaSession {
         self.lose();
     }
 
-    /// Gives up on what was not answered in time.
+    /// Gives up on what was not answered in time, and asks the session whether it still lives.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(&(at, transaction)) = self.deadlines.front()
             && at <= now
@@ -217,6 +317,14 @@ impl MediaSession {
             self.handle_answer(&transaction, status::TIMEOUT);
         }
         self.drop_answered();
+        if self.asks_at().is_some_and(|at| at <= now) {
+            self.send_empty(now, Asked::Life);
+        }
+    }
+
+    /// When the session is asked again.
+    fn asks_at(&self) -> Option<Instant> {
+        self.last_asked.filter(|_| !self.is_over).zip(self.keep_alive).map(|(at, most)| at + most)
     }
 
     /// What is to be written next.
@@ -231,7 +339,8 @@ impl MediaSession {
 
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.deadlines.front().map(|&(at, _)| at)
+        let answer = self.deadlines.front().map(|&(at, _)| at);
+        answer.into_iter().chain(self.asks_at()).min()
     }
 
     /// A transaction identifier that does not stand in the body as an end-line would (msrp/WIRE-17).
@@ -267,6 +376,13 @@ impl MediaSession {
         head.write(&mut self.out);
     }
 
+    fn ask_about(&mut self, now: Instant, transaction: TransactionId) -> MessageNumber {
+        self.last_message += 1;
+        let number = MessageNumber(self.last_message);
+        self.ask(now, transaction, Asked::Message(number));
+        number
+    }
+
     fn ask(&mut self, now: Instant, transaction: TransactionId, asked: Asked) {
         self.unanswered.insert(transaction, asked);
         self.deadlines.push_back((now + ANSWER_MAX, transaction));
@@ -278,7 +394,8 @@ impl MediaSession {
         match (self.unanswered.remove(transaction), status) {
             (None, _) => return,
             (Some(Asked::Binding), 200..300) => self.events.push_back(MediaEvent::Bound),
-            (Some(Asked::Binding), _) => self.lose(),
+            (Some(Asked::Life), 200..300) => {}
+            (Some(Asked::Binding | Asked::Life), _) => self.lose(),
             (Some(Asked::Message(message)), 200..300) => {
                 self.events.push_back(MediaEvent::Taken(message));
             }

@@ -37,7 +37,7 @@ pub use self::digest::Credentials;
 pub use self::event::{Event, Joined, LegId, Unwatched};
 pub use self::media::{Agreement, Unusable};
 pub use self::media_session::{
-    CannotSend, MediaEvent, MediaSession, MessageNumber, Received, SENDS_MAX, Sender,
+    CannotSend, MediaEvent, MediaSession, MessageNumber, Received, SENDS_MAX, Saying, Sender,
 };
 pub use self::outcome::{Ending, Failed, Failure, Refusal, Refused, Warning};
 pub use self::run::{CallError, User, listen, start};

@@ -6,7 +6,7 @@ use msrp::{
 };
 
 use super::inbox::Partial;
-use super::media_session::{MediaEvent, MediaSession, Received, Sender};
+use super::media_session::{DELIVERY, IMDN, MediaEvent, MediaSession, Received, Sender};
 
 /// A request that is coming in. What its answer needs is kept: the head is gone when it ends.
 #[derive(Debug)]
@@ -188,7 +188,9 @@ impl MediaSession {
 fn read(message: Partial) -> Result<Received, u16> {
     let Partial { content_type, body } = message;
     if content_type != "message/cpim" {
-        return Ok(Received { sender: None, content_type, content: body.into() });
+        let content = body.into();
+        let (sender, imdn_id, wants_delivery) = (None, None, false);
+        return Ok(Received { sender, content_type, content, imdn_id, wants_delivery });
     }
     let wrapper = cpim::Wrapper::parse_whole(&body).map_err(cpim::CpimError::status)?;
     let name = cpim::unescape(wrapper.from_name.trim_matches('"')).into_owned();
@@ -199,6 +201,9 @@ fn read(message: Partial) -> Result<Received, u16> {
         date_time: wrapper.date_time.map(str::to_owned),
     };
     let (content_type, head_len) = (wrapper.content_type.to_string(), wrapper.head_len);
+    let imdn_id = cpim::header(&body, IMDN, "Message-ID").map(str::to_owned);
+    let wanted = cpim::header(&body, IMDN, "Disposition-Notification").unwrap_or_default();
+    let wants_delivery = wanted.split(',').any(|what| what.trim() == DELIVERY);
     let content = Bytes::from(body).slice(head_len..);
-    Ok(Received { sender: Some(sender), content_type, content })
+    Ok(Received { sender: Some(sender), content_type, content, imdn_id, wants_delivery })
 }

@@ -13,7 +13,7 @@ use tokio::time::{sleep_until, timeout};
 use super::run::Line;
 use super::{
     CannotSend, ContactMissing, Conversation, Ending, Event, Joined, Media, MediaEvent,
-    MediaSession, MessageNumber, Received, Roster, Unwatched,
+    MediaSession, MessageNumber, Received, Roster, Saying, Unwatched,
 };
 
 /// How long a switch may take to accept a connection.
@@ -78,17 +78,20 @@ pub struct Session {
     voice: Voice,
     heard: mpsc::Receiver<Received>,
     is_media_lost: bool,
+    nicknames: bool,
+    private_messages: bool,
 }
 
 /// What a user speaks to the room with. There may be several.
 #[derive(Clone, Debug)]
-pub struct Voice(mpsc::Sender<Saying>);
+pub struct Voice(mpsc::Sender<Order>);
 
-/// Something that is to be said.
+/// What the media of a session is told to do.
 #[derive(Debug)]
-enum Saying {
-    Message { content_type: String, content: Vec<u8>, answer: oneshot::Sender<Result<(), NotSaid>> },
-    Name(String),
+enum Order {
+    Say(Saying, oneshot::Sender<Result<(), NotSaid>>),
+    Nickname(String, oneshot::Sender<Result<(), NotSaid>>),
+    Rename(String),
 }
 
 impl Session {
@@ -104,14 +107,15 @@ impl Session {
         getrandom::fill(&mut seed)
             .map_err(|error| SessionError::Connect(io::Error::other(error)))?;
         let to = conversation.address().unwrap_or_default();
+        let (nicknames, private_messages) = (agreement.nicknames, agreement.private_messages);
         let session = MediaSession::new(agreement, media, from, to, seed);
         let stream = connect(session.peer()).await.map_err(SessionError::Connect)?;
-        let (voice, sayings) = mpsc::channel(SAID_MAX);
+        let (voice, orders) = mpsc::channel(SAID_MAX);
         let (ears, heard) = mpsc::channel(HEARD_MAX);
         let (bound, is_bound) = oneshot::channel();
         let media = Conversing {
             session,
-            sayings,
+            orders,
             bound: Some(bound),
             unheard: VecDeque::new(),
             unanswered: HashMap::new(),
@@ -123,7 +127,16 @@ impl Session {
             ending = line.ended() => return Err(SessionError::Ended(ending)),
         }
         let voice = Voice(voice);
-        Ok(Self { line, conversation, peer_fault, voice, heard, is_media_lost: false })
+        Ok(Self {
+            line,
+            conversation,
+            peer_fault,
+            voice,
+            heard,
+            is_media_lost: false,
+            nicknames,
+            private_messages,
+        })
     }
 
     /// What a rejoin needs. Keep it: it is worth more than the session.
@@ -134,6 +147,16 @@ impl Session {
     /// A fault of the focus that did no harm (JOIN-07).
     pub fn peer_fault(&self) -> Option<ContactMissing> {
         self.peer_fault
+    }
+
+    /// Whether the room has nicknames.
+    pub fn has_nicknames(&self) -> bool {
+        self.nicknames
+    }
+
+    /// Whether the room passes private messages on.
+    pub fn has_private_messages(&self) -> bool {
+        self.private_messages
     }
 
     /// Something to speak with while another listens.
@@ -188,20 +211,33 @@ impl Session {
 impl Voice {
     /// Says something to the room, and waits until the room has taken it.
     pub async fn send(&self, content_type: &str, content: &[u8]) -> Result<(), NotSaid> {
-        let (answer, taken) = oneshot::channel();
-        let saying = Saying::Message {
-            content_type: content_type.to_owned(),
-            content: content.to_vec(),
-            answer,
-        };
-        self.0.send(saying).await.map_err(|_| NotSaid::Lost)?;
-        taken.await.unwrap_or(Err(NotSaid::Lost))
+        self.say(Saying::to_room(content_type, content)).await
+    }
+
+    /// Says something, and waits until the room has taken it.
+    pub async fn say(&self, saying: Saying) -> Result<(), NotSaid> {
+        self.order(|answer| Order::Say(saying, answer)).await
+    }
+
+    /// Asks the room for a nickname, and waits until it is given; an empty one gives back what there
+    /// is (RFC 7701 section 7).
+    pub async fn request_nickname(&self, nickname: &str) -> Result<(), NotSaid> {
+        self.order(|answer| Order::Nickname(nickname.to_owned(), answer)).await
     }
 
     /// Speaks under the alias that the room gave (ID-08).
     pub async fn rename(&self, from: &str) {
         // Without a connection there is nobody to speak to.
-        let _ = self.0.send(Saying::Name(from.to_owned())).await;
+        let _ = self.0.send(Order::Rename(from.to_owned())).await;
+    }
+
+    async fn order(
+        &self,
+        order: impl FnOnce(oneshot::Sender<Result<(), NotSaid>>) -> Order,
+    ) -> Result<(), NotSaid> {
+        let (answer, taken) = oneshot::channel();
+        self.0.send(order(answer)).await.map_err(|_| NotSaid::Lost)?;
+        taken.await.unwrap_or(Err(NotSaid::Lost))
     }
 }
 
@@ -223,7 +259,7 @@ async fn connect(peer: Option<UriBuf>) -> io::Result<TcpStream> {
 /// The task that a session's connection has.
 struct Conversing {
     session: MediaSession,
-    sayings: mpsc::Receiver<Saying>,
+    orders: mpsc::Receiver<Order>,
     /// To be told when the session is bound; dropped if it never will be.
     bound: Option<oneshot::Sender<()>>,
     /// What was received and found no room among what waits to be heard.
@@ -258,9 +294,9 @@ impl Conversing {
                         place.send(received);
                     }
                 }
-                saying = self.sayings.recv(), if is_here => {
-                    let Some(saying) = saying else { return };
-                    self.say(saying);
+                order = self.orders.recv(), if is_here => {
+                    let Some(order) = order else { return };
+                    self.obey(order);
                 }
                 size = reader.read(&mut buffer), if is_here && self.unheard.is_empty() => {
                     match size {
@@ -279,17 +315,18 @@ impl Conversing {
         }
     }
 
-    fn say(&mut self, saying: Saying) {
-        match saying {
-            Saying::Name(from) => self.session.rename(&from),
-            Saying::Message { content_type, content, answer } => {
-                match self.session.send(Instant::now(), &content_type, &content) {
-                    Ok(number) => {
-                        self.unanswered.insert(number, answer);
-                    }
-                    Err(cannot) => tell(Some(answer), Err(NotSaid::Cannot(cannot))),
-                }
+    fn obey(&mut self, order: Order) {
+        let now = Instant::now();
+        let (asked, answer) = match order {
+            Order::Rename(from) => return self.session.rename(&from),
+            Order::Say(saying, answer) => (self.session.send(now, &saying), answer),
+            Order::Nickname(nickname, answer) => {
+                (self.session.request_nickname(now, &nickname), answer)
             }
+        };
+        match asked {
+            Ok(number) => drop(self.unanswered.insert(number, answer)),
+            Err(cannot) => tell(Some(answer), Err(NotSaid::Cannot(cannot))),
         }
     }
 

@@ -41,7 +41,7 @@ fn expected(uri: &str, names: &[String; 5]) -> String {
         "v=0\no=- {origin} 1 IN IP4 192.0.2.21\ns=-\nc=IN IP4 192.0.2.21\nt=0 0\n\
          m=message 9 TCP/MSRP *\na=accept-types:message/cpim\n\
          a=accept-wrapped-types:text/plain message/imdn+xml\na=setup:active\na=path:{path}\n\
-         a=max-size:1048576\na=sendrecv\n"
+         a=max-size:1048576\na=chatroom:nickname private-messages\na=sendrecv\n"
     )
     .replace('\n', "\r\n");
     let head = format!(

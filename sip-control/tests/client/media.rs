@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use sip_control::client::{
-    Agreement, CannotSend, Config, MediaEvent, MediaSession, Received, SENDS_MAX,
+    Agreement, CannotSend, Config, MediaEvent, MediaSession, Received, SENDS_MAX, Saying,
 };
 
 use super::peer::*;
@@ -101,7 +101,7 @@ fn a_connection_that_is_not_bound_is_lost() {
     let id = transaction(&out(&mut session));
     answer(&mut session, &id, &local, "481 Session does not exist");
     assert!(matches!(session.poll_event(), Some(MediaEvent::Lost)));
-    assert_eq!(session.send(now, "text/plain", b"x"), Err(CannotSend::Over));
+    assert_eq!(session.send(now, &Saying::to_room("text/plain", b"x")), Err(CannotSend::Over));
 
     let (mut session, _, now) = self::session();
     session.handle_connected(now);
@@ -114,7 +114,7 @@ fn a_connection_that_is_not_bound_is_lost() {
 #[test]
 fn a_message_goes_in_a_wrapper_and_in_one_chunk() {
     let (mut session, local, now) = session();
-    let number = session.send(now, "text/plain", b"Hi, all\r\n").unwrap();
+    let number = session.send(now, &Saying::to_room("text/plain", b"Hi, all\r\n")).unwrap();
     let text = out(&mut session);
     let (id, message) = (transaction(&text), line(&text, "Message-ID").to_owned());
     let body = format!(
@@ -140,7 +140,7 @@ fn a_message_goes_in_a_wrapper_and_in_one_chunk() {
 fn an_alias_is_spoken_under() {
     let (mut session, _, now) = session();
     session.rename("sip:anonymous1@anonymous.invalid");
-    session.send(now, "text/plain", b"x").unwrap();
+    session.send(now, &Saying::to_room("text/plain", b"x")).unwrap();
     let text = out(&mut session);
     assert!(text.contains("\r\n\r\nFrom: <sip:anonymous1@anonymous.invalid>\r\nTo: "), "{text}");
 }
@@ -149,12 +149,18 @@ fn an_alias_is_spoken_under() {
 #[test]
 fn what_the_room_does_not_take_is_not_sent() {
     let (mut session, _, now) = session();
-    assert_eq!(session.send(now, "image/png", b"x"), Err(CannotSend::Type));
-    assert_eq!(session.send(now, "text/plain\r\nEvil: 1", b"x"), Err(CannotSend::Type));
-    assert_eq!(session.send(now, "text/plain", &vec![b'x'; 1_048_576]), Err(CannotSend::TooLarge));
+    assert_eq!(session.send(now, &Saying::to_room("image/png", b"x")), Err(CannotSend::Type));
+    assert_eq!(
+        session.send(now, &Saying::to_room("text/plain\r\nEvil: 1", b"x")),
+        Err(CannotSend::Type)
+    );
+    assert_eq!(
+        session.send(now, &Saying::to_room("text/plain", &vec![b'x'; 1_048_576])),
+        Err(CannotSend::TooLarge)
+    );
     for direction in ["a=sendonly", "a=inactive"] {
         let (mut session, _, now) = session_with(&config(), "a=sendrecv", direction);
-        assert_eq!(session.send(now, "text/plain", b"x"), Err(CannotSend::Muted));
+        assert_eq!(session.send(now, &Saying::to_room("text/plain", b"x")), Err(CannotSend::Muted));
     }
     assert_eq!(out(&mut session), "");
 }
@@ -164,13 +170,13 @@ fn what_the_room_does_not_take_is_not_sent() {
 #[test]
 fn unanswered_messages_are_few_and_given_up() {
     let (mut session, local, now) = session();
-    let first = session.send(now, "text/plain", b"x").unwrap();
+    let first = session.send(now, &Saying::to_room("text/plain", b"x")).unwrap();
     let id = transaction(&out(&mut session));
     let later = now + Duration::from_secs(1);
     for _ in 1..SENDS_MAX {
-        session.send(later, "text/plain", b"x").unwrap();
+        session.send(later, &Saying::to_room("text/plain", b"x")).unwrap();
     }
-    assert_eq!(session.send(later, "text/plain", b"x"), Err(CannotSend::Busy));
+    assert_eq!(session.send(later, &Saying::to_room("text/plain", b"x")), Err(CannotSend::Busy));
     assert_eq!(session.poll_timeout(), Some(now + Duration::from_secs(30)));
     session.handle_timeout(now + Duration::from_secs(30));
     let Some(MediaEvent::NotTaken { message, status: 408 }) = session.poll_event() else {
@@ -180,7 +186,7 @@ fn unanswered_messages_are_few_and_given_up() {
     assert!(session.poll_event().is_none());
     answer(&mut session, &id, &local, "200 OK");
     assert!(session.poll_event().is_none());
-    session.send(later, "text/plain", b"x").unwrap();
+    session.send(later, &Saying::to_room("text/plain", b"x")).unwrap();
 }
 
 /// What is not taken is told by its status; 481 and 506 end the session.
@@ -188,7 +194,7 @@ fn unanswered_messages_are_few_and_given_up() {
 fn refusals_of_the_room_are_told() {
     for (code, is_fatal) in [(403, false), (413, false), (481, true), (506, true)] {
         let (mut session, local, now) = session();
-        let number = session.send(now, "text/plain", b"x").unwrap();
+        let number = session.send(now, &Saying::to_room("text/plain", b"x")).unwrap();
         let id = transaction(&out(&mut session));
         answer(&mut session, &id, &local, &format!("{code} No"));
         let Some(MediaEvent::NotTaken { message, status }) = session.poll_event() else { panic!() };
@@ -398,9 +404,112 @@ fn content_cannot_end_its_chunk() {
     // The transactions of one seed are the same every time, so the first can be known beforehand.
     let (mut session, ..) = session();
     let (mut twin, _, now) = self::session();
-    twin.send(now, "text/plain", b"x").unwrap();
+    twin.send(now, &Saying::to_room("text/plain", b"x")).unwrap();
     let foreseen = transaction(&out(&mut twin));
     let content = format!("-------{foreseen}$\r\n");
-    session.send(now, "text/plain", content.as_bytes()).unwrap();
+    session.send(now, &Saying::to_room("text/plain", content.as_bytes())).unwrap();
     assert_ne!(transaction(&out(&mut session)), foreseen);
+}
+
+const ALLOWS_ALL: &str = "a=chatroom:nickname private-messages\na=sendrecv";
+
+/// msrp/PRIV-01: a private message names its one reader in `To`, and is never written in a room that
+/// passes none on.
+#[test]
+fn private_messages_go_to_one_member() {
+    let (mut session, _, now) = session_with(&config(), "a=sendrecv", ALLOWS_ALL);
+    let to =
+        |to: &str| Saying { to: Some(to.to_owned()), ..Saying::to_room("text/plain", b"Psst") };
+    session.send(now, &to("sip:bob@example.com")).unwrap();
+    let body = "From: <sip:alice@example.com>\r\nTo: <sip:bob@example.com>\r\n\r\n\
+                Content-Type: text/plain\r\n\r\nPsst";
+    assert!(out(&mut session).contains(&format!("\r\n\r\n{body}\r\n-------")));
+    for malformed in
+        ["bob", "sip:bob@example.com>\r\nTo: <sip:eve@example.com", "sip:b@c> <sip:e@c"]
+    {
+        assert_eq!(session.send(now, &to(malformed)), Err(CannotSend::Malformed), "{malformed}");
+    }
+    let (mut session, _, now) = self::session();
+    let private = to("sip:bob@example.com");
+    assert_eq!(session.send(now, &private), Err(CannotSend::NoPrivateMessages));
+    // A notification is no private message (msrp/IMDN-04).
+    let disposition = Some("notification".to_owned());
+    let content_type = "message/imdn+xml".to_owned();
+    session.send(now, &Saying { disposition, content_type, ..private }).unwrap();
+    assert!(out(&mut session).contains("\r\nContent-Disposition: notification\r\n\r\nPsst\r\n"));
+}
+
+/// msrp/NICK-01, msrp/NICK-05: asking for a nickname, giving it back, and what the room answers.
+#[test]
+fn nicknames_are_asked_for_and_given_back() {
+    let (mut session, local, now) = session_with(&config(), "a=sendrecv", ALLOWS_ALL);
+    let number = session.request_nickname(now, r#"Al "the" \ice"#).unwrap();
+    let request = out(&mut session);
+    let transaction = transaction(&request);
+    let expected = format!(
+        "MSRP {transaction} NICKNAME\r\nTo-Path: {PEER}\r\nFrom-Path: {local}\r\n\
+         Use-Nickname: \"Al \\\"the\\\" \\\\ice\"\r\n-------{transaction}$\r\n"
+    );
+    assert_eq!(request, expected);
+    answer(&mut session, &transaction, &local, "425 Nickname reserved or already in use");
+    let event = session.poll_event().unwrap();
+    assert!(matches!(event, MediaEvent::NotTaken { message, status: 425 } if message == number));
+    session.request_nickname(now, "").unwrap();
+    assert!(out(&mut session).contains("\r\nUse-Nickname: \"\"\r\n"));
+    assert_eq!(session.request_nickname(now, "a\nb"), Err(CannotSend::Malformed));
+    let (mut session, _, now) = self::session();
+    assert_eq!(session.request_nickname(now, "Al"), Err(CannotSend::NoNicknames));
+}
+
+/// RFC 5438 section 7.1: who wants to hear of delivery names the message, and who reads one that
+/// asks for it is told so.
+#[test]
+fn delivery_is_asked_for_by_name() {
+    let (mut session, local, now) = session();
+    let asking = Saying {
+        imdn_id: Some("34jk".to_owned()),
+        date_time: Some("2026-01-15T10:00:00Z".to_owned()),
+        ..Saying::to_room("text/plain", b"Hi")
+    };
+    session.send(now, &asking).unwrap();
+    let body = format!(
+        "From: <sip:alice@example.com>\r\nTo: <{IDENTITY}>\r\nDateTime: 2026-01-15T10:00:00Z\r\n\
+         NS: imdn <urn:ietf:params:imdn>\r\nimdn.Message-ID: 34jk\r\n\
+         imdn.Disposition-Notification: positive-delivery\r\n\r\n\
+         Content-Type: text/plain\r\n\r\nHi"
+    );
+    assert!(out(&mut session).contains(&format!("\r\n\r\n{body}\r\n-------")));
+    let range = format!("1-{0}/{0}", body.len());
+    session.handle_received(send(&local, "aaaa", &range, "message/cpim", &body, '$').as_bytes());
+    let heard = received(&mut session);
+    assert_eq!((heard.imdn_id.as_deref(), heard.wants_delivery), (Some("34jk"), true));
+    let forged = Saying { imdn_id: Some("x\r\nTo: <sip:eve@example.com>".to_owned()), ..asking };
+    assert_eq!(session.send(now, &forged), Err(CannotSend::Malformed));
+}
+
+/// RFC 4975 section 7.1: a session is asked whether it lives, and is lost when nobody answers.
+#[test]
+fn a_session_that_answers_nothing_is_lost() {
+    let mut config = config();
+    config.media.keep_alive = Some(Duration::from_secs(15));
+    let (mut session, local, now) = session_with(&config, "", "");
+    session.handle_connected(now);
+    let binding = transaction(&out(&mut session));
+    answer(&mut session, &binding, &local, "200 OK");
+    assert!(matches!(session.poll_event(), Some(MediaEvent::Bound)));
+    let second = Duration::from_secs(1);
+    session.handle_timeout(now + 14 * second);
+    assert_eq!(session.poll_transmit(), None);
+    assert_eq!(session.poll_timeout(), Some(now + 15 * second));
+    session.handle_timeout(now + 15 * second);
+    let asked = out(&mut session);
+    assert!(asked.contains("\r\nByte-Range: 1-0/0\r\n-------"), "{asked}");
+    answer(&mut session, &transaction(&asked), &local, "200 OK");
+    session.handle_timeout(now + 30 * second);
+    assert!(!out(&mut session).is_empty());
+    session.handle_timeout(now + 60 * second);
+    assert!(matches!(session.poll_event(), Some(MediaEvent::Lost)));
+    session.poll_transmit();
+    session.handle_timeout(now + 90 * second);
+    assert_eq!((session.poll_transmit(), session.poll_timeout()), (None, None));
 }

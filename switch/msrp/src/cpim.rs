@@ -307,6 +307,30 @@ fn quoted_size(quoted: &str) -> Option<usize> {
     }
 }
 
+/// The first header of this name in this namespace, as it came; `None` as well for a message that is
+/// no wrapper. For readers: a switch looks at no extension (CPIM-02).
+pub fn header<'a>(body: &'a [u8], namespace: &str, name: &str) -> Option<&'a str> {
+    let mut lines = Lines { rest: &body[..body.len().min(CPIM_HEAD_SIZE_MAX)] };
+    let mut bound: Vec<(&str, &str)> = Vec::new();
+    loop {
+        let line = lines.next().ok()??;
+        let (full, value) = line.split_once(':')?;
+        let value = skip_parameters(value).trim_matches(' ');
+        if full == "NS" {
+            let (prefix, uri) = value.split_once('<')?;
+            bound.push((prefix.trim_matches(' '), uri.strip_suffix('>')?));
+            continue;
+        }
+        let (prefix, local) = full.split_once('.').unwrap_or(("", full));
+        // The binding that came last counts, and that of names without prefix is at first ours.
+        let space = bound.iter().rev().find(|(it, _)| *it == prefix).map(|&(_, uri)| uri);
+        let space = space.or((prefix.is_empty()).then_some(NAMESPACE));
+        if space == Some(namespace) && local == name {
+            return Some(value);
+        }
+    }
+}
+
 /// Undoes the escapes of a header value (CPIM-11, RFC 3862 section 2.3). What is no escape stands
 /// for the character behind the backslash; a backslash at the end for nothing.
 pub fn unescape(value: &str) -> Cow<'_, str> {
@@ -353,8 +377,13 @@ pub struct Message<'a> {
     pub to: &'a str,
     /// RFC 3339; the switch always sends it (CPIM-17).
     pub date_time: Option<&'a str>,
+    /// Further headers of the message: whole lines, each with its CRLF. A prefix in them is bound
+    /// before it is used (CPIM-08).
+    pub headers: &'a str,
     /// The type of the content.
     pub content_type: &'a str,
+    /// `Content-Disposition` of the part, as `notification` for an IMDN (RFC 5438 section 9).
+    pub content_disposition: Option<&'a str>,
     /// The content.
     pub content: &'a [u8],
 }
@@ -372,8 +401,13 @@ impl Message<'_> {
             out.extend_from_slice(date_time.as_bytes());
             out.extend_from_slice(b"\r\n");
         }
+        out.extend_from_slice(self.headers.as_bytes());
         out.extend_from_slice(b"\r\nContent-Type: ");
         out.extend_from_slice(self.content_type.as_bytes());
+        if let Some(disposition) = self.content_disposition {
+            out.extend_from_slice(b"\r\nContent-Disposition: ");
+            out.extend_from_slice(disposition.as_bytes());
+        }
         out.extend_from_slice(b"\r\n\r\n");
         out.extend_from_slice(self.content);
     }

@@ -262,3 +262,28 @@ fn escapes_are_undone() {
         assert_eq!(unescape(value), text, "{value}");
     }
 }
+
+/// CPIM-08: an extension's header is found under whatever prefix its namespace has there.
+#[test]
+fn headers_of_extensions_are_found_by_namespace() {
+    const IMDN: &str = "urn:ietf:params:imdn";
+    let id = |headers: &str| {
+        let body = with_headers(headers);
+        header(body.as_bytes(), IMDN, "Message-ID").map(str::to_owned)
+    };
+    let bound = "NS: imdn <urn:ietf:params:imdn>\r\n";
+    assert_eq!(id(&format!("{bound}imdn.Message-ID: 34jk")).as_deref(), Some("34jk"));
+    assert_eq!(
+        id("NS: x <urn:ietf:params:imdn>\r\nx.Message-ID:;p=\"a b\" 34").as_deref(),
+        Some("34")
+    );
+    assert_eq!(id("NS: <urn:ietf:params:imdn>\r\nMessage-ID: 7").as_deref(), Some("7"));
+    // Not bound, bound to something else by now, another name, not a header at all.
+    assert_eq!(id("imdn.Message-ID: 34jk"), None);
+    assert_eq!(id(&format!("{bound}NS: imdn <urn:x>\r\nimdn.Message-ID: 34jk")), None);
+    assert_eq!(id(&format!("{bound}imdn.message-id: 34jk")), None);
+    assert_eq!(id("no colon"), None);
+    let body = with_headers("From: <sip:a@b>");
+    assert_eq!(header(body.as_bytes(), "urn:ietf:params:cpim-headers:", "From"), Some("<sip:a@b>"));
+    assert_eq!(header(b"imdn", IMDN, "Message-ID"), None);
+}

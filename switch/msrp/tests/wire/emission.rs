@@ -257,7 +257,9 @@ fn cpim_messages() {
         from: "sip:lobby@chat.example.com",
         to: "sip:lobby@chat.example.com",
         date_time: Some("2026-01-15T10:00:00Z"),
+        headers: "",
         content_type: "text/plain;charset=utf-8",
+        content_disposition: None,
         content: b"Welcome",
     };
     assert_written(
@@ -269,5 +271,25 @@ fn cpim_messages() {
         Content-Type: text/plain;charset=utf-8\r\n\
         \r\n\
         Welcome",
+    );
+    let notification = cpim::Message {
+        date_time: None,
+        headers: "NS: imdn <urn:ietf:params:imdn>\r\nimdn.Message-ID: 9\r\n",
+        content_type: "message/imdn+xml",
+        content_disposition: Some("notification"),
+        content: b"<imdn/>",
+        ..message
+    };
+    assert_written(
+        |out| notification.write(out),
+        b"From: <sip:lobby@chat.example.com>\r\n\
+        To: <sip:lobby@chat.example.com>\r\n\
+        NS: imdn <urn:ietf:params:imdn>\r\n\
+        imdn.Message-ID: 9\r\n\
+        \r\n\
+        Content-Type: message/imdn+xml\r\n\
+        Content-Disposition: notification\r\n\
+        \r\n\
+        <imdn/>",
     );
 }
