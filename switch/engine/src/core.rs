@@ -9,7 +9,7 @@ use std::{
     time::Instant,
 };
 
-use mailbox::{CoreId, CoreSet, Event, FailureCause, Relay, RoomId, SessionId, Stage};
+use mailbox::{CoreId, CoreSet, Event, FailureCause, Relay, RoomId, RoomRelay, SessionId, Stage};
 
 use crate::{
     Batch, Counters, Limits,
@@ -224,8 +224,14 @@ impl Core {
         self.check_drained();
     }
 
-    /// A piece of a message from another core.
-    pub fn handle_relay(&mut self, relay: &Relay) {
+    /// Something from another core.
+    pub fn handle_relay(&mut self, relay: Relay) {
+        match relay {
+            Relay::Room(relay) => self.handle_room_relay(&relay),
+        }
+    }
+
+    fn handle_room_relay(&mut self, relay: &RoomRelay) {
         let Some(&room) = self.rooms_by_id.get(&relay.room) else { return };
         let flight = (relay.origin, relay.message);
         let mut portion = Portion::of(&relay.piece);

@@ -12,7 +12,7 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use mailbox::{CoreId, CoreSet, Opening, ParticipantId, Piece, Relay, RoomId, Stage};
+use mailbox::{CoreId, CoreSet, Opening, ParticipantId, Piece, Relay, RoomId, RoomRelay, Stage};
 use msrp::{Flag, MediaType};
 
 use crate::{
@@ -140,7 +140,8 @@ impl Core {
         }
         let piece = portion.own();
         let (origin, message) = flight;
-        backlog.push_back(Relay { room: terms.id, stage: Stage::ToHome, origin, message, piece });
+        let relay = RoomRelay { room: terms.id, stage: Stage::ToHome, origin, message, piece };
+        backlog.push_back(Relay::Room(relay));
         true
     }
 
@@ -176,7 +177,8 @@ impl Core {
             Portion::More { .. } | Portion::Abort => Some(Piece::Abort),
         };
         if let Some(piece) = piece {
-            backlog.push_back(Relay { room, stage: Stage::ToMembers, origin, message, piece });
+            let relay = RoomRelay { room, stage: Stage::ToMembers, origin, message, piece };
+            backlog.push_back(Relay::Room(relay));
         }
         let shed = !fits && !matches!(portion, Portion::Abort);
         self.counters.relays_shed += u64::from(shed);

@@ -321,7 +321,7 @@ impl World {
         let at = self.dice.below(self.relays.len());
         if let Some(relay) = self.relays[at].pop_front() {
             let to = at % self.cores.len();
-            self.cores[to].handle_relay(&relay);
+            self.cores[to].handle_relay(relay);
         }
     }
 

@@ -1,14 +1,23 @@
-//! One chunk on its way from core to core. A room's messages pass its home core, which puts them
-//! in one order for all recipients (CHAT-31), and go on once to every other core with members:
-//! what crosses between cores grows with the cores of a room, never with its members.
+//! What goes from core to core, in order.
+//!
+//! A room's messages pass its home core, which puts them in one order for all recipients (CHAT-31),
+//! and go on once to every other core with members: what crosses between cores grows with the cores
+//! of a room, never with its members.
 
 use bytes::Bytes;
 
 use crate::{ParticipantId, RoomId, SessionId};
 
+/// What one core sends another.
+#[derive(Clone, Debug)]
+pub enum Relay {
+    /// A piece of a room message.
+    Room(RoomRelay),
+}
+
 /// A piece of a room message, on its way to another core.
 #[derive(Clone, Debug)]
-pub struct Relay {
+pub struct RoomRelay {
     /// The room it is for.
     pub room: RoomId,
     /// What the receiving core is to do with it.

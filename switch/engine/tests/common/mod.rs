@@ -274,7 +274,7 @@ impl Node {
                     {
                         quiet = false;
                         self.relayed += 1;
-                        self.cores[to].handle_relay(&relay);
+                        self.cores[to].handle_relay(relay);
                     }
                 }
             }

@@ -384,7 +384,7 @@ impl World {
         let (from, to) = (way / self.cores.len(), way % self.cores.len());
         let Some(relay) = self.cores[from].poll_relay(core_id(to)) else { return false };
         assert_ne!(from, to, "a core has nothing to say to itself");
-        self.cores[to].handle_relay(&relay);
+        self.cores[to].handle_relay(relay);
         true
     }
 
