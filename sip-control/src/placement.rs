@@ -15,8 +15,8 @@ use std::{
 };
 
 use mailbox::{
-    Command, CoreId, CoreSet, Epoch, Event, Full, Receiver, Rights, RoomId, RoomTerms, Route,
-    Sender, SessionId,
+    Command, CoreId, CoreSet, Epoch, Event, Full, Receiver, Rights, RoomId, RoomPolicy, RoomTerms,
+    Route, Sender, SessionId,
 };
 use msrp::UriBuf;
 
@@ -157,7 +157,9 @@ impl Placement {
     /// Carries out an order of the focus.
     pub fn handle_order(&mut self, order: Order) {
         match order {
-            Order::Open { room, addresses, size_max } => self.open(room, addresses, size_max),
+            Order::Open { room, addresses, size_max, policy } => {
+                self.open(room, addresses, size_max, policy);
+            }
             Order::Install { session, room, member } => self.install(session, room, *member),
             Order::Describe { session, peer } => {
                 let rights = Rights::Peer(session, peer);
@@ -210,9 +212,15 @@ impl Placement {
         self.cores.iter().all(|core| core.drained)
     }
 
-    fn open(&mut self, room: RoomId, addresses: Box<[msrp::AddressBuf]>, size_max: u64) {
+    fn open(
+        &mut self,
+        room: RoomId,
+        addresses: Box<[msrp::AddressBuf]>,
+        size_max: u64,
+        policy: RoomPolicy,
+    ) {
         let home = self.next_core();
-        let terms = Arc::new(RoomTerms { id: room, addresses, home, size_max });
+        let terms = Arc::new(RoomTerms { id: room, addresses, home, size_max, policy });
         let opened = Room {
             terms,
             epoch: Epoch(0),
@@ -258,6 +266,7 @@ impl Placement {
             room: Arc::clone(&room.terms),
             participant: member.participant,
             identities: member.identities,
+            is_anonymous: member.is_anonymous,
             peer: member.peer,
         });
         let state = State::Installing { path: None, spread };

@@ -68,7 +68,7 @@ impl Directory {
                 .collect(),
             size_max: config.media.size_max,
             // Nicknames and private messages are not served yet, and are declared so.
-            chatroom: mailbox::Chatroom::default(),
+            policy: mailbox::RoomPolicy::default(),
             accept_sbc_rewrite: config.media.accept_sbc_rewrite,
         });
         let named = config.rooms.iter().filter_map(|room| {

@@ -148,9 +148,14 @@ impl Focus {
         let id = RoomId(self.next_id());
         let identity = self.session_identity();
         self.directory.open(id, &identity, &venue);
-        let size_max = venue.media.size_max;
+        let media = Arc::clone(&venue.media);
         let room = Room::new(id, identity, venue);
-        self.order(Order::Open { room: id, addresses: room.addresses(), size_max });
+        self.order(Order::Open {
+            room: id,
+            addresses: room.addresses(),
+            size_max: media.size_max,
+            policy: media.policy.clone(),
+        });
         self.rooms.insert(id, room);
         Ok(id)
     }
@@ -177,6 +182,7 @@ impl Focus {
         let member = Member {
             participant: participant.id,
             identities: participant.identities.clone().into(),
+            is_anonymous: participant.is_anonymous,
             peer: installing.offer.as_ref().map(|offer| offer.peer().clone()),
         };
         self.invites.insert(installing.transaction, session);

@@ -1,7 +1,7 @@
 //! What the focus asks of the media plane, and what it hears back. Which core is meant is not its
 //! affair: that is [`placement`](crate::placement)'s.
 
-use mailbox::{FailureCause, ParticipantId, PeerMedia, RoomId, SessionId};
+use mailbox::{FailureCause, ParticipantId, PeerMedia, RoomId, RoomPolicy, SessionId};
 use msrp::{AddressBuf, UriBuf};
 
 /// An order to the media plane. Orders are carried out one after the other; none is lost.
@@ -15,6 +15,8 @@ pub enum Order {
         addresses: Box<[AddressBuf]>,
         /// Octets of the largest message, wrapper included.
         size_max: u64,
+        /// What members may do beside talking to all.
+        policy: RoomPolicy,
     },
     /// Expect this session. Answered by [`Report::Installed`] or [`Report::Refused`], once.
     Install {
@@ -56,6 +58,8 @@ pub struct Member {
     pub participant: ParticipantId,
     /// The addresses its messages may come from (ID-08).
     pub identities: Box<[AddressBuf]>,
+    /// Whether nobody is to learn whose it is.
+    pub is_anonymous: bool,
     /// What its offer says of it; `None` when the focus makes the offer.
     pub peer: Option<PeerMedia>,
 }

@@ -3,7 +3,7 @@
 
 use std::fmt::Write;
 
-use mailbox::{Chatroom, Direction};
+use mailbox::{Direction, RoomPolicy};
 use msrp::{Host, UriBuf};
 
 use super::{MediaOffer, RoomMedia};
@@ -77,7 +77,7 @@ impl Chat<'_> {
             self.setup,
             self.path.as_str(),
             room.size_max,
-            tokens(room.chatroom),
+            tokens(&room.policy),
             if self.cema { "a=msrp-cema\r\n" } else { "" },
             own_direction(self.direction),
         )
@@ -103,8 +103,8 @@ fn port(path: &UriBuf) -> u16 {
 }
 
 /// What the room allows, whatever the peer declared (SDP-19, msrp/SDP-26).
-fn tokens(room: Chatroom) -> &'static str {
-    match (room.nickname, room.private_messages) {
+fn tokens(room: &RoomPolicy) -> &'static str {
+    match (room.nicknames.is_some(), room.private_messages) {
         (false, false) => "",
         (true, false) => ":nickname",
         (false, true) => ":private-messages",

@@ -3,7 +3,7 @@
 
 use std::net::IpAddr;
 
-use mailbox::{Chatroom, Direction, PeerMedia};
+use mailbox::{Chatroom, Direction, PeerMedia, RoomPolicy};
 use msrp::{AcceptTypes, Host, PathBuf, Scheme};
 
 use super::{Unacceptable, types};
@@ -17,8 +17,8 @@ pub struct RoomMedia {
     pub wrapped_types: Vec<String>,
     /// Octets of the largest message, wrapper included.
     pub size_max: u64,
-    /// What the room allows.
-    pub chatroom: Chatroom,
+    /// What members may do beside talking to all.
+    pub policy: RoomPolicy,
     /// A c/m address that differs from the path is tolerated (SDP-11).
     pub accept_sbc_rewrite: bool,
 }

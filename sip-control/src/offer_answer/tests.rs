@@ -1,6 +1,6 @@
 //! Offers and answers, as literal descriptions.
 
-use mailbox::{Chatroom, Direction};
+use mailbox::{Chatroom, Direction, NicknamePolicy, RoomPolicy};
 use msrp::UriBuf;
 
 use proptest::prelude::*;
@@ -26,7 +26,7 @@ fn room() -> RoomMedia {
     RoomMedia {
         wrapped_types: vec!["text/plain".to_owned(), "message/imdn+xml".to_owned()],
         size_max: 1_048_576,
-        chatroom: Chatroom::default(),
+        policy: RoomPolicy::default(),
         accept_sbc_rewrite: false,
     }
 }
@@ -81,7 +81,9 @@ fn chatroom_tokens_of_the_answer_are_the_rooms() {
         (true, false, "a=chatroom:nickname\r\n"),
         (false, true, "a=chatroom:private-messages\r\n"),
     ] {
-        let room = RoomMedia { chatroom: Chatroom { nickname, private_messages }, ..room() };
+        let nicknames = nickname.then(NicknamePolicy::default);
+        let policy = RoomPolicy { nicknames, private_messages, ..RoomPolicy::default() };
+        let room = RoomMedia { policy, ..room() };
         assert!(answer(&offer, &room).contains(line), "{line}");
     }
 }

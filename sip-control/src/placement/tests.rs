@@ -2,7 +2,7 @@
 
 use mailbox::{
     Command, CoreSet, Direction, Doorbell, Epoch, Event, FailureCause, InstallRefusal,
-    ParticipantId, PeerMedia, Receiver, Rights, RoomId, Sender, SessionId, ring,
+    ParticipantId, PeerMedia, Receiver, Rights, RoomId, RoomPolicy, Sender, SessionId, ring,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf, UriBuf};
 
@@ -69,7 +69,8 @@ fn placement(count: usize, capacity: usize, deal: Deal) -> (Placement, Cores) {
     }
     let mut placement = Placement::new(links, deal);
     let addresses = [AddressBuf::parse(b"sip:garden@im.example.com").unwrap()];
-    placement.handle_order(Order::Open { room: ROOM, addresses: addresses.into(), size_max: 100 });
+    let (addresses, policy) = (addresses.into(), RoomPolicy::default());
+    placement.handle_order(Order::Open { room: ROOM, addresses, size_max: 100, policy });
     (placement, Cores(cores))
 }
 
@@ -87,6 +88,7 @@ fn install(placement: &mut Placement, session: u64) {
     let member = Member {
         participant: ParticipantId(session),
         identities: [AddressBuf::parse(b"sip:alice@example.com").unwrap()].into(),
+        is_anonymous: false,
         peer: Some(peer()),
     };
     let session = SessionId(session);
@@ -316,7 +318,8 @@ fn a_closed_room_is_closed_everywhere() {
 fn rooms_have_their_homes_in_turn() {
     let (mut placement, mut cores) = placement(2, 8, Deal::Together);
     let room = RoomId(8);
-    placement.handle_order(Order::Open { room, addresses: Box::new([]), size_max: 1 });
+    let policy = RoomPolicy::default();
+    placement.handle_order(Order::Open { room, addresses: Box::new([]), size_max: 1, policy });
     install(&mut placement, 1);
     assert_eq!((cores.names(0).len(), cores.names(1).len()), (1, 0));
     assert_eq!(placement.rooms[&room].terms.home.index(), 1);

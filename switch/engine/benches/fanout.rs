@@ -6,8 +6,8 @@ use std::{hint::black_box, time::Instant};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use engine::{ConnectionId, Core, CoreConfig, Limits, Operation};
 use mailbox::{
-    Command, CoreId, Direction, Epoch, Event, ParticipantId, PeerMedia, RoomId, RoomTerms, Route,
-    SessionId,
+    Command, CoreId, Direction, Epoch, Event, ParticipantId, PeerMedia, RoomId, RoomPolicy,
+    RoomTerms, Route, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf};
 
@@ -27,7 +27,13 @@ impl Room {
         let now = Instant::now();
         let address = AddressBuf::parse(b"sip:lobby@chat.localhost").expect("valid");
         let addresses = [address].into();
-        let terms = RoomTerms { id: RoomId(1), addresses, home: id, size_max: 10 << 20 };
+        let terms = RoomTerms {
+            id: RoomId(1),
+            addresses,
+            home: id,
+            size_max: 10 << 20,
+            policy: RoomPolicy::default(),
+        };
         let terms = std::sync::Arc::new(terms);
         let mut joined = Vec::new();
         for number in 0..members {
@@ -37,6 +43,7 @@ impl Room {
                 room: terms.clone(),
                 participant: ParticipantId(number),
                 identities: [AddressBuf::parse(address.as_bytes()).expect("valid")].into(),
+                is_anonymous: false,
                 peer: Some(PeerMedia {
                     path: PathBuf::parse(path.as_bytes()).expect("valid"),
                     accept_wrapped: AcceptTypes::parse(b"text/plain").expect("valid"),

@@ -15,7 +15,7 @@ use std::{
 use engine::{Batch, ConnectionId, Core, CoreConfig, Limits, Operation};
 use mailbox::{
     Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Relay,
-    RoomId, RoomTerms, Route, SessionId,
+    RoomId, RoomPolicy, RoomTerms, Route, SessionId,
 };
 use msrp::{
     AcceptTypes, AddressBuf, ByteRange, FailureReport, Flag, Frame, Framer, Head, PathBuf,
@@ -110,8 +110,13 @@ impl World {
         };
         let address = AddressBuf::parse(b"sip:lobby@chat.example.com").unwrap();
         let home = core_id(dice.below(cores));
-        let terms =
-            RoomTerms { id: RoomId(1), addresses: [address].into(), home, size_max: 1 << 20 };
+        let terms = RoomTerms {
+            id: RoomId(1),
+            addresses: [address].into(),
+            home,
+            size_max: 1 << 20,
+            policy: RoomPolicy::default(),
+        };
         Self {
             now: Instant::now(),
             cores: (0..cores).map(core).collect(),
@@ -139,6 +144,7 @@ impl World {
             room: Arc::clone(&self.terms),
             participant: ParticipantId(participant),
             identities: [AddressBuf::parse(address.as_bytes()).unwrap()].into(),
+            is_anonymous: false,
             peer: Some(PeerMedia {
                 path: PathBuf::parse(own_path(participant).as_bytes()).unwrap(),
                 accept_wrapped: AcceptTypes::any(),

@@ -2,7 +2,7 @@
 //! through.
 //!
 //! The focus owns intent, a core owns sockets: a [`Command`] says what shall be, an [`Event`] says
-//! what happened, a [`Relay`] carries one chunk of one message from core to core. Every command is
+//! what happened, a [`Relay`] goes from core to core. Every command is
 //! idempotent, carries the epoch of its room, and is answered where its author has to wait for it.
 //!
 //! This crate knows no socket, no SIP and no policy.
@@ -22,4 +22,4 @@ pub use event::{Event, FailureCause, InstallRefusal};
 pub use id::{CORES_MAX, CoreId, CoreSet, Epoch, ParticipantId, RoomId, SessionId};
 pub use relay::{Opening, Piece, Relay, RoomRelay, Stage};
 pub use ring::{Full, Receiver, Sender, ring};
-pub use route::{Chatroom, Direction, PeerMedia, RoomTerms, Route};
+pub use route::{Chatroom, Direction, NicknamePolicy, PeerMedia, RoomPolicy, RoomTerms, Route};

@@ -17,6 +17,8 @@ pub struct Route {
     /// The addresses that a message from here may name in CPIM `From` (CHAT-03). For an anonymous
     /// participant this is the alias alone (CHAT-35).
     pub identities: Box<[AddressBuf]>,
+    /// Whether nobody is to learn who it is (CHAT-34).
+    pub is_anonymous: bool,
     /// What the peer's SDP says; `None` until it has answered an offer of ours. It may bind and
     /// send meanwhile, but nothing is due to it (sip/FOC-21).
     pub peer: Option<PeerMedia>,
@@ -49,6 +51,31 @@ pub struct RoomTerms {
     pub home: CoreId,
     /// Octets of the largest complete message, wrapper included (CHAT-20).
     pub size_max: u64,
+    /// What its members may do beside talking to all.
+    pub policy: RoomPolicy,
+}
+
+/// What is up to each room (RFC 7701 section 4.1). The default allows nothing.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct RoomPolicy {
+    /// Members may write to one another (PRIV-03).
+    pub private_messages: bool,
+    /// Disposition notifications of anonymous members are passed on, although what is in them may
+    /// give them away (IMDN-07).
+    pub anonymous_notifications: bool,
+    /// Who does not know chat rooms is told where it is, and who else is there (CHAT-32).
+    pub greeting: bool,
+    /// Members may have nicknames, and which (NICK-02).
+    pub nicknames: Option<NicknamePolicy>,
+}
+
+/// Which nicknames may be had.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct NicknamePolicy {
+    /// Nobody may have these, in whatever spelling counts as the same (NICK-07).
+    pub reserved: Arc<[Box<str>]>,
+    /// Nor one that looks like another's (NICK-16).
+    pub refuse_confusable: bool,
 }
 
 /// Seen from the switch: which way chat content flows on one session.

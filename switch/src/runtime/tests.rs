@@ -11,7 +11,7 @@ use std::{
 use engine::{Core, CoreConfig, Counters, Limits};
 use mailbox::{
     Chatroom, Command, CoreId, CoreSet, Direction, Doorbell, Epoch, Event, FailureCause,
-    ParticipantId, PeerMedia, Receiver, RoomId, RoomTerms, Route, Sender, SessionId,
+    ParticipantId, PeerMedia, Receiver, RoomId, RoomPolicy, RoomTerms, Route, Sender, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf};
 
@@ -61,6 +61,7 @@ impl Node {
             addresses: [address].into(),
             home: ids[0],
             size_max: 10_485_760,
+            policy: RoomPolicy::default(),
         });
         let links = links.into_iter().map(|Link { commands, events }| (commands, events));
         Self { links: links.collect(), bell, addresses, threads, terms, epoch: 0 }
@@ -94,6 +95,7 @@ impl Node {
             room: Arc::clone(&self.terms),
             participant: ParticipantId(session),
             identities: [AddressBuf::parse(address.as_bytes()).unwrap()].into(),
+            is_anonymous: false,
             peer: Some(PeerMedia {
                 path: PathBuf::parse(path.as_bytes()).unwrap(),
                 accept_wrapped: AcceptTypes::parse(b"*").unwrap(),

@@ -12,7 +12,7 @@ use std::{
 use engine::{ConnectionId, Core, CoreConfig, Counters, Limits, Operation};
 use mailbox::{
     Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Rights,
-    RoomId, RoomTerms, Route, SessionId,
+    RoomId, RoomPolicy, RoomTerms, Route, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf};
 
@@ -102,8 +102,13 @@ impl Node {
             Core::new(config, limits.clone(), [number as u8 + 1; 32])
         };
         let address = AddressBuf::parse(ROOM.as_bytes()).expect("a valid address");
-        let terms =
-            RoomTerms { id: RoomId(1), addresses: [address].into(), home: core_id(0), size_max };
+        let terms = RoomTerms {
+            id: RoomId(1),
+            addresses: [address].into(),
+            home: core_id(0),
+            size_max,
+            policy: RoomPolicy::default(),
+        };
         Self {
             cores: (0..cores).map(core).collect(),
             now: Instant::now(),
@@ -147,6 +152,7 @@ impl Node {
             room: Arc::clone(&self.terms),
             participant: ParticipantId(member.participant),
             identities: [AddressBuf::parse(member.address.as_bytes()).expect("valid")].into(),
+            is_anonymous: false,
             peer,
         };
         let route = Box::new(route);

@@ -12,7 +12,7 @@ use engine::{
 };
 use mailbox::{
     Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Rights, RoomId,
-    RoomTerms, Route, SessionId,
+    RoomPolicy, RoomTerms, Route, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf, UriBuf};
 
@@ -395,6 +395,7 @@ impl World {
             addresses: [address].into(),
             home: core_id(usize::from(room) % self.cores.len()),
             size_max,
+            policy: RoomPolicy::default(),
         })
     }
 
@@ -412,6 +413,7 @@ impl World {
                     room: self.terms(room, 5000),
                     participant: ParticipantId(u64::from(session)),
                     identities: [AddressBuf::parse(address.as_bytes()).expect("valid")].into(),
+                    is_anonymous: false,
                     peer: (!unmet).then(|| peer(session, 0)),
                 });
                 (at_home(session), Command::Install { session: session_id(session), epoch, route })
