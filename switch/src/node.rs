@@ -4,12 +4,15 @@ use std::{
     fmt,
     net::SocketAddr,
     os::fd::OwnedFd,
-    sync::mpsc::{self, RecvTimeoutError},
+    sync::{
+        Arc,
+        mpsc::{self, RecvTimeoutError},
+    },
     thread,
     time::Duration,
 };
 
-use engine::{Core, CoreConfig, Counters, Limits};
+use engine::{Commons, Core, CoreConfig, Counters, Limits};
 use mailbox::{CoreId, Doorbell};
 use rustix::io::Errno;
 
@@ -78,6 +81,8 @@ impl Node {
         let ids: Vec<CoreId> = (0..cpus.len()).filter_map(CoreId::new).collect();
         let (ends, links) =
             mesh(&ids, &bell).map_err(|error| Failure::Broken(error.to_string()))?;
+        let key = seed().map_err(|error| Failure::Broken(error.to_string()))?;
+        let commons = Arc::new(Commons::new(key));
         let (started, starts) = mpsc::channel();
         let (ending, ended) = tokio::sync::mpsc::channel(cpus.len());
         for (((id, cpu), ends), listener) in ids.iter().copied().zip(cpus).zip(ends).zip(listeners)
@@ -85,6 +90,7 @@ impl Node {
             let seat = Seat {
                 core: CoreConfig { id, cores: ids.len(), authority: authority.clone() },
                 limits: config.limits_per_core(ids.len()),
+                commons: Arc::clone(&commons),
                 cpu,
                 way,
                 ends,
@@ -119,6 +125,7 @@ impl Node {
 struct Seat {
     core: CoreConfig,
     limits: Limits,
+    commons: Arc<Commons>,
     cpu: usize,
     way: Way,
     ends: Ends,
@@ -164,7 +171,7 @@ impl Seat {
         seed: [u8; 32],
         started: &Started,
     ) -> Option<std::io::Result<Counters>> {
-        let core = Core::new(self.core, self.limits, seed);
+        let core = Core::among(self.core, self.limits, self.commons, seed);
         let runtime = Runtime::new(core, backend, self.ends, self.listener);
         started.send(Ok(())).ok()?;
         Some(runtime.run())

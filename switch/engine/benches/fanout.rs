@@ -1,7 +1,7 @@
 //! User-space cost of one room message, without a kernel: from the octets of the SEND to the batch
 //! of every recipient, and the recipients' 200s back. The kernel's part is measured by msrp-bench.
 
-use std::{hint::black_box, time::Instant};
+use std::{hint::black_box, net::Ipv4Addr, time::Instant};
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use engine::{ConnectionId, Core, CoreConfig, Limits, Operation};
@@ -61,7 +61,8 @@ impl Room {
                     _ => None,
                 });
             let uri = installed.expect("an install is answered");
-            let connection = core.handle_accepted(now).expect("there is room");
+            let connection =
+                core.handle_accepted(now, Ipv4Addr::LOCALHOST.into()).expect("there is room");
             let bind = format!(
                 "MSRP bind0001 SEND\r\nTo-Path: {uri}\r\nFrom-Path: {path}\r\n-------bind0001$\r\n"
             );

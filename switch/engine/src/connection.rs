@@ -7,7 +7,7 @@
 //! queue --take_batch--> in the kernel --sent--> rest goes again, or the batch is spare
 //! ```
 
-use std::time::Instant;
+use std::{net::IpAddr, time::Instant};
 
 use mailbox::CoreId;
 use msrp::{Framer, TransactionId};
@@ -33,6 +33,8 @@ pub struct Connection {
     pub(crate) sessions: Vec<SessionKey>,
     /// Since when it has carried none, if it ever did (CONN-15, CONN-16).
     pub(crate) idle_since: Option<Instant>,
+    /// Where it comes from, while it counts as a stranger there: until it binds a session (LIM-07).
+    pub(crate) stranger_from: Option<IpAddr>,
     pub(crate) queue: Batch,
     pub(crate) sending: Sending,
     /// Whether the core's list of connections to flush has it.
@@ -113,13 +115,14 @@ struct Malformed {
 }
 
 impl Connection {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(from: IpAddr) -> Self {
         Self {
             phase: Phase::Fresh { received: Vec::new() },
             framer: Framer::new(),
             incoming: Incoming::Nothing,
             sessions: Vec::new(),
             idle_since: None,
+            stranger_from: Some(from),
             queue: Batch::default(),
             sending: Sending::Idle,
             dirty: false,

@@ -6,13 +6,15 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    net::IpAddr,
+    sync::Arc,
     time::Instant,
 };
 
 use mailbox::{CoreId, CoreSet, Event, FailureCause, Relay, RoomId, RoomRelay, SessionId, Stage};
 
 use crate::{
-    Batch, Counters, Limits,
+    Batch, Commons, Counters, Limits,
     connection::{Connection, ConnectionId, Incoming, Phase, Sending},
     deadlines::Deadlines,
     fanout::Portion,
@@ -65,6 +67,8 @@ pub enum Operation {
 pub struct Departure {
     /// The core to give the socket to.
     pub to: CoreId,
+    /// Where it comes from.
+    pub from: IpAddr,
     /// Every octet received on it so far.
     pub received: Vec<u8>,
 }
@@ -78,6 +82,7 @@ pub struct SendFailed;
 pub struct Core {
     pub(crate) config: CoreConfig,
     pub(crate) limits: Limits,
+    pub(crate) commons: Arc<Commons>,
     pub(crate) mint: Mint,
     pub(crate) connections: Slots<Connection>,
     pub(crate) sessions: Slots<Session>,
@@ -117,7 +122,18 @@ pub(crate) enum Draining {
 impl Core {
     /// A core without connections, sessions or rooms. `seed` must be unpredictable to peers.
     pub fn new(config: CoreConfig, limits: Limits, seed: [u8; 32]) -> Self {
+        Self::among(config, limits, Arc::new(Commons::new(seed)), seed)
+    }
+
+    /// The same, as one of several that share `commons`.
+    pub fn among(
+        config: CoreConfig,
+        limits: Limits,
+        commons: Arc<Commons>,
+        seed: [u8; 32],
+    ) -> Self {
         Self {
+            commons,
             mint: Mint::new(seed),
             connections: Slots::new(limits.connections_max),
             sessions: Slots::new(limits.sessions_max),
@@ -142,11 +158,10 @@ impl Core {
         }
     }
 
-    /// A socket was accepted, here or by the core that handed it over. `None`: there is no slot for
-    /// it, close it.
-    pub fn handle_accepted(&mut self, now: Instant) -> Option<ConnectionId> {
-        let refused = self.draining != Draining::No;
-        let id = (!refused).then(|| self.connections.insert(Connection::new()).ok()).flatten();
+    /// A socket was accepted, here or by the core that handed it over, and comes from this address.
+    /// `None`: there is no place for it, close it.
+    pub fn handle_accepted(&mut self, now: Instant, from: IpAddr) -> Option<ConnectionId> {
+        let id = self.seat(from);
         match id {
             Some(id) => {
                 self.counters.connections_accepted += 1;
@@ -155,6 +170,27 @@ impl Core {
             None => self.counters.connections_refused += 1,
         }
         id
+    }
+
+    fn seat(&mut self, from: IpAddr) -> Option<ConnectionId> {
+        if self.draining != Draining::No || self.connections.is_full() {
+            return None;
+        }
+        if !self.commons.strangers.admit(from, self.limits.address_unbound_max) {
+            self.counters.connections_refused_address += 1;
+            return None;
+        }
+        self.connections.insert(Connection::new(from)).ok()
+    }
+
+    /// The slot is free. What the connection was counted in, it is counted in no more.
+    fn vacate(&mut self, id: ConnectionId) -> Option<Connection> {
+        let connection = self.connections.remove(id)?;
+        if let Some(from) = connection.stranger_from {
+            self.commons.strangers.forget(from);
+        }
+        self.check_drained();
+        Some(connection)
     }
 
     /// Octets arrived. They are borrowed for the call: what outlives it is copied.
@@ -207,12 +243,11 @@ impl Core {
 
     /// Answers [`Operation::Detach`]: the slot is free, the socket belongs to another core.
     pub fn handle_detached(&mut self, id: ConnectionId) -> Option<Departure> {
-        let connection = self.connections.remove(id)?;
-        self.check_drained();
-        match connection.phase {
-            Phase::Departing { to, received } => {
+        let connection = self.vacate(id)?;
+        match (connection.phase, connection.stranger_from) {
+            (Phase::Departing { to, received }, Some(from)) => {
                 self.counters.connections_handed_over += 1;
-                Some(Departure { to, received })
+                Some(Departure { to, from, received })
             }
             _ => None,
         }
@@ -220,8 +255,7 @@ impl Core {
 
     /// Answers [`Operation::Close`]: the slot is free.
     pub fn handle_closed(&mut self, id: ConnectionId) {
-        self.connections.remove(id);
-        self.check_drained();
+        self.vacate(id);
     }
 
     /// Something from another core.

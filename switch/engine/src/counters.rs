@@ -5,8 +5,10 @@
 pub struct Counters {
     /// Connections accepted.
     pub connections_accepted: u64,
-    /// Connections refused for want of a slot.
+    /// Connections refused, for whatever reason.
     pub connections_refused: u64,
+    /// Those of them whose address had too many that were not bound (LIM-07).
+    pub connections_refused_address: u64,
     /// Connections handed to the core that serves their session.
     pub connections_handed_over: u64,
     /// Connections whose bytes could not be framed (WIRE-32, WIRE-33).

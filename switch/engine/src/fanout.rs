@@ -12,7 +12,9 @@
 use std::io::Write;
 
 use bytes::Bytes;
-use mailbox::{CoreId, CoreSet, Opening, ParticipantId, Piece, Relay, RoomId, RoomRelay, Stage};
+use mailbox::{
+    Class, CoreId, CoreSet, Opening, ParticipantId, Piece, Relay, RoomId, RoomRelay, Stage,
+};
 use msrp::{Flag, MediaType};
 
 use crate::{
@@ -42,6 +44,7 @@ pub(crate) struct OpeningView<'a> {
     pub(crate) content_headers: &'a [u8],
     /// `None`, from another core, is a type that nobody accepts.
     pub(crate) wrapped_type: Option<MediaType<'a>>,
+    pub(crate) class: Class,
 }
 
 /// Body octets that become shareable when the first taker needs them to be.
@@ -71,6 +74,7 @@ impl<'a> Portion<'a> {
                     total: opening.total,
                     content_headers: &opening.content_headers,
                     wrapped_type: MediaType::parse(opening.wrapped_type.as_bytes()),
+                    class: opening.class,
                 },
                 body: shared(body),
                 last: *last,
@@ -93,6 +97,7 @@ impl<'a> Portion<'a> {
                         .map(|it| it.to_string())
                         .unwrap_or_default()
                         .into(),
+                    class: opening.class,
                 }),
                 body: body.share(),
                 last: *last,

@@ -12,6 +12,7 @@
 
 mod batch;
 mod commands;
+mod commons;
 mod connection;
 mod core;
 mod counters;
@@ -25,8 +26,10 @@ mod room;
 mod route;
 mod send;
 mod slots;
+mod strangers;
 
 pub use batch::{BATCH_SLICES_MAX, Batch};
+pub use commons::Commons;
 pub use connection::{Connection, ConnectionId};
 pub use core::{Core, CoreConfig, Departure, Operation, SendFailed};
 pub use counters::{Counters, Refusals};

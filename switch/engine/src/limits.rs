@@ -40,6 +40,8 @@ pub struct Limits {
     pub rooms_max: u32,
     /// Sessions that may share one connection (LIM-04).
     pub connection_sessions_max: usize,
+    /// Connections of one source address that have not bound a session yet (LIM-07); 0 is no limit.
+    pub address_unbound_max: u32,
     /// Octets queued for one connection, above which copies are shed (FLOW-01, FLOW-04).
     pub connection_queue_bytes_max: usize,
     /// Unfinished incoming messages of one session (LIM-05).
@@ -64,6 +66,7 @@ impl Default for Limits {
             sessions_max: 131_072,
             rooms_max: 65_536,
             connection_sessions_max: 1000,
+            address_unbound_max: 64,
             connection_queue_bytes_max: 64 << 20,
             session_messages_max: 8,
             relay_backlog_max: 4096,

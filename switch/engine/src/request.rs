@@ -230,6 +230,9 @@ impl Core {
         if let Some(connection) = self.connections.get_mut(id) {
             connection.sessions.push(key);
             connection.strays = 0;
+            if let Some(from) = connection.stranger_from.take() {
+                self.commons.strangers.forget(from);
+            }
         }
         self.counters.sessions_bound += 1;
         self.events.push_back(event);

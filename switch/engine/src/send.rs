@@ -1,5 +1,6 @@
 //! SEND: from a chunk of a peer to pieces of a room message.
 
+use mailbox::Class;
 use msrp::{
     ByteRange, FailureReport, Flag, Head, MediaType, Piece,
     cpim::{CpimError, Wrapper},
@@ -257,6 +258,7 @@ impl Core {
                     total: message.total,
                     content_headers: if kept.is_empty() { content_headers } else { kept },
                     wrapped_type: Some(wrapper.content_type),
+                    class: class_of(wrapper.content_type),
                 };
                 let body = Body::borrowed(whole);
                 self.submit(room, flight, &mut Portion::Open { opening, body, last })
@@ -351,5 +353,16 @@ impl Core {
             self.counters.messages_aborted += 1;
             self.submit(room, flight, &mut Portion::Abort);
         }
+    }
+}
+
+/// How urgent a room message is, by what is inside its wrapper.
+fn class_of(wrapped: MediaType<'_>) -> Class {
+    if wrapped.is("application", "im-iscomposing+xml") {
+        Class::Composing
+    } else if wrapped.is("message", "imdn+xml") {
+        Class::Disposition
+    } else {
+        Class::Room
     }
 }

@@ -3,13 +3,17 @@
 
 mod common;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use common::{
     Member, Node, core_id,
     lobby::{ALICE, BOB, Fixture, HELLO, TV_01, alice, bob, room_message},
 };
-use engine::{Core, CoreConfig, Limits, Operation};
+use engine::{Commons, Core, CoreConfig, Limits, Operation};
 use mailbox::{Command, Epoch, Event, FailureCause, RoomId, SessionId};
 
 /// TV-05, CONN-06, CODE-14: the first binding stays in force.
@@ -110,7 +114,7 @@ fn a_malformed_request_is_answered_400_and_the_next_one_served() {
     assert_eq!(room.node.counters(0).refusals.bad_request, 1);
 }
 
-/// Half of what LIM-07 asks: five requests for no session close a connection that has none.
+/// LIM-07: five requests for no session close a connection that has none.
 #[test]
 fn a_stranger_who_keeps_guessing_is_cut_off() {
     let mut node = Node::new(1);
@@ -334,7 +338,7 @@ fn a_core_is_drained_when_its_last_connection_has_departed() {
         CoreConfig { id: core_id(0), cores: 2, authority: "sw.example.com:2855".to_owned() };
     let mut core = Core::new(config, Limits::default(), [1; 32]);
     let now = Instant::now();
-    let id = core.handle_accepted(now).expect("there is room");
+    let id = core.handle_accepted(now, Ipv4Addr::LOCALHOST.into()).expect("there is room");
     let uri = format!("msrp://sw.example.com:2855/01{};tcp", "a".repeat(26));
     let request =
         format!("MSRP t0c0re01 SEND\r\nTo-Path: {uri}\r\nFrom-Path: {BOB}\r\n-------t0c0re01$\r\n");
@@ -347,4 +351,41 @@ fn a_core_is_drained_when_its_last_connection_has_departed() {
     assert_eq!(core.poll_event(), Some(Event::Drained));
     core.handle_command(now, Command::Drain);
     assert_eq!(core.poll_event(), Some(Event::Drained), "answered as often as it is asked");
+}
+
+/// LIM-07: an address may have 64 connections that are not bound, on all cores together; one that
+/// binds or goes makes room for the next.
+#[test]
+fn an_address_may_have_so_many_strangers_and_no_more() {
+    let commons = Arc::new(Commons::new([5; 32]));
+    let core = |number: usize| {
+        let authority = "sw.example.com:2855".to_owned();
+        let config = CoreConfig { id: core_id(number), cores: 2, authority };
+        Core::among(config, Limits::default(), Arc::clone(&commons), [number as u8; 32])
+    };
+    let mut node = Node::new(1);
+    node.cores = vec![core(0), core(1)];
+    let (now, home) = (node.now, IpAddr::from(Ipv4Addr::LOCALHOST));
+    let (_, uri) = node.install(&alice());
+    let mut accept = |core: usize, from| node.cores[core].handle_accepted(now, from);
+    let seated: Vec<_> = (0..64).filter_map(|at| accept(at % 2, home)).collect();
+    assert_eq!(seated.len(), 64);
+    assert!(accept(0, home).is_none() && accept(1, home).is_none());
+    assert!(accept(0, Ipv4Addr::new(192, 0, 2, 1).into()).is_some(), "another address");
+
+    let bind = format!(
+        "MSRP bind0001 SEND\r\nTo-Path: {uri}\r\nFrom-Path: {ALICE}\r\n-------bind0001$\r\n"
+    );
+    node.cores[0].handle_received(now, seated[0], bind.as_bytes());
+    assert!(node.cores[1].handle_accepted(now, home).is_some(), "one is no stranger any more");
+    assert!(node.cores[1].handle_accepted(now, home).is_none());
+    node.cores[1].handle_disconnected(now, seated[1]);
+    node.cores[1].handle_closed(seated[1]);
+    assert!(node.cores[0].handle_accepted(now, home).is_some(), "one is gone");
+    assert!(node.cores[0].handle_accepted(now, home).is_none());
+    // The one that was bound counts no second time when it goes.
+    node.cores[0].handle_disconnected(now, seated[0]);
+    node.cores[0].handle_closed(seated[0]);
+    assert!(node.cores[0].handle_accepted(now, home).is_none());
+    assert_eq!(node.counters(0).connections_refused_address, 3);
 }

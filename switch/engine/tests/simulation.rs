@@ -8,6 +8,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    net::Ipv4Addr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -167,7 +168,8 @@ impl World {
             _ => None,
         });
         let accepting = self.dice.below(self.cores.len());
-        let id = self.cores[accepting].handle_accepted(self.now).unwrap();
+        let id =
+            self.cores[accepting].handle_accepted(self.now, Ipv4Addr::LOCALHOST.into()).unwrap();
         let uri = path.unwrap().as_str().to_owned();
         let mut bind = Vec::new();
         let transaction = TransactionId::parse(b"bind0001").unwrap();
@@ -377,7 +379,9 @@ impl World {
                     Operation::Detach { connection } => {
                         let departure = self.cores[core].handle_detached(connection).unwrap();
                         let to = departure.to.index();
-                        let id = self.cores[to].handle_accepted(self.now).unwrap();
+                        let id = self.cores[to]
+                            .handle_accepted(self.now, Ipv4Addr::LOCALHOST.into())
+                            .unwrap();
                         for peer in &mut self.peers {
                             if let Some(link) = &mut peer.link
                                 && (link.core, link.id) == (core, connection)

@@ -20,6 +20,6 @@ pub use command::{Command, Rights};
 pub use doorbell::{Doorbell, Sleeper};
 pub use event::{Event, FailureCause, InstallRefusal};
 pub use id::{CORES_MAX, CoreId, CoreSet, Epoch, ParticipantId, RoomId, SessionId};
-pub use relay::{Opening, Piece, Relay, RoomRelay, Stage};
+pub use relay::{Class, Opening, Piece, Relay, RoomRelay, Stage};
 pub use ring::{Full, Receiver, Sender, ring};
 pub use route::{Chatroom, Direction, NicknamePolicy, PeerMedia, RoomPolicy, RoomTerms, Route};

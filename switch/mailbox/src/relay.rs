@@ -74,4 +74,19 @@ pub struct Opening {
     pub content_headers: Bytes,
     /// The media type inside the wrapper, without parameters (CHAT-17).
     pub wrapped_type: Box<str>,
+    /// How urgent it is.
+    pub class: Class,
+}
+
+/// How urgent a message is, in the order of service at a recipient's connection (FLOW-06).
+#[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
+pub enum Class {
+    /// To one participant.
+    Private,
+    /// To the room.
+    Room,
+    /// A disposition notification (RFC 5438), to whomever.
+    Disposition,
+    /// A composing status (RFC 3994), to whomever.
+    Composing,
 }

@@ -1,7 +1,7 @@
 //! Listening sockets, and what every accepted connection inherits from them.
 
 use std::{
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
     os::fd::{AsFd, OwnedFd},
     thread,
     time::{Duration, Instant},
@@ -28,6 +28,12 @@ const BACKLOG: i32 = 4096;
 /// its listening socket for some hundred milliseconds, and a prompt restart would meet it.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Where a connection comes from. Fails when it is gone already.
+pub fn peer(connection: impl AsFd) -> rustix::io::Result<IpAddr> {
+    let address = rustix::net::getpeername(connection)?.ok_or(Errno::NOTCONN)?;
+    Ok(SocketAddr::try_from(address)?.ip())
+}
 
 /// One listening socket per core on the same address, so that the kernel deals out connections.
 /// With port 0 the first chooses the port and the others share it. The address they have comes

@@ -7,7 +7,7 @@
 //!             events
 //! ```
 
-use std::{io, os::fd::OwnedFd};
+use std::{io, net::IpAddr, os::fd::OwnedFd};
 
 use mailbox::{Command, CoreId, Doorbell, Event, Receiver, Relay, Sender, ring};
 
@@ -30,6 +30,8 @@ const ADOPTIONS: usize = 64;
 pub struct Adoption {
     /// The socket; the kernel holds no operation on it.
     pub socket: OwnedFd,
+    /// Where it comes from.
+    pub from: IpAddr,
     /// Every octet received on it so far.
     pub received: Vec<u8>,
 }

@@ -28,7 +28,7 @@ use mailbox::{Command, Event};
 use self::linger::Lingering;
 use self::mesh::Adoption;
 pub use self::mesh::{Ends, Link, mesh};
-use crate::io::{Backend, Completion, Payload, SLICES_MAX, Token};
+use crate::io::{Backend, Completion, Payload, SLICES_MAX, Token, socket};
 
 /// Items taken out of one ring in one turn, so that no ring keeps the sockets waiting.
 const TAKEN_MAX: usize = 1024;
@@ -121,8 +121,8 @@ impl<B: Backend<Batch>> Runtime<B> {
                 let Some(relay) = peer.relays_in.pop() else { break };
                 self.core.handle_relay(relay);
             }
-            while let Some(Adoption { socket, received }) = peer.arrivals.pop() {
-                if let Some(id) = self.core.handle_accepted(now) {
+            while let Some(Adoption { socket, from, received }) = peer.arrivals.pop() {
+                if let Some(id) = self.core.handle_accepted(now, from) {
                     self.attaching.push((id, socket));
                     self.core.handle_received(now, id, &received);
                 }
@@ -215,7 +215,10 @@ impl<B: Backend<Batch>> Runtime<B> {
             let now = *woken.get_or_insert_with(Instant::now);
             match completion {
                 Completion::Accepted { socket } => {
-                    if let Some(id) = core.handle_accepted(now) {
+                    // Who is gone already has no address any more.
+                    if let Ok(from) = socket::peer(&socket)
+                        && let Some(id) = core.handle_accepted(now, from)
+                    {
                         attaching.push((id, socket));
                     }
                 }
@@ -235,10 +238,10 @@ impl<B: Backend<Batch>> Runtime<B> {
                     core.handle_sent(now, connection(token), payload, result);
                 }
                 Completion::Detached { token, socket } => {
-                    if let Some(Departure { to, received }) =
+                    if let Some(Departure { to, from, received }) =
                         core.handle_detached(connection(token))
                     {
-                        departing[to.index()].push_back(Adoption { socket, received });
+                        departing[to.index()].push_back(Adoption { socket, from, received });
                     }
                 }
                 Completion::Closed { token } => core.handle_closed(connection(token)),

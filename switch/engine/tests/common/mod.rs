@@ -5,6 +5,7 @@
 pub mod lobby;
 
 use std::{
+    net::Ipv4Addr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -198,7 +199,9 @@ impl Node {
 
     /// A new connection, accepted by this core.
     pub fn connect(&mut self, core: usize) -> Peer {
-        let id = self.cores[core].handle_accepted(self.now).expect("there is room");
+        let id = self.cores[core]
+            .handle_accepted(self.now, Ipv4Addr::LOCALHOST.into())
+            .expect("there is room");
         self.wires.push(Wire { core, id, output: Vec::new(), closed: false });
         Peer(self.wires.len() - 1)
     }
@@ -310,7 +313,9 @@ impl Node {
                 let at = wire(&mut self.wires, connection);
                 let departure = self.cores[core].handle_detached(connection).expect("departing");
                 let to = departure.to.index();
-                let id = self.cores[to].handle_accepted(self.now).expect("there is room");
+                let id = self.cores[to]
+                    .handle_accepted(self.now, Ipv4Addr::LOCALHOST.into())
+                    .expect("there is room");
                 self.wires[at].core = to;
                 self.wires[at].id = id;
                 self.cores[to].handle_received(self.now, id, &departure.received);

@@ -3,6 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
+    net::Ipv4Addr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -281,7 +282,10 @@ impl World {
     }
 
     fn accept(&mut self, core: usize) {
-        let Some(id) = self.cores[core].handle_accepted(self.now) else { return };
+        let Some(id) = self.cores[core].handle_accepted(self.now, Ipv4Addr::LOCALHOST.into())
+        else {
+            return;
+        };
         self.sockets.push(Socket {
             core,
             id,
@@ -365,7 +369,7 @@ impl World {
                 assert_eq!(received, socket.arrived, "no octet is lost on the way");
                 let to = departure.to.index();
                 assert_ne!(to, socket.core);
-                match self.cores[to].handle_accepted(self.now) {
+                match self.cores[to].handle_accepted(self.now, Ipv4Addr::LOCALHOST.into()) {
                     Some(id) => {
                         (socket.core, socket.id, socket.state) = (to, id, State::Open);
                         self.cores[to].handle_received(self.now, id, &departure.received);
