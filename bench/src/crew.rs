@@ -11,11 +11,12 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::clock::Clock;
+use crate::door::{Admission, Door};
 use crate::fault::Fault;
 use crate::peer::link::Link;
 use crate::peer::msrp::{Incoming, SendForm, Session, binding};
-use crate::peer::sdp::{Answer, Offer};
-use crate::peer::sip::{Agent, Dialog, Failure};
+use crate::peer::sdp::Answer;
+use crate::peer::sip::{Dialog, Failure};
 use crate::report;
 use crate::scenario::Scenario;
 use crate::tally::{Setback, Tally, all};
@@ -26,9 +27,6 @@ const BIND_TIMEOUT: Duration = Duration::from_secs(10);
 /// What is sent this soon after a binding may miss the newcomer: the focus makes it a recipient
 /// after its 200 to the INVITE, and our connection may be faster than that order.
 pub const SETTLING_TIME: Duration = Duration::from_millis(200);
-
-/// Random octets of a session-id: more than the 80 bits of RFC 4975 section 14.1.
-const SESSION_ID_ENTROPY: usize = 12;
 
 /// Which member.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -42,7 +40,7 @@ pub struct Place {
 /// All members.
 pub struct Crew {
     scenario: Scenario,
-    agent: Rc<Agent>,
+    door: Door,
     traffic: Rc<RefCell<Traffic>>,
     clock: Clock,
     /// Sets the identifiers of this run apart from those of every other.
@@ -58,7 +56,8 @@ pub struct Crew {
 
 /// One member's dialog and connection.
 struct Leg {
-    dialog: Dialog,
+    /// Behind a bare server there is none.
+    dialog: Option<Dialog>,
     link: Rc<Link>,
 }
 
@@ -66,14 +65,14 @@ impl Crew {
     /// Nobody has joined yet.
     pub fn new(
         scenario: Scenario,
-        agent: Rc<Agent>,
+        door: Door,
         traffic: Rc<RefCell<Traffic>>,
         clock: Clock,
         run: &str,
     ) -> Rc<Self> {
         Rc::new(Self {
             scenario,
-            agent,
+            door,
             traffic,
             clock,
             run: run.into(),
@@ -97,7 +96,7 @@ impl Crew {
 
     /// Dialogs that the focus has ended although nobody had left or replaced them.
     pub fn dismissed(&self) -> u64 {
-        self.agent.dismissed()
+        self.door.dismissed()
     }
 
     /// Everybody joins; the times are those from INVITE to 200.
@@ -132,14 +131,17 @@ impl Crew {
         let tally = all(legs, Duration::ZERO, move |Leg { dialog, link }| {
             let crew = Rc::clone(&crew);
             async move {
-                let left = crew.bye(dialog).await;
+                let left = match dialog {
+                    Some(dialog) => crew.bye(dialog).await,
+                    None => Ok(Duration::ZERO),
+                };
                 link.cut();
                 left
             }
         })
         .await;
         let abandoned = self.abandoned.take().into_iter();
-        let standing = abandoned.filter(|dialog| !self.agent.has_ended(dialog));
+        let standing = abandoned.filter(|dialog| !self.door.has_ended(dialog));
         let crew = Rc::clone(self);
         // Whether the focus still knows these dialogs is its own affair.
         all(standing, Duration::ZERO, move |dialog| Rc::clone(&crew).bye(dialog)).await;
@@ -148,16 +150,18 @@ impl Crew {
 
     async fn bye(self: Rc<Self>, dialog: Dialog) -> Result<Duration, Setback> {
         let begun = Instant::now();
-        self.agent.bye(dialog).await?;
+        self.door.bye(dialog).await?;
         Ok(begun.elapsed())
     }
 
     async fn rejoin(self: Rc<Self>, place: Place) -> Result<Duration, Setback> {
         let Place { room, member } = place;
         let leg = self.legs.borrow_mut().remove(&(room, member));
-        let Leg { dialog, link } = leg.ok_or_else(|| Setback::told("it was not there"))?;
+        let Some(Leg { dialog: Some(dialog), link }) = leg else {
+            return Err(Setback::told("it was not there"));
+        };
         let begun = Instant::now();
-        self.agent.leave(&dialog);
+        self.door.leave(&dialog);
         link.cut();
         self.traffic.borrow_mut().cut(room, member, self.clock.now());
         let identity = dialog.session_identity().to_owned();
@@ -174,23 +178,20 @@ impl Crew {
     async fn join(self: &Rc<Self>, place: Place, target: &str) -> Result<Duration, Setback> {
         self.serial.set(self.serial.get() + 1);
         let serial = self.serial.get();
-        let session_id = token::<SESSION_ID_ENTROPY>().map_err(Setback::told)?;
-        let offer = Offer::new(self.agent.address(), &session_id, serial);
-        let uri = self.scenario.member_uri(place.room, place.member);
-        let joined = self.agent.invite(&uri, target, &offer).await?;
+        let admission = self.door.admit(&self.scenario, place, target, serial).await?;
         let answered = Instant::now();
-        match self.connect(place, serial, &offer, &joined.answer).await {
+        match self.connect(place, serial, &admission).await {
             Ok(link) => {
                 let took = answered.elapsed().as_nanos() as u64;
                 self.bind.borrow_mut().saturating_record(took);
-                let leg = Leg { dialog: joined.dialog, link };
+                let leg = Leg { dialog: admission.dialog, link };
                 self.legs.borrow_mut().insert((place.room, place.member), leg);
-                Ok(joined.took)
+                Ok(admission.took)
             }
             Err(setback) => {
-                // The dialog stands although nothing can be said in it. That the focus is told so
-                // is courtesy; what there is to report is the setback.
-                let _ = self.agent.bye(joined.dialog).await;
+                if let Some(dialog) = admission.dialog {
+                    self.door.bye_unheard(dialog).await;
+                }
                 Err(setback)
             }
         }
@@ -201,26 +202,24 @@ impl Crew {
         self: &Rc<Self>,
         place: Place,
         serial: u64,
-        offer: &Offer,
-        answer: &[u8],
+        Admission { own, answer, .. }: &Admission,
     ) -> Result<Rc<Link>, Setback> {
-        let answer = Answer::parse(answer).map_err(Setback::told)?;
-        let link = Link::connect(answer.address).await.map_err(|error| match error.kind() {
+        let Answer { path, address } = answer;
+        let link = Link::connect(*address).await.map_err(|error| match error.kind() {
             ErrorKind::TimedOut => Setback::silence("MSRP connection"),
             kind => Setback::told(format!("MSRP connection: {kind}")),
         })?;
-        let session = Session::new(&offer.path, &answer.path);
+        let session = Session::new(own, path);
         let (bound, binding_answered) = oneshot::channel();
         tokio::task::spawn_local(Rc::clone(self).listen(place, Rc::clone(&link), session, bound));
         let message_id = format!("{}b{serial}", self.run);
         link.push(|out| {
-            out.extend_from_slice(&binding(&offer.path, &answer.path, &message_id));
+            out.extend_from_slice(&binding(own, path, &message_id));
         });
         let setback = match timeout(BIND_TIMEOUT, binding_answered).await {
             Ok(Ok(200)) => {
                 let message_id = format!("{}{serial}.", self.run);
-                let form =
-                    SendForm::new(&offer.path, &answer.path, &message_id, self.scenario.size);
+                let form = SendForm::new(own, path, &message_id, self.scenario.size);
                 let attached = Rc::clone(&link);
                 self.traffic.borrow_mut().attach(place.room, place.member, attached, form);
                 return Ok(link);

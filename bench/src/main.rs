@@ -10,6 +10,7 @@ mod check;
 mod clock;
 mod content;
 mod crew;
+mod door;
 mod fault;
 mod machine;
 mod pacer;

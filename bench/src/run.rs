@@ -10,10 +10,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock::Clock;
 use crate::crew::{Crew, SETTLING_TIME, token};
+use crate::door::Door;
 use crate::fault::Fault;
 use crate::machine::Machine;
 use crate::pacer::Pacer;
-use crate::peer::sip::Agent;
 use crate::process::Usage;
 use crate::progress::Progress;
 use crate::report::{self, Report, SwitchUsage};
@@ -42,9 +42,9 @@ pub async fn run(scenario: Scenario, progress: Progress) -> io::Result<Report> {
     let before = scenario.pid.map(|pid| Usage::of(Some(pid))).transpose()?;
     let clock = Clock::start();
     let name = token::<RUN_ENTROPY>().map_err(io::Error::other)?;
-    let agent = Agent::start(scenario.sip, scenario.sip_transport, &name).await?;
+    let door = Door::find(&scenario, &name).await?;
     let traffic = Rc::new(RefCell::new(Traffic::new(&scenario)));
-    let crew = Crew::new(scenario.clone(), agent, Rc::clone(&traffic), clock, &name);
+    let crew = Crew::new(scenario.clone(), door, Rc::clone(&traffic), clock, &name);
     let run = Run { scenario, clock, traffic, progress, interrupted };
 
     let joins = run.watch_joins(&crew).await;

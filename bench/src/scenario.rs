@@ -58,6 +58,10 @@ pub struct Options {
     /// User part of room addresses; the number of the room is put behind it.
     #[arg(long, default_value = "room")]
     pub room: String,
+    /// Play the same messages to a bare fan-out server at this address, without SIP: the limit that
+    /// the switch is held against (the example `bare_fanout` of package msrp-switch).
+    #[arg(long, value_name = "ADDRESS", conflicts_with_all = ["rejoin", "sip"])]
+    pub bare: Option<SocketAddr>,
     /// Process id of the switch, to account its processor time and memory.
     #[arg(long)]
     pub pid: Option<u32>,
@@ -134,6 +138,8 @@ pub struct Scenario {
     pub host: String,
     /// User part of a room's address, without its number.
     pub room: String,
+    /// The bare server that takes the place of focus and switch.
+    pub bare: Option<SocketAddr>,
     /// The switch, when its costs are to be accounted.
     pub pid: Option<u32>,
     /// Whether one listener per room is cut off and rejoins.
@@ -162,6 +168,13 @@ impl Options {
         }
         if self.senders > 0 && self.members < 2 {
             return Err("a sender needs a recipient: --members 2".into());
+        }
+        if self.bare.is_some() && self.senders > 1 {
+            return Err(
+                "a bare server copies octets, not messages: those of two senders would mix; \
+                        --senders 1"
+                    .into(),
+            );
         }
         if self.rejoin && self.members < self.senders + 2 {
             return Err("--rejoin needs two listeners in each room: one to cut off, \
@@ -192,6 +205,7 @@ impl Options {
             sip_transport: self.sip_transport,
             host: self.host.clone(),
             room: self.room.clone(),
+            bare: self.bare,
             pid: self.pid,
             rejoin: self.rejoin,
             join_interval: Duration::try_from_secs_f64(
@@ -288,6 +302,7 @@ mod tests {
             "--members 1",
             "--members 2 --senders 3",
             "--members 3 --senders 2 --rejoin",
+            "--members 3 --senders 2 --bare 127.0.0.1:2855",
             "--window 0",
             "--rate 0",
             "--seconds 0",

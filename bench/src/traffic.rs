@@ -22,6 +22,8 @@ pub struct Traffic {
     rooms: Vec<Room>,
     content: Content,
     load: Load,
+    /// Whether there is a switch, which answers. A bare server only copies.
+    answered: bool,
     sending: bool,
     /// Latencies of messages due from here on are recorded.
     measured_from: u64,
@@ -59,6 +61,7 @@ impl Traffic {
             rooms: (0..scenario.rooms).map(room).collect(),
             content: Content::new(scenario.size, scenario.seed),
             load: scenario.load,
+            answered: scenario.bare.is_none(),
             sending: false,
             measured_from: u64::MAX,
             latency: report::histogram(),
@@ -122,6 +125,9 @@ impl Traffic {
         });
         if sent {
             room.ledger.send(sender);
+            if !self.answered {
+                room.ledger.answer(sender, sequence, msrp::status::OK);
+            }
         } else {
             room.ledger.fault(sender, Fault::Unsent);
         }
