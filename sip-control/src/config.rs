@@ -15,6 +15,7 @@ use std::{
 use msrp::AcceptTypes;
 
 use crate::{
+    digest::Algorithm,
     focus::{UserKey, is_session_identity},
     message::SipUri,
 };
@@ -33,6 +34,8 @@ pub struct Config {
     /// A trusted peer without P-Asserted-Identity is taken at its From. For the built-in
     /// configuration, where every peer is a program on this very host; never for a proxy.
     pub identity_from_from_header: bool,
+    /// How everybody else proves who they are. Without it, they are not served (ID-03).
+    pub digest: Option<Digest>,
     /// The rooms that have a name of their own.
     pub rooms: Vec<Room>,
     /// Where the documents of Pre-defined Groups are, `*.xml`. A group that has one goes before a
@@ -67,6 +70,16 @@ pub enum ConfigError {
     RoomTwice(String),
     /// A user's URI is neither a SIP URI with a user part nor a telephone number.
     User(String),
+    /// The realm of digest authentication is empty, or does not fit into a quoted string.
+    Realm(String),
+    /// Nothing is asked for in digest authentication.
+    NoAlgorithm,
+    /// Two accounts have the same name.
+    AccountTwice(String),
+    /// An account has no name, or one that no client could send.
+    AccountName(String),
+    /// An account has no identity.
+    NoAccountIdentity(String),
     /// The media types cannot be read.
     WrappedTypes(String),
     /// A timer has a value that cannot work; this is its name.
@@ -81,6 +94,11 @@ impl fmt::Display for ConfigError {
             Self::RoomUri(uri) => write!(f, "`{uri}` cannot be the URI of a room"),
             Self::RoomTwice(uri) => write!(f, "the room `{uri}` is there twice"),
             Self::User(uri) => write!(f, "`{uri}` is no address of a user"),
+            Self::Realm(realm) => write!(f, "`{realm}` cannot be the name of a realm"),
+            Self::NoAlgorithm => f.write_str("no algorithm to ask for"),
+            Self::AccountTwice(name) => write!(f, "the account `{name}` is there twice"),
+            Self::AccountName(name) => write!(f, "`{name}` cannot be the name of an account"),
+            Self::NoAccountIdentity(name) => write!(f, "the account `{name}` has no identity"),
             Self::WrappedTypes(types) => write!(f, "`{types}` is no list of media types"),
             Self::Timer(name) => write!(f, "the timer {name} has an impossible value"),
         }
@@ -112,6 +130,9 @@ impl Config {
         if let Some(uri) = rules.flat_map(Rules::users).find(|uri| UserKey::of(uri).is_none()) {
             return Err(ConfigError::User(uri.clone()));
         }
+        if let Some(digest) = &self.digest {
+            digest.check()?;
+        }
         let types = &self.media.wrapped_types;
         AcceptTypes::parse(types.as_bytes())
             .map_err(|_| ConfigError::WrappedTypes(types.clone()))?;
@@ -136,6 +157,71 @@ pub struct Listen {
     pub udp: Vec<SocketAddr>,
     /// TCP listeners.
     pub tcp: Vec<SocketAddr>,
+}
+
+/// How somebody proves who it is (AUTH-01, RFC 7616, RFC 8760).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Digest {
+    /// What the user is told the password is for. Passwords are hashed with it.
+    pub realm: String,
+    /// What is asked for, in order of preference. MD5 is broken, and so asked for only if it is
+    /// named here.
+    pub algorithms: Vec<Algorithm>,
+    /// Who can prove it.
+    pub accounts: Vec<Account>,
+}
+
+/// Somebody who can prove who it is.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Account {
+    /// The user name.
+    pub name: String,
+    /// The password.
+    pub password: String,
+    /// The SIP and tel URIs of the user, the one that the roster shows first (ID-02). At least one.
+    pub identities: Vec<String>,
+    /// What the user is called in rosters.
+    pub display_name: Option<String>,
+}
+
+/// For logs: the password is nobody's business.
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("name", &self.name)
+            .field("identities", &self.identities)
+            .field("display_name", &self.display_name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Digest {
+    fn check(&self) -> Result<(), ConfigError> {
+        let is_quotable = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
+        if !is_quotable(&self.realm) {
+            return Err(ConfigError::Realm(self.realm.clone()));
+        }
+        if self.algorithms.is_empty() {
+            return Err(ConfigError::NoAlgorithm);
+        }
+        let mut names = HashSet::new();
+        for Account { name, identities, .. } in &self.accounts {
+            // A colon would make one name and password out of two (RFC 7616 section 3.4.2).
+            if !is_quotable(name) || name.contains(':') {
+                return Err(ConfigError::AccountName(name.clone()));
+            }
+            if !names.insert(name) {
+                return Err(ConfigError::AccountTwice(name.clone()));
+            }
+            if identities.is_empty() {
+                return Err(ConfigError::NoAccountIdentity(name.clone()));
+            }
+            if let Some(uri) = identities.iter().find(|uri| UserKey::of(uri).is_none()) {
+                return Err(ConfigError::User(uri.clone()));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// A block of IP addresses, `192.0.2.0/24`.
@@ -317,6 +403,12 @@ pub struct Timers {
     pub subscription_max: Duration,
     /// Shortest subscription granted (SUB-06).
     pub subscription_min: Duration,
+    /// How long a nonce is good for (AUTH-02).
+    pub digest_nonce: Duration,
+    /// Within what time wrong credentials of one source add up (AUTH-02).
+    pub digest_window: Duration,
+    /// How long a source is refused that had too many of them (AUTH-02).
+    pub digest_penalty: Duration,
 }
 
 /// Bounds (OPS-03).
@@ -337,6 +429,9 @@ pub struct Limits {
     /// Users whom a roster lists one by one. Who begins to watch a session of more is told their
     /// number only (EVT-14).
     pub roster: usize,
+    /// Wrong credentials of one source, within [`Timers::digest_window`], that are too many
+    /// (AUTH-02).
+    pub digest_failures: usize,
 }
 
 impl Default for Config {
@@ -351,6 +446,7 @@ impl Default for Config {
                 Network { address: IpAddr::V6(Ipv6Addr::LOCALHOST), prefix: 128 },
             ],
             identity_from_from_header: true,
+            digest: None,
             rooms: Vec::new(),
             group_documents: None,
             any_room: Some(Rules::default()),
@@ -393,6 +489,9 @@ impl Default for Timers {
             session_interval_min: seconds(90),
             subscription_max: seconds(3600),
             subscription_min: seconds(60),
+            digest_nonce: seconds(300),
+            digest_window: seconds(60),
+            digest_penalty: seconds(60),
         }
     }
 }
@@ -408,6 +507,7 @@ impl Timers {
             ("session_interval_min", self.session_interval_min < Duration::from_secs(90)),
             ("session_interval", self.session_interval < self.session_interval_min),
             ("subscription_max", self.subscription_max < self.subscription_min),
+            ("digest_nonce", self.digest_nonce.is_zero()),
         ];
         faults.iter().find(|(_, is_fault)| *is_fault).map_or(Ok(()), |(name, _)| Err(name))
     }
@@ -423,6 +523,7 @@ impl Default for Limits {
             subscriptions: 500_000,
             subscriptions_per_user: 4,
             roster: 200,
+            digest_failures: 10,
         }
     }
 }

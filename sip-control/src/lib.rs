@@ -4,6 +4,7 @@
 pub mod client;
 pub mod config;
 pub mod dialog;
+pub mod digest;
 pub mod focus;
 pub mod group;
 pub mod message;

@@ -1,12 +1,12 @@
 //! Digest credentials (RFC 7616, RFC 8760, RFC 3261 section 22), as a client makes them.
 
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 
-use md5::Md5;
-use sha2::{Digest, Sha256, Sha512_256};
-
-use crate::message::{Draft, Header, List, Message, quote, unquote};
-use crate::transaction::Tokens;
+use crate::{
+    digest::{Algorithm, Proof, Protection, digest_params, param},
+    message::{Draft, Header, List, Message, quote},
+    transaction::Tokens,
+};
 
 /// Who the user is to those who ask for proof.
 #[derive(Clone)]
@@ -27,50 +27,6 @@ impl std::fmt::Debug for Credentials {
             .field("realm", &self.realm)
             .finish_non_exhaustive()
     }
-}
-
-/// The algorithms there are, weakest first.
-#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
-enum Algorithm {
-    Md5,
-    Sha256,
-    Sha512To256,
-}
-
-impl Algorithm {
-    /// Absent is MD5 (RFC 7616 section 3.3). Those with `-sess` are not served: nobody offers them
-    /// without the plain ones.
-    fn read(name: Option<&str>) -> Option<Self> {
-        let known = [Self::Md5, Self::Sha256, Self::Sha512To256];
-        match name {
-            None => Some(Self::Md5),
-            Some(name) => known.into_iter().find(|known| known.name().eq_ignore_ascii_case(name)),
-        }
-    }
-
-    fn name(self) -> &'static str {
-        match self {
-            Self::Md5 => "MD5",
-            Self::Sha256 => "SHA-256",
-            Self::Sha512To256 => "SHA-512-256",
-        }
-    }
-
-    fn hash(self, text: &str) -> String {
-        match self {
-            Self::Md5 => hexadecimal(&Md5::digest(text)),
-            Self::Sha256 => hexadecimal(&Sha256::digest(text)),
-            Self::Sha512To256 => hexadecimal(&Sha512_256::digest(text)),
-        }
-    }
-}
-
-fn hexadecimal(octets: &[u8]) -> String {
-    octets.iter().fold(String::with_capacity(2 * octets.len()), |mut text, octet| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{octet:02x}");
-        text
-    })
 }
 
 /// Whose challenge it is: 401 and 407 have fields of their own.
@@ -116,17 +72,8 @@ struct Challenge {
 impl Challenge {
     /// Reads `Digest realm="...", nonce="...", ...`. `None` for what we cannot answer.
     fn read(side: Side, value: &str) -> Option<Self> {
-        let (scheme, params) = value.trim().split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("Digest") {
-            return None;
-        }
-        let get = |wanted: &str| {
-            List::new(params).find_map(|param| {
-                let (name, value) = param.split_once('=')?;
-                let is_wanted = name.trim().eq_ignore_ascii_case(wanted);
-                is_wanted.then(|| unquote(value.trim()).into_owned())
-            })
-        };
+        let params = digest_params(value)?;
+        let get = |name| param(params, name).map(Cow::into_owned);
         let qop = get("qop");
         let has_auth = |qop: &str| List::new(qop).any(|qop| qop.eq_ignore_ascii_case("auth"));
         if qop.as_deref().is_some_and(|qop| !has_auth(qop)) {
@@ -147,15 +94,10 @@ impl Challenge {
     /// The value of the field that answers it, once more than before.
     fn answer(&mut self, who: &Credentials, method: &str, uri: &str, cnonce: &str) -> String {
         self.count += 1;
-        let hash = |text: &str| self.algorithm.hash(text);
-        let (realm, nonce, count) = (&self.realm, &self.nonce, self.count);
-        let secret = hash(&format!("{}:{realm}:{}", who.username, who.password));
-        let request = hash(&format!("{method}:{uri}"));
-        let response = if self.has_qop {
-            hash(&format!("{secret}:{nonce}:{count:08x}:{cnonce}:auth:{request}"))
-        } else {
-            hash(&format!("{secret}:{nonce}:{request}"))
-        };
+        let (realm, nonce, count) = (&self.realm, &self.nonce, format!("{:08x}", self.count));
+        let protection = self.has_qop.then_some(Protection { count: &count, cnonce });
+        let secret = self.algorithm.secret(&who.username, realm, &who.password);
+        let response = self.algorithm.response(&secret, &Proof { method, uri, nonce, protection });
         let mut value = format!(
             "Digest username={}, realm={}, nonce={}, uri={}, response=\"{response}\", algorithm={}",
             quote(&who.username),
@@ -166,7 +108,7 @@ impl Challenge {
         );
         // Writing to a String cannot fail.
         if self.has_qop {
-            let _ = write!(value, ", cnonce=\"{cnonce}\", qop=auth, nc={count:08x}");
+            let _ = write!(value, ", cnonce=\"{cnonce}\", qop=auth, nc={count}");
         }
         if let Some(opaque) = &self.opaque {
             let _ = write!(value, ", opaque={}", quote(opaque));

@@ -46,6 +46,7 @@ use self::{
     agenda::Agenda,
     directory::Directory,
     leg::{Connected, Leg},
+    participant::Originator,
     refusal::Refusal,
     room::Room,
     subscription::{Subscription, SubscriptionId},
@@ -60,6 +61,7 @@ pub use self::{
 use crate::{
     config::Config,
     dialog::DialogId,
+    digest::Authenticator,
     message::{Draft, Header, Method, Reply, Request, Response},
     transaction::{ServerId, Tokens},
     transport::{Source, Target},
@@ -86,6 +88,8 @@ pub struct Focus {
     config: Arc<Config>,
     clock: WallClock,
     tokens: Tokens,
+    /// Asks those for proof for whom nobody vouches, if they are served at all.
+    authenticator: Option<Authenticator>,
     directory: Directory,
     rooms: HashMap<RoomId, Room>,
     legs: HashMap<SessionId, Leg>,
@@ -130,11 +134,17 @@ impl Focus {
     /// A focus without sessions. `port` is where SIP is listened for, if that is not 5060; `seed`
     /// makes the names that nobody may guess.
     pub fn new(config: Arc<Config>, port: Option<u16>, seed: [u8; 32], clock: WallClock) -> Self {
+        let mut tokens = Tokens::new(seed);
+        let Config { digest, timers, limits, .. } = &*config;
+        let authenticator = digest
+            .as_ref()
+            .map(|digest| Authenticator::new(digest, timers, limits, clock.start(), &mut tokens));
         Self {
+            authenticator,
             directory: Directory::new(&config, port),
             config,
             clock,
-            tokens: Tokens::new(seed),
+            tokens,
             rooms: HashMap::new(),
             legs: HashMap::new(),
             subscriptions: HashMap::new(),
@@ -236,7 +246,7 @@ impl Focus {
     fn serve_outside(&mut self, now: Instant, incoming: &Incoming) -> Result<(), Refusal> {
         let request = &incoming.request;
         self.has_room_for(request.method())?;
-        let originator = screen::originator(&self.config, request, incoming.source.remote.ip())?;
+        let originator = self.originator(now, incoming)?;
         screen::method(request)?;
         screen::uri_scheme(request)?;
         if incoming.is_merged {
@@ -250,6 +260,18 @@ impl Focus {
             Method::Subscribe => self.subscribe(now, incoming, &originator),
             _ => Err(Refusal::NoDialog),
         }
+    }
+
+    /// Who sent a request that starts something: whom a trusted peer names, or who proves it (ID-01,
+    /// ID-02). Nothing is looked up for it, so nothing is told by it (AUTH-04).
+    fn originator(&mut self, now: Instant, incoming: &Incoming) -> Result<Originator, Refusal> {
+        let (request, source) = (&incoming.request, incoming.source.remote.ip());
+        if screen::is_trusted(&self.config, source) {
+            return screen::asserted(&self.config, request);
+        }
+        let authenticator = self.authenticator.as_mut().ok_or(Refusal::NoIdentity)?;
+        let known = authenticator.authenticate(now, request, source)?;
+        screen::proven(request, &known).ok_or(Refusal::NoIdentity)
     }
 
     /// Whether one more can be served at all. Asked before anything else, for looking costs as much
@@ -302,7 +324,7 @@ impl Focus {
             "refused"
         );
         let mut reply = self.plain_reply(status);
-        if let Some((field, value)) = refusal.field() {
+        for (field, value) in refusal.fields() {
             reply = reply.header(field, &value);
         }
         if let Some((code, text)) = warning.filter(|_| self.config.warn_detail) {

@@ -4,7 +4,9 @@
 use std::{borrow::Cow, time::Duration};
 
 use super::policy::Denial;
-use crate::{config::Profile, group::Reason, message::Header, offer_answer::Unacceptable};
+use crate::{
+    config::Profile, digest::Rejection, group::Reason, message::Header, offer_answer::Unacceptable,
+};
 
 /// A request that is not served. The checks are named after the stages of the catalogue: A before
 /// the change request's steps, B those steps, C what the change request does not know.
@@ -14,6 +16,11 @@ pub enum Refusal {
     Malformed(Header),
     /// A: nobody we trust vouches for the sender (ID-03).
     NoIdentity,
+    /// A: nobody vouches for the sender, who has not proved who it is either (AUTH-01). These are
+    /// the challenges.
+    Unauthorized(Vec<String>),
+    /// A: the sender has been wrong about who it is too often (AUTH-02).
+    Barred,
     /// A: another focus wants in (IMS-09).
     Cascade,
     /// A: a method we know of and do not serve (DLG-18).
@@ -66,6 +73,16 @@ pub enum Refusal {
     NotWatching,
 }
 
+impl From<Rejection> for Refusal {
+    fn from(rejection: Rejection) -> Self {
+        match rejection {
+            Rejection::Challenged(challenges) => Self::Unauthorized(challenges),
+            Rejection::Malformed => Self::Malformed(Header::Authorization),
+            Rejection::Barred => Self::Barred,
+        }
+    }
+}
+
 /// What a 503 of FOC-22 asks for.
 const RETRY_AFTER_MEDIA: &str = "2";
 /// What a 503 of OPS-02 asks for.
@@ -83,9 +100,11 @@ impl Refusal {
     pub fn status(&self, profile: Profile) -> u16 {
         match self {
             Self::Malformed(_) => 400,
+            Self::Unauthorized(_) => 401,
             Self::NoSession if profile == Profile::Rcs => 404, // judgement J-01
             Self::NoSession
             | Self::NoIdentity
+            | Self::Barred
             | Self::Cascade
             | Self::NotWatching
             | Self::Denied(
@@ -139,9 +158,13 @@ impl Refusal {
     }
 
     /// What else the answer must carry for the peer to do better.
-    pub fn field(&self) -> Option<(Header, Cow<'static, str>)> {
+    pub fn fields(&self) -> Vec<(Header, Cow<'_, str>)> {
         let seconds = |time: &Duration| Cow::from(time.as_secs().to_string());
-        Some(match self {
+        let field = match self {
+            Self::Unauthorized(challenges) => {
+                let challenges = challenges.iter().map(|value| Cow::from(value.as_str()));
+                return challenges.map(|value| (Header::WwwAuthenticate, value)).collect();
+            }
             Self::MethodNotAllowed => (Header::Allow, ALLOW.into()),
             Self::MediaType => (Header::Accept, ACCEPT.into()),
             Self::Encoding => (Header::AcceptEncoding, "identity".into()),
@@ -152,8 +175,9 @@ impl Refusal {
             Self::MediaPlane | Self::TooManyLegs => (Header::RetryAfter, RETRY_AFTER_MEDIA.into()),
             Self::Draining => (Header::RetryAfter, RETRY_AFTER_DRAIN.into()),
             Self::Exhausted => (Header::RetryAfter, RETRY_AFTER_EXHAUSTED.into()),
-            _ => return None,
-        })
+            _ => return Vec::new(),
+        };
+        vec![field]
     }
 
     /// The check that said no, for logs (OPS-08): a stage, or a step of the change request.
@@ -180,6 +204,8 @@ impl Refusal {
         match self {
             Self::Malformed(_) => "malformed",
             Self::NoIdentity => "no_identity",
+            Self::Unauthorized(_) => "unauthorized",
+            Self::Barred => "barred",
             Self::Cascade => "cascade",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::MethodUnknown => "method_unknown",

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use super::{participant::Originator, refusal::Refusal, user::UserKey};
 use crate::{
     config::Config,
+    digest::Known,
     message::{Header, Method, NameAddr, Request, scheme},
 };
 
@@ -14,15 +15,8 @@ pub fn is_trusted(config: &Config, source: IpAddr) -> bool {
     config.trusted.iter().any(|network| network.contains(source))
 }
 
-/// Who sent a request that starts something, if that can be known (ID-01, ID-03).
-pub fn originator(
-    config: &Config,
-    request: &Request,
-    source: IpAddr,
-) -> Result<Originator, Refusal> {
-    if !is_trusted(config, source) {
-        return Err(Refusal::NoIdentity);
-    }
+/// Whom a trusted peer says that it serves (ID-01, ID-03).
+pub fn asserted(config: &Config, request: &Request) -> Result<Originator, Refusal> {
     let asserted: Vec<NameAddr<'_>> =
         request.addresses(Header::PAssertedIdentity).flatten().collect();
     if let Some(originator) = asserted_identity(&asserted) {
@@ -32,6 +26,24 @@ pub fn originator(
     from.filter(|from| !is_anonymous(from))
         .and_then(|from| asserted_identity(&[from]))
         .ok_or(Refusal::NoIdentity)
+}
+
+/// Whose credentials have proved right. Of the account's identities the first is shown, unless
+/// P-Preferred-Identity asks for another of them (ID-02). The configuration was checked: there is
+/// one.
+pub fn proven(request: &Request, known: &Known<'_>) -> Option<Originator> {
+    let preferred = request.addresses(Header::PPreferredIdentity).flatten();
+    let preferred: Vec<UserKey> = preferred.filter_map(|them| UserKey::of(them.uri())).collect();
+    let is_preferred =
+        |uri: &&String| UserKey::of(uri).is_some_and(|identity| preferred.contains(&identity));
+    let uris = known.identities;
+    let uri = uris.iter().find(is_preferred).or(uris.first())?;
+    Some(Originator {
+        uri: uri.clone(),
+        uris: uris.to_vec(),
+        keys: uris.iter().filter_map(|uri| UserKey::of(uri)).collect(),
+        display_name: known.display_name.map(str::to_owned),
+    })
 }
 
 /// RFC 3323 section 4.1.1.3: a From that names nobody.

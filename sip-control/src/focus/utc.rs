@@ -20,6 +20,11 @@ impl WallClock {
         Self { at, since_epoch: wall.duration_since(UNIX_EPOCH).unwrap_or_default() }
     }
 
+    /// When the two were tied together.
+    pub fn start(&self) -> Instant {
+        self.at
+    }
+
     /// What time of day `instant` was.
     pub fn utc(&self, instant: Instant) -> Utc {
         Utc((self.since_epoch + instant.saturating_duration_since(self.at)).as_secs())

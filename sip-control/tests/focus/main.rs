@@ -10,6 +10,7 @@ mod harness;
 mod hostile;
 mod joining;
 mod offerless;
+mod proving;
 mod replacing;
 mod stage_a;
 mod timing;

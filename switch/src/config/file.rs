@@ -7,13 +7,14 @@ use std::{
 };
 
 use serde::Deserialize;
-use sip_control::config::{Room, Rules};
+use sip_control::config::{Digest, Room, Rules};
 use toml::Spanned;
 
 use super::{
     Config,
+    users::{self, User},
     value::{
-        Address, Authority, Block, Ceiling, Cores, Crowd, Family, Io, Kind, Placement, Time,
+        Address, Authority, Block, Ceiling, Cores, Crowd, Family, Hash, Io, Kind, Placement, Time,
         TimeOrZero,
     },
 };
@@ -73,10 +74,21 @@ struct SipTable {
     profile: Option<Family>,
     trusted: Option<Vec<Block>>,
     identity_from_from_header: Option<bool>,
+    digest: Option<DigestTable>,
     one_leg_per_user: Option<bool>,
     warn_detail: Option<bool>,
     limits: SipLimitsTable,
     timers: TimersTable,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DigestTable {
+    realm: Option<String>,
+    algorithms: Option<Vec<Hash>>,
+    users_file: Option<Spanned<PathBuf>>,
+    #[serde(default)]
+    user: Vec<User>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -89,6 +101,7 @@ struct SipLimitsTable {
     subscriptions: Option<usize>,
     subscriptions_per_user: Option<usize>,
     roster: Option<usize>,
+    digest_failures: Option<NonZeroUsize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -108,6 +121,9 @@ struct TimersTable {
     session_interval_min: Option<Time>,
     subscription_max: Option<Time>,
     subscription_min: Option<Time>,
+    digest_nonce: Option<Time>,
+    digest_window: Option<Time>,
+    digest_penalty: Option<Time>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -163,7 +179,7 @@ impl File {
         config.sip.identity_from_from_header = false;
         self.node.check(&mut config)?;
         self.msrp.check(&mut config)?;
-        self.sip.put(&mut config);
+        self.sip.check(&mut config)?;
         self.rooms.put(&mut config);
         Ok(config)
     }
@@ -233,7 +249,7 @@ impl MsrpTable {
 }
 
 impl SipTable {
-    fn put(self, config: &mut Config) {
+    fn check(self, config: &mut Config) -> Result<(), Wrong> {
         let sip = &mut config.sip;
         let addresses =
             |these: Vec<Address>| these.into_iter().map(|Address(address)| address).collect();
@@ -252,13 +268,33 @@ impl SipTable {
         put!(self => sip; host, identity_from_from_header, one_leg_per_user, warn_detail);
         put!(self.limits => sip.limits;
             sessions as number, users_per_room as number, legs as number, legs_per_user as number,
-            subscriptions, subscriptions_per_user, roster,
+            subscriptions, subscriptions_per_user, roster, digest_failures as number,
         );
         put!(self.timers => sip.timers;
             t1 as time, t2 as time, t4 as time, install as time, replacement as time,
             binding as time, media_grace as time, session_linger as time, shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,
+            digest_nonce as time, digest_window as time, digest_penalty as time,
         );
+        sip.digest = self.digest.map(|table| table.check(&sip.host)).transpose()?;
+        Ok(())
+    }
+}
+
+impl DigestTable {
+    /// The users of the file and those of the table together. The realm is the host, unless it has
+    /// a name of its own.
+    fn check(self, host: &str) -> Result<Digest, Wrong> {
+        let mut users = self.user;
+        if let Some(file) = self.users_file {
+            users.extend(users::read(file.get_ref()).map_err(|wrong| (file.span(), wrong))?);
+        }
+        let algorithms = self.algorithms.unwrap_or_else(|| vec![Hash::Sha256]);
+        Ok(Digest {
+            realm: self.realm.unwrap_or_else(|| host.to_owned()),
+            algorithms: algorithms.into_iter().map(Hash::into).collect(),
+            accounts: users.into_iter().map(|user| user.account(host)).collect(),
+        })
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod complaint;
 mod file;
+mod users;
 mod value;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -83,8 +84,13 @@ fn subject(wrong: &ConfigError) -> &str {
         | ConfigError::RoomUri(value)
         | ConfigError::RoomTwice(value)
         | ConfigError::User(value)
+        | ConfigError::Realm(value)
+        | ConfigError::AccountTwice(value)
+        | ConfigError::AccountName(value)
+        | ConfigError::NoAccountIdentity(value)
         | ConfigError::WrappedTypes(value) => value,
         ConfigError::NoListener => "listen_",
+        ConfigError::NoAlgorithm => "algorithms",
         ConfigError::Timer(name) => name,
     }
 }

@@ -58,9 +58,46 @@ fn the_example_names_every_key() {
         })
         .flat_map(|line| [line, "\n"])
         .collect();
+    let users = users_file("example", "[[user]]\nname = \"bob\"\npassword = \"x\"\n");
+    let uncommented = uncommented.replace("/etc/msrp-switch/users.toml", &users);
     let config = parse(&uncommented).unwrap();
+    let digest = config.sip.digest.unwrap();
+    let identities = digest.accounts.iter().map(|account| &account.identities[..]);
+    let expected: [&[&str]; 2] =
+        [&["sip:alice@chat.localhost", "tel:+12125550100"], &["sip:bob@chat.localhost"]];
+    assert_eq!(identities.collect::<Vec<_>>(), expected);
     assert_eq!(config.advertise.as_deref(), Some("chat.example.com:2855"));
     assert_eq!(config.sip.rooms[0].subject.as_deref(), Some("Gardens"));
+}
+
+/// A file of its own for each test, which stays no longer than the directory for such files.
+fn users_file(test: &str, text: &str) -> String {
+    let directory = std::env::temp_dir().join(format!("msrp-switch-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let file = directory.join(format!("{test}.toml"));
+    std::fs::write(&file, text).unwrap();
+    file.display().to_string()
+}
+
+#[test]
+fn users_may_stand_in_a_file_of_their_own() {
+    let users = users_file("sound", "[[user]]\nname = \"bob\"\npassword = \"x: y\"\n");
+    let digest = format!("[sip]\nhost = \"h.example\"\n[sip.digest]\nusers_file = \"{users}\"\n");
+    let algorithms = "algorithms = [\"SHA-512-256\", \"MD5\"]\n";
+    let config = parse(&format!("{digest}{algorithms}")).unwrap();
+    let shown = show(&config);
+    assert!(!shown.contains("x: y"), "a password in the log");
+    let digest = config.sip.digest.unwrap();
+    assert_eq!((digest.realm.as_str(), digest.algorithms.len()), ("h.example", 2));
+    assert_eq!(digest.accounts[0].password, "x: y");
+    assert_eq!(digest.accounts[0].identities, ["sip:bob@h.example"]);
+
+    let broken = users_file("broken", "[[user]]\nname = \"bob\"\n");
+    let of = |file: &str| complaint(&format!("[sip.digest]\nusers_file = \"{file}\"\n"));
+    let expected = format!("switch.toml:2: sip.digest.users_file: {broken}:1: user: missing field");
+    assert!(of(&broken).starts_with(&expected), "{}", of(&broken));
+    let expected = "switch.toml:2: sip.digest.users_file: /nowhere cannot be read: No such file";
+    assert!(of("/nowhere").starts_with(expected), "{}", of("/nowhere"));
 }
 
 #[test]
@@ -114,6 +151,26 @@ fn a_complaint_is_one_line_that_tells_where_and_what() {
         ),
         ("[sip.timers]\nt2 = \"1ms\"", "switch.toml:2: sip.timers.t2: the timer t2 has an"),
         ("[sip.tls]\nkey = 1", "switch.toml:1: sip.tls: unknown field `tls`"),
+        ("[sip.digest]\nalgorithms = []", "switch.toml:2: sip.digest.algorithms: no algorithm to"),
+        ("[sip.digest]\nalgorithms = [\"SHA\"]", "switch.toml:2: sip.digest.algorithms: unknown"),
+        ("[sip.digest]\nrealm = \"\"", "switch.toml:2: sip.digest.realm: `` cannot be the name of"),
+        (
+            "[[sip.digest.user]]\nname = \"a:b\"\npassword = \"x\"",
+            "switch.toml:2: sip.digest.user.name: `a:b` cannot be the name of an account",
+        ),
+        (
+            "[[sip.digest.user]]\nname = \"a\"\npassword = \"x\"\n\
+             [[sip.digest.user]]\nname = \"a\"\npassword = \"y\"",
+            "switch.toml:5: sip.digest.user.name: the account `a` is there twice",
+        ),
+        (
+            "[[sip.digest.user]]\nname = \"a\"\npassword = \"x\"\nidentities = []",
+            "switch.toml:2: sip.digest.user.name: the account `a` has no identity",
+        ),
+        (
+            "[[sip.digest.user]]\nname = \"a\"\npassword = \"x\"\nidentities = [\"a\"]",
+            "switch.toml:4: sip.digest.user.identities: `a` is no address of a user",
+        ),
         ("[[rooms.room]]\nkind = \"public\"", "switch.toml:1: rooms.room: missing field `uri`"),
         (
             "[[rooms.room]]\nuri = \"sip:a@b\"\n[[rooms.room]]\nuri = \"sip:a@b\"",

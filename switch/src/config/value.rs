@@ -6,6 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use msrp::UriBuf;
 use serde::Deserialize;
 use sip_control::config::{Deal, Network, Profile, RoomKind, Users};
+use sip_control::digest::Algorithm;
 
 /// What was expected, and what is there instead.
 fn instead(expected: &str, text: &str) -> String {
@@ -220,6 +221,30 @@ impl From<Family> for Profile {
         match family {
             Family::Oma => Self::Oma,
             Family::Rcs => Self::Rcs,
+        }
+    }
+}
+
+/// A hash function of digest authentication.
+#[derive(Clone, Copy, Debug, Deserialize)]
+pub enum Hash {
+    /// For clients that know nothing better.
+    #[serde(rename = "MD5")]
+    Md5,
+    /// What most clients know.
+    #[serde(rename = "SHA-256")]
+    Sha256,
+    /// What few do.
+    #[serde(rename = "SHA-512-256")]
+    Sha512To256,
+}
+
+impl From<Hash> for Algorithm {
+    fn from(hash: Hash) -> Self {
+        match hash {
+            Hash::Md5 => Self::Md5,
+            Hash::Sha256 => Self::Sha256,
+            Hash::Sha512To256 => Self::Sha512To256,
         }
     }
 }
