@@ -140,6 +140,36 @@ impl Config {
     }
 }
 
+/// Takes over from one configuration what another may not change, and notes what it would have.
+macro_rules! keep {
+    ($old:expr => $new:expr, $changed:ident; $($name:literal: $($field:ident).+,)*) => {
+        $(if $new.$($field).+ != $old.$($field).+ {
+            $new.$($field).+ = $old.$($field).+.clone();
+            $changed.push($name);
+        })*
+    };
+}
+
+impl Config {
+    /// What a control plane that serves by this configuration can make of `new`, and the keys whose
+    /// values stay as they are until it is started again: names that are in use, sockets that are
+    /// open, timers that run (OPS-12).
+    pub fn amended(&self, mut new: Self) -> (Self, Vec<&'static str>) {
+        let mut changed = Vec::new();
+        keep!(self => new, changed;
+            "sip.host": host,
+            "sip.listen_udp": listen.udp,
+            "sip.listen_tcp": listen.tcp,
+            "sip.timers.t1": timers.t1,
+            "sip.timers.t2": timers.t2,
+            "sip.timers.t4": timers.t4,
+            "msrp.placement": media.placement,
+            "rooms.group_documents": group_documents,
+        );
+        (new, changed)
+    }
+}
+
 /// A family of clients (sip-control.md section 0).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Profile {

@@ -169,6 +169,7 @@ impl Placement {
                 self.tell_core_of(session, |epoch| Command::Activate { session, epoch });
             }
             Order::Remove { session } => self.remove(session),
+            Order::Resize { room, size_max } => self.resize(room, size_max),
             Order::Close { room } => self.close(room),
         }
     }
@@ -279,6 +280,18 @@ impl Placement {
         placed.state = State::Removing;
         let (room, core) = (placed.room, placed.core);
         self.tell(core, room, |epoch| Command::Remove { session, epoch });
+    }
+
+    fn resize(&mut self, room_id: RoomId, size_max: u64) {
+        let Some(room) = self.rooms.get_mut(&room_id).filter(|room| room.closing.is_none()) else {
+            return;
+        };
+        room.terms = Arc::new(RoomTerms { size_max, ..RoomTerms::clone(&room.terms) });
+        let (aware, terms) = (room.aware, Arc::clone(&room.terms));
+        for core in aware.iter() {
+            let rights = Rights::Terms(Arc::clone(&terms));
+            self.tell(core, room_id, |epoch| Command::Policy { epoch, rights });
+        }
     }
 
     fn close(&mut self, room_id: RoomId) {

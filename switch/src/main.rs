@@ -11,26 +11,25 @@ mod config;
 mod failure;
 mod host;
 mod io;
+mod metrics;
 mod node;
 mod policy;
+mod reload;
 mod runtime;
 
-use std::{io::IsTerminal, path::PathBuf, process::ExitCode, time::Duration};
+use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::{Parser, Subcommand};
 use engine::Counters;
 use mailbox::CoreId;
-use sip_control::{
-    placement::CoreLink,
-    server::{self, BindError, Cores},
-};
+use sip_control::server::{self, BindError, Cores};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{
     config::{Config, Io},
     failure::Failure,
+    metrics::{Readiness, Sources},
     node::Node,
-    runtime::Link,
 };
 
 /// How long the cores may take to send what is queued, once the BYEs are answered or
@@ -85,15 +84,17 @@ fn main() -> ExitCode {
 
 fn run(arguments: Arguments) -> Result<(), Failure> {
     if let Some(file) = arguments.check {
-        return policy::open(&read(&file)?).map(|_| ());
+        let config = reload::read(&file).map_err(Failure::Refused)?;
+        return policy::open(&config).map(|_| ());
     }
     let mut config = match &arguments.config {
-        Some(file) => read(file)?,
+        Some(file) => reload::read(file).map_err(Failure::Refused)?,
         None => Config::default(),
     };
     if let Some(Task::Policy(question)) = &arguments.task {
         return policy::answer(&config, question);
     }
+    let as_written = config.clone();
     config.io = arguments.io.unwrap_or(config.io);
     if config.sip.identity_from_from_header {
         tracing::warn!(
@@ -104,24 +105,31 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     let control = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let control = control
         .map_err(|error| Failure::Broken(format!("no runtime for the control plane: {error}")))?;
-    control.block_on(serve(&config))
+    control.block_on(async {
+        let hangup = await_signal(SignalKind::hangup())?;
+        let sip = server::bind(config.sip.clone()).await.map_err(cannot_serve_sip)?;
+        tokio::spawn(reload::heed(hangup, arguments.config, as_written, sip.desk()));
+        serve(&config, sip).await
+    })
 }
 
 /// Serves until the process is told to stop, or a core breaks.
-async fn serve(config: &Config) -> Result<(), Failure> {
-    let mut terminate = stop_signal(SignalKind::terminate())?;
-    let mut interrupt = stop_signal(SignalKind::interrupt())?;
-    let sip = server::bind(config.sip.clone()).await.map_err(cannot_serve_sip)?;
-    let Node { links, bell, address, way, mut ended } = Node::start(config)?;
+async fn serve(config: &Config, sip: server::Bound) -> Result<(), Failure> {
+    let mut terminate = await_signal(SignalKind::terminate())?;
+    let mut interrupt = await_signal(SignalKind::interrupt())?;
+    let Node { links, readings, bell, address, way, mut ended } = Node::start(config)?;
+    let readiness = Readiness::default();
+    let sources = Sources { cores: readings, focus: sip.desk(), readiness: readiness.clone() };
+    let figures = serve_metrics(config, sources).await?;
+    let figures = figures.map(|address| format!(" metrics={address}")).unwrap_or_default();
+    readiness.set(true);
     println!(
-        "ready sip={} msrp={address} cores={} io={way}",
+        "ready sip={} msrp={address} cores={} io={way}{figures}",
         sip_addresses(&sip).join(","),
         links.len()
     );
-
     let cores = links.len();
-    let links = links.into_iter().map(|Link { commands, events }| CoreLink { commands, events });
-    let links = Cores { links: links.collect(), doorbell: bell };
+    let links = Cores { links, doorbell: bell };
     let mut first_end = None;
     let (told, was_told) = tokio::sync::oneshot::channel::<()>();
     let stop = async {
@@ -130,6 +138,8 @@ async fn serve(config: &Config) -> Result<(), Failure> {
             _ = interrupt.recv() => {}
             end = ended.recv() => first_end = end,
         }
+        // Nobody shall be sent here to be refused (sip/OPS-02).
+        readiness.set(false);
         drop(told);
     };
     let stop_max = config.sip.timers.shutdown + CORES_STOP_MAX;
@@ -164,6 +174,14 @@ async fn serve(config: &Config) -> Result<(), Failure> {
     }
 }
 
+/// Serves figures where the configuration says, if it does. Where that is.
+async fn serve_metrics(config: &Config, sources: Sources) -> Result<Option<SocketAddr>, Failure> {
+    let Some(address) = config.metrics else { return Ok(None) };
+    let (listener, address) = metrics::bind(address).await?;
+    metrics::serve(listener, sources)?;
+    Ok(Some(address))
+}
+
 fn sip_addresses(sip: &server::Bound) -> Vec<String> {
     let udp = sip.udp_addresses().into_iter().map(|address| format!("udp:{address}"));
     let tcp = sip.tcp_addresses().into_iter().map(|address| format!("tcp:{address}"));
@@ -182,19 +200,11 @@ fn cannot_serve_sip(error: BindError) -> Failure {
     }
 }
 
-fn stop_signal(kind: SignalKind) -> Result<Signal, Failure> {
+fn await_signal(kind: SignalKind) -> Result<Signal, Failure> {
     signal(kind).map_err(|error| Failure::Broken(format!("cannot wait for signals: {error}")))
 }
 
 fn broken(core: CoreId, end: std::io::Result<Counters>) -> Failure {
     let how = end.err().map_or_else(|| "it ended by itself".to_owned(), |error| error.to_string());
     Failure::Broken(format!("core {} does not serve any more: {how}", core.index()))
-}
-
-fn read(file: &PathBuf) -> Result<Config, Failure> {
-    let name = file.display().to_string();
-    let text = std::fs::read_to_string(file).map_err(|error| {
-        Failure::Refused(format!("{name}: cannot be read: {error}; give --config a readable file"))
-    })?;
-    Config::parse(&name, &text).map_err(|complaint| Failure::Refused(complaint.to_string()))
 }

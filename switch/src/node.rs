@@ -15,13 +15,14 @@ use std::{
 use engine::{Commons, Core, CoreConfig, Counters, Limits};
 use mailbox::{CoreId, Doorbell};
 use rustix::io::Errno;
+use sip_control::placement::CoreLink;
 
 use crate::{
     config::{Config, Io},
     failure::Failure,
     host,
     io::{Backend, Readiness, Uring, socket, uring},
-    runtime::{Ends, Link, Runtime, mesh},
+    runtime::{Ends, Link, Reading, Runtime, mesh},
 };
 
 /// Descriptors a core needs beside its connections: listener, ring or epoll, doorbell.
@@ -36,7 +37,9 @@ const CORE_START_MAX: Duration = Duration::from_secs(10);
 /// Cores that serve.
 pub struct Node {
     /// The mailbox ends of each core, for the focus.
-    pub links: Vec<Link>,
+    pub links: Vec<CoreLink>,
+    /// What each core counts.
+    pub readings: Vec<Reading>,
     /// Woken when a core has said something.
     pub bell: Doorbell,
     /// Where clients connect.
@@ -117,7 +120,11 @@ impl Node {
                 }
             }
         }
-        Ok(Self { links, bell, address, way, ended })
+        let links = links
+            .into_iter()
+            .map(|Link { commands, events, reading }| (CoreLink { commands, events }, reading));
+        let (links, readings) = links.unzip();
+        Ok(Self { links, readings, bell, address, way, ended })
     }
 }
 

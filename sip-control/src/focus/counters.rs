@@ -1,20 +1,39 @@
-//! What the focus has counted since it began.
+//! What the focus has counted since it began. A new counter is one line here.
 
 use std::collections::BTreeMap;
 
-/// Counters. They only grow.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Counters {
-    /// INVITEs that made a leg.
-    pub joins: u64,
-    /// Legs that ended by a BYE of the peer.
-    pub leaves: u64,
-    /// Legs that the focus ended, by why.
-    pub farewells: BTreeMap<&'static str, u64>,
-    /// Requests refused, by the machine-readable reason (OPS-08).
-    pub refusals: BTreeMap<&'static str, u64>,
-    /// Subscriptions made.
-    pub subscriptions: u64,
-    /// NOTIFYs sent.
-    pub notifies: u64,
+use mailbox::figures;
+
+figures! {
+    /// Counters. They only grow.
+    #[derive(Clone, Debug, Default, Eq, PartialEq)]
+    pub struct Counters {
+        /// INVITEs that made a leg.
+        pub joins: u64,
+        /// Legs that ended by a BYE of the peer.
+        pub leaves: u64,
+        /// Legs that the focus ended, by why.
+        pub farewells: BTreeMap<&'static str, u64>,
+        /// Legs that failed, by why (PEER-15).
+        pub failures: BTreeMap<&'static str, u64>,
+        /// Requests refused, by the machine-readable reason (OPS-08).
+        pub refusals: BTreeMap<&'static str, u64>,
+        /// Subscriptions made.
+        pub subscriptions: u64,
+        /// NOTIFYs sent.
+        pub notifies: u64,
+    }
+}
+
+figures! {
+    /// What there is at this moment.
+    #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+    pub struct Gauges {
+        /// Sessions of rooms that run.
+        pub sessions: u64,
+        /// Legs, those that are not answered yet among them.
+        pub legs: u64,
+        /// Subscriptions to rosters.
+        pub subscriptions: u64,
+    }
 }

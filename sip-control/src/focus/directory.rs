@@ -59,39 +59,30 @@ pub struct Directory {
 impl Directory {
     /// The names of `config`. `port` is where we are reached if it is not where SIP is expected.
     pub fn new(config: &Config, port: Option<u16>) -> Self {
-        let media = Arc::new(RoomMedia {
-            wrapped_types: config
-                .media
-                .wrapped_types
-                .split_whitespace()
-                .map(str::to_owned)
-                .collect(),
-            size_max: config.media.size_max,
-            // Nicknames and private messages are not served yet, and are declared so.
-            policy: mailbox::RoomPolicy::default(),
-            accept_sbc_rewrite: config.media.accept_sbc_rewrite,
-        });
-        let named = config.rooms.iter().filter_map(|room| {
-            let venue = Venue {
-                uri: room.uri.clone(),
-                subject: room.subject.clone(),
-                policy: Arc::new(Policy::new(room.kind, &room.rules)),
-                media: Arc::clone(&media),
-            };
-            Some((key(&SipUri::parse(&room.uri)?), Arc::new(venue)))
-        });
-        let any = config.any_room.as_ref();
+        let media = Arc::new(room_media(config));
         Self {
             host: config.host.clone(),
             port,
-            named: named.collect(),
+            named: named(config, &media),
             documented: HashMap::new(),
             former: HashSet::new(),
-            any: any.map(|rules| Arc::new(Policy::new(RoomKind::Public, rules))),
+            any: any(config),
             media,
             sessions: HashMap::new(),
             running: HashMap::new(),
         }
+    }
+
+    /// Provisions what `config` has, and nothing of what was provisioned before. Sessions that run
+    /// and groups with a document stay.
+    pub fn reconfigure(&mut self, config: &Config) {
+        let media = Arc::new(room_media(config));
+        self.named = named(config, &media);
+        self.any = any(config);
+        for venue in self.documented.values_mut() {
+            Arc::make_mut(venue).media = Arc::clone(&media);
+        }
+        self.media = media;
     }
 
     /// What `uri` names.
@@ -183,6 +174,37 @@ impl Directory {
         let user = key.split_once(':').and_then(|(_, rest)| rest.split_once('@'));
         format!("sip:{}@{}", user.map_or("", |(user, _)| user), self.host)
     }
+}
+
+fn room_media(config: &Config) -> RoomMedia {
+    let media = &config.media;
+    RoomMedia {
+        wrapped_types: media.wrapped_types.split_whitespace().map(str::to_owned).collect(),
+        size_max: media.size_max,
+        // Nicknames and private messages are not served yet, and are declared so.
+        policy: mailbox::RoomPolicy::default(),
+        accept_sbc_rewrite: media.accept_sbc_rewrite,
+    }
+}
+
+/// The provisioned rooms, by the key of their URI.
+fn named(config: &Config, media: &Arc<RoomMedia>) -> HashMap<String, Arc<Venue>> {
+    let venues = config.rooms.iter().filter_map(|room| {
+        let venue = Venue {
+            uri: room.uri.clone(),
+            subject: room.subject.clone(),
+            policy: Arc::new(Policy::new(room.kind, &room.rules)),
+            media: Arc::clone(media),
+        };
+        Some((key(&SipUri::parse(&room.uri)?), Arc::new(venue)))
+    });
+    venues.collect()
+}
+
+/// The rules of a room that nobody provisioned.
+fn any(config: &Config) -> Option<Arc<Policy>> {
+    let rules = config.any_room.as_ref()?;
+    Some(Arc::new(Policy::new(RoomKind::Public, rules)))
 }
 
 /// The key of a room's URI: `sips` names the same room.

@@ -33,7 +33,7 @@ impl Focus {
     }
 
     /// Puts a session under the rules of `venue`.
-    fn rehouse(&mut self, now: Instant, room_id: RoomId, venue: Arc<Venue>) {
+    pub(super) fn rehouse(&mut self, now: Instant, room_id: RoomId, venue: Arc<Venue>) {
         let at = self.clock.utc(now);
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let (before, after) = (Arc::clone(&room.venue.policy), Arc::clone(&venue.policy));

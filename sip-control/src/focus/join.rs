@@ -262,7 +262,7 @@ impl Focus {
         let peer = match answer {
             Ok(peer) => Box::new(peer),
             Err(fault) => {
-                tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
+                tracing::debug!(leg = session.0, fault = fault.warn_text(), "no usable answer");
                 return self.end_leg(now, session, Farewell::Unanswered);
             }
         };

@@ -78,13 +78,20 @@ impl Focus {
     pub(super) fn media_failed(&mut self, now: Instant, session: SessionId, cause: FailureCause) {
         let until = now + self.config.timers.media_grace;
         let Some(connected) = self.connected(session) else { return };
-        tracing::info!(session = session.0, cause = cause.name(), "media lost");
+        connected.media = Media::Lost { until };
+        self.note_failure(session, cause.name());
         if cause == FailureCause::Unbound {
             self.end_leg(now, session, Farewell::Unbound);
         } else {
-            connected.media = Media::Lost { until };
             self.plan_leg(session);
         }
+    }
+
+    /// The one line about a leg that failed, and the one reason (msrp/PEER-15). Its URI is a secret;
+    /// its number is none.
+    fn note_failure(&mut self, session: SessionId, reason: &'static str) {
+        *self.counters.failures.entry(reason).or_default() += 1;
+        tracing::info!(leg = session.0, reason, "leg failed");
     }
 
     /// Ends whatever of a leg has lasted too long.
@@ -152,7 +159,11 @@ impl Focus {
             self.legs.insert(session, leg);
             return;
         };
-        let Connected { link, ack, .. } = *connected;
+        let Connected { link, ack, media, .. } = *connected;
+        let has_failed = farewell.disconnection() == Disconnection::Failed;
+        if has_failed && !matches!(media, Media::Lost { .. }) {
+            self.note_failure(session, farewell.name());
+        }
         *self.counters.farewells.entry(farewell.name()).or_default() += 1;
         self.order(Order::Remove { session });
         match ack {

@@ -21,6 +21,7 @@ mod order;
 mod output;
 mod participant;
 mod policy;
+mod reconfigure;
 mod refresh;
 mod refusal;
 mod room;
@@ -52,7 +53,7 @@ use self::{
     subscription::{Subscription, SubscriptionId},
 };
 pub use self::{
-    counters::Counters,
+    counters::{Counters, Gauges},
     order::{Member, Order, Report},
     output::{Output, RequestId},
     user::UserKey,
@@ -237,9 +238,23 @@ impl Focus {
         self.legs.is_empty() && self.requests.is_empty()
     }
 
+    /// What it goes by.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// What has been counted.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What there is now.
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            sessions: self.rooms.len() as u64,
+            legs: self.legs.len() as u64,
+            subscriptions: self.subscriptions.len() as u64,
+        }
     }
 
     /// Stage A, from DLG-01 step 5 on, and then what the method asks for.

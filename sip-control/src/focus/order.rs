@@ -44,6 +44,14 @@ pub enum Order {
         /// Any leg for which an `Install` was given.
         session: SessionId,
     },
+    /// Messages of the room may have so many octets from now on, wrapper included. Nothing is
+    /// answered.
+    Resize {
+        /// A room that was opened.
+        room: RoomId,
+        /// Octets of the largest message.
+        size_max: u64,
+    },
     /// The room is over, with all that is left in it.
     Close {
         /// A room that was opened.

@@ -106,6 +106,11 @@ impl Room {
         self.venue = venue;
     }
 
+    /// Something is shown otherwise from now on.
+    pub fn note_change(&mut self) {
+        self.roster.note_change();
+    }
+
     /// The participants this user has here: one, or two while its name changes.
     pub fn participants_of(&self, keys: &[UserKey]) -> impl Iterator<Item = &Participant> {
         self.participants.values().filter(|participant| participant.is(keys))

@@ -11,7 +11,7 @@ use std::{
 
 use crate::{
     config::Config,
-    focus::{Counters, Focus, Incoming, Output, RequestId, WallClock},
+    focus::{Counters, Focus, Gauges, Incoming, Output, RequestId, WallClock},
     group::Groups,
     message::{Admission, Message, admit},
     placement::{CoreLink, Placement},
@@ -110,6 +110,15 @@ impl Agent {
         self.focus.handle_groups(now, groups);
     }
 
+    /// Goes by `config` from now on, but for what cannot change any more (OPS-12).
+    pub fn handle_config(&mut self, now: Instant, config: Config) {
+        let (config, fixed) = self.focus.config().amended(config);
+        for key in fixed {
+            tracing::warn!(key, "changed, which takes a restart");
+        }
+        self.focus.handle_config(now, Arc::new(config));
+    }
+
     /// The cores have something to say.
     pub fn handle_events(&mut self) {
         self.placement.handle_events();
@@ -174,6 +183,16 @@ impl Agent {
     /// What the focus has counted.
     pub fn counters(&self) -> &Counters {
         self.focus.counters()
+    }
+
+    /// What there is in the focus.
+    pub fn gauges(&self) -> Gauges {
+        self.focus.gauges()
+    }
+
+    /// What the transactions have counted.
+    pub fn transaction_counters(&self) -> &transaction::Counters {
+        self.transactions.counters()
     }
 
     /// Does one thing that waits to be done, if there is one.

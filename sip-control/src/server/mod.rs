@@ -5,6 +5,7 @@
 //! served: [`bind`], then [`Bound::serve`].
 
 mod agent;
+mod desk;
 
 use std::{
     future::Future,
@@ -17,9 +18,16 @@ use std::{
 };
 
 use mailbox::Doorbell;
-use tokio::{io::unix::AsyncFd, sync::watch};
+use tokio::{
+    io::unix::AsyncFd,
+    sync::{mpsc, watch},
+};
 
-pub use self::agent::{Agent, LocalNames};
+use self::desk::{Instruction, desk};
+pub use self::{
+    agent::{Agent, LocalNames},
+    desk::{Census, Desk},
+};
 use crate::{
     config::{Config, ConfigError},
     focus::{Counters, WallClock},
@@ -73,6 +81,8 @@ pub struct Bound {
     transport: Transport,
     library: Option<Library>,
     seeds: [[u8; 32]; 2],
+    desk: Desk,
+    instructions: mpsc::Receiver<Instruction>,
 }
 
 /// Checks the configuration, reads the group documents and opens the sockets. Needs a tokio runtime
@@ -91,7 +101,8 @@ pub async fn bind(config: Config) -> Result<Bound, BindError> {
         ..transport::Config::default()
     };
     let transport = Transport::bind(sockets).await.map_err(BindError::Socket)?;
-    Ok(Bound { config: Arc::new(config), transport, library, seeds })
+    let (desk, instructions) = desk();
+    Ok(Bound { config: Arc::new(config), transport, library, seeds, desk, instructions })
 }
 
 impl Bound {
@@ -105,12 +116,17 @@ impl Bound {
         self.transport.tcp_addresses().collect()
     }
 
+    /// Where instructions are taken while it serves.
+    pub fn desk(&self) -> Desk {
+        self.desk.clone()
+    }
+
     /// Serves until `shutdown` is done; then ends every dialog with BYE, and every subscription with
     /// a last NOTIFY, waits for their answers as long as `timers.shutdown` allows, and has the cores
     /// send what is queued. What was counted is returned.
     pub async fn serve(self, cores: Cores, shutdown: impl Future<Output = ()>) -> Counters {
         let names = self.local_names();
-        let Self { config, transport, library, seeds } = self;
+        let Self { config, transport, library, seeds, instructions, desk: _desk } = self;
         let clock = WallClock::new(Instant::now(), SystemTime::now());
         let shutdown_max = config.timers.shutdown;
         let mut agent = Agent::new(config, names, cores.links, seeds, clock);
@@ -122,7 +138,8 @@ impl Bound {
             group::watch(library, move |groups| drop(tell.send(groups)))
                 .inspect_err(|error| tracing::error!(%error, "group documents are not watched"))
         });
-        let mut running = Running { agent, transport, groups, bell: listen_for(cores.doorbell) };
+        let bell = listen_for(cores.doorbell);
+        let mut running = Running { agent, transport, groups, instructions, bell };
 
         let mut shutdown = pin!(shutdown);
         let mut is_told = false;
@@ -159,6 +176,8 @@ struct Running {
     transport: Transport,
     /// The Pre-defined Groups, as their documents change.
     groups: watch::Receiver<Arc<Groups>>,
+    /// What is said at the desk. One end of it is kept here, so it is never closed.
+    instructions: mpsc::Receiver<Instruction>,
     bell: AsyncFd<Bell>,
 }
 
@@ -196,6 +215,10 @@ impl Running {
                 self.agent.handle_groups(Instant::now(), &groups);
                 false
             }
+            Some(instruction) = self.instructions.recv() => {
+                self.heed(instruction);
+                false
+            }
             () = sleep_until(wake) => {
                 self.agent.handle_timeout(Instant::now());
                 false
@@ -222,6 +245,24 @@ impl Running {
                 self.agent.handle_message(now, source, message);
             }
             Incoming::Undelivered(ticket) => self.agent.handle_undelivered(now, ticket),
+        }
+    }
+
+    fn heed(&mut self, instruction: Instruction) {
+        match instruction {
+            Instruction::Count(answer) => {
+                let census = Census {
+                    focus: self.agent.counters().clone(),
+                    gauges: self.agent.gauges(),
+                    transactions: *self.agent.transaction_counters(),
+                    transport: self.transport.counters(),
+                };
+                // Whoever asked may have stopped waiting.
+                let _ = answer.send(census);
+            }
+            Instruction::Reconfigure(config) => {
+                self.agent.handle_config(Instant::now(), *config);
+            }
         }
     }
 

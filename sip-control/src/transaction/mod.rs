@@ -15,6 +15,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 use bytes::Bytes;
+use mailbox::figures;
 
 use self::client::{Audience, Call, Client, Next};
 use self::key::Key;
@@ -112,21 +113,23 @@ pub enum Failure {
     Unreachable,
 }
 
-/// How often something happened that no event tells.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counters {
-    /// Requests that came again and were absorbed.
-    pub retransmissions: u64,
-    /// ACKs that no INVITE of ours waits for.
-    pub stray_acks: u64,
-    /// Responses to nothing we asked.
-    pub stray_responses: u64,
-    /// Requests refused because there are too many transactions.
-    pub refused: u64,
-    /// Requests at fault that were answered so.
-    pub faulty_answered: u64,
-    /// Messages at fault that could not or must not be answered.
-    pub faulty_dropped: u64,
+figures! {
+    /// How often something happened that no event tells.
+    #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+    pub struct Counters {
+        /// Requests that came again and were absorbed.
+        pub retransmissions: u64,
+        /// ACKs that no INVITE of ours waits for.
+        pub stray_acks: u64,
+        /// Responses to nothing we asked.
+        pub stray_responses: u64,
+        /// Requests refused because there are too many transactions.
+        pub refused: u64,
+        /// Requests at fault that were answered so.
+        pub faulty_answered: u64,
+        /// Messages at fault that could not or must not be answered.
+        pub faulty_dropped: u64,
+    }
 }
 
 /// What goes out, and what happened, in order.

@@ -2,25 +2,29 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// How often something happened since the start.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counters {
-    /// Messages received, on whatever transport.
-    pub received: u64,
-    /// Messages handed to a socket or its queue.
-    pub sent: u64,
-    /// Messages that could not be sent: nobody there, or a queue is full.
-    pub undelivered: u64,
-    /// Datagrams lost here, because the inbox or a socket buffer was full.
-    pub datagrams_lost: u64,
-    /// Connections of peers.
-    pub connections_accepted: u64,
-    /// Connections of peers that were closed at once, because there are too many.
-    pub connections_refused: u64,
-    /// Connections of our own.
-    pub connections_opened: u64,
-    /// Connections closed because they stalled, or because their messages could not be told apart.
-    pub connections_broken: u64,
+use mailbox::figures;
+
+figures! {
+    /// How often something happened since the start.
+    #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+    pub struct Counters {
+        /// Messages received, on whatever transport.
+        pub received: u64,
+        /// Messages handed to a socket or its queue.
+        pub sent: u64,
+        /// Messages that could not be sent: nobody there, or a queue is full.
+        pub undelivered: u64,
+        /// Datagrams lost here, because the inbox or a socket buffer was full.
+        pub datagrams_lost: u64,
+        /// Connections of peers.
+        pub connections_accepted: u64,
+        /// Connections of peers that were closed at once, because there are too many.
+        pub connections_refused: u64,
+        /// Connections of our own.
+        pub connections_opened: u64,
+        /// Connections closed because they stalled, or because their messages could not be told apart.
+        pub connections_broken: u64,
+    }
 }
 
 /// The counters while they run.

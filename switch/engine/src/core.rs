@@ -14,7 +14,7 @@ use std::{
 use mailbox::{CoreId, CoreSet, Event, FailureCause, Relay, RoomId, RoomRelay, SessionId, Stage};
 
 use crate::{
-    Batch, Commons, Counters, Limits,
+    Batch, Commons, Counters, Gauges, Limits,
     connection::{Connection, ConnectionId, Incoming, Phase, Sending},
     deadlines::Deadlines,
     fanout::Portion,
@@ -352,6 +352,13 @@ impl Core {
     /// What was counted so far.
     pub fn counters(&self) -> &Counters {
         &self.counters
+    }
+
+    /// What there is now.
+    pub fn gauges(&self) -> Gauges {
+        let (connections, sessions, rooms) = self.occupancy();
+        let count = |count: usize| count as u64;
+        Gauges { connections: count(connections), sessions: count(sessions), rooms: count(rooms) }
     }
 
     /// Connections, sessions and rooms there are now.

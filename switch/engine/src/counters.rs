@@ -1,62 +1,81 @@
-//! What one core counts. Plain numbers, read by the node between turns.
+//! What one core counts. Plain numbers, read by the node between turns; a new one is one line here.
 
-/// Counts since start, and the gauges of now.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Counters {
-    /// Connections accepted.
-    pub connections_accepted: u64,
-    /// Connections refused, for whatever reason.
-    pub connections_refused: u64,
-    /// Those of them whose address had too many that were not bound (LIM-07).
-    pub connections_refused_address: u64,
-    /// Connections handed to the core that serves their session.
-    pub connections_handed_over: u64,
-    /// Connections whose bytes could not be framed (WIRE-32, WIRE-33).
-    pub connections_unframable: u64,
-    /// Connections closed because their reader was too slow (FLOW-07).
-    pub connections_stalled: u64,
-    /// Sessions bound by their first request.
-    pub sessions_bound: u64,
-    /// Sessions failed, whatever the cause.
-    pub sessions_failed: u64,
-    /// Complete room messages accepted from senders here.
-    pub messages_accepted: u64,
-    /// Messages whose sender gave up, vanished, or was refused midway.
-    pub messages_aborted: u64,
-    /// Complete messages queued for a recipient: one for each copy.
-    pub copies_delivered: u64,
-    /// Copies not begun because the recipient does not accept the type (CHAT-17).
-    pub copies_skipped_type: u64,
-    /// Copies not begun because the message is too large for the recipient (CHAT-19).
-    pub copies_skipped_size: u64,
-    /// Copies not begun or ended with `#` because the recipient's queue was full (FLOW-04,
-    /// FLOW-05).
-    pub copies_shed: u64,
-    /// Relays dropped because the backlog for another core was full.
-    pub relays_shed: u64,
-    /// Requests answered with an error, by status: 400, 403, 413, 415, 481, 501, 506.
-    pub refusals: Refusals,
-    /// Responses of 400 and more, and failure reports, that recipients sent about their copies.
-    pub copies_refused_by_peer: u64,
-    /// Commands ignored because they were older than what had been applied.
-    pub commands_stale: u64,
+use mailbox::figures;
+
+figures! {
+    /// Counts since start.
+    #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+    pub struct Counters {
+        /// Connections accepted.
+        pub connections_accepted: u64,
+        /// Connections refused, for whatever reason.
+        pub connections_refused: u64,
+        /// Those of them whose address had too many that were not bound (LIM-07).
+        pub connections_refused_address: u64,
+        /// Connections handed to the core that serves their session.
+        pub connections_handed_over: u64,
+        /// Connections whose bytes could not be framed (WIRE-32, WIRE-33).
+        pub connections_unframable: u64,
+        /// Connections closed because their reader was too slow (FLOW-07).
+        pub connections_stalled: u64,
+        /// Sessions bound by their first request.
+        pub sessions_bound: u64,
+        /// Sessions failed, whatever the cause.
+        pub sessions_failed: u64,
+        /// Complete room messages accepted from senders here.
+        pub messages_accepted: u64,
+        /// Messages whose sender gave up, vanished, or was refused midway.
+        pub messages_aborted: u64,
+        /// Complete messages queued for a recipient: one for each copy.
+        pub copies_delivered: u64,
+        /// Copies not begun because the recipient does not accept the type (CHAT-17).
+        pub copies_skipped_type: u64,
+        /// Copies not begun because the message is too large for the recipient (CHAT-19).
+        pub copies_skipped_size: u64,
+        /// Copies not begun or ended with `#` because the recipient's queue was full (FLOW-04,
+        /// FLOW-05).
+        pub copies_shed: u64,
+        /// Relays dropped because the backlog for another core was full.
+        pub relays_shed: u64,
+        /// Requests answered with an error, by status: 400, 403, 413, 415, 481, 501, 506.
+        pub refusals: Refusals,
+        /// Responses of 400 and more, and failure reports, that recipients sent about their copies.
+        pub copies_refused_by_peer: u64,
+        /// Commands ignored because they were older than what had been applied.
+        pub commands_stale: u64,
+    }
 }
 
-/// Requests answered with an error, or that would have been, had the sender wanted to know.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Refusals {
-    /// 400: cannot be understood.
-    pub bad_request: u64,
-    /// 403: not allowed.
-    pub forbidden: u64,
-    /// 413: stop sending this message.
-    pub stop_sending: u64,
-    /// 415: content type.
-    pub unsupported_type: u64,
-    /// 481: no such session.
-    pub no_session: u64,
-    /// 501: unknown method.
-    pub unknown_method: u64,
-    /// 506: session in use elsewhere.
-    pub session_in_use: u64,
+figures! {
+    /// Requests answered with an error, or that would have been, had the sender wanted to know.
+    #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+    pub struct Refusals {
+        /// 400: cannot be understood.
+        pub bad_request: u64,
+        /// 403: not allowed.
+        pub forbidden: u64,
+        /// 413: stop sending this message.
+        pub stop_sending: u64,
+        /// 415: content type.
+        pub unsupported_type: u64,
+        /// 481: no such session.
+        pub no_session: u64,
+        /// 501: unknown method.
+        pub unknown_method: u64,
+        /// 506: session in use elsewhere.
+        pub session_in_use: u64,
+    }
+}
+
+figures! {
+    /// What there is at this moment.
+    #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+    pub struct Gauges {
+        /// Connections of peers.
+        pub connections: u64,
+        /// Sessions, installed or bound.
+        pub sessions: u64,
+        /// Rooms known to this core.
+        pub rooms: u64,
+    }
 }

@@ -32,6 +32,6 @@ pub use batch::{BATCH_SLICES_MAX, Batch};
 pub use commons::Commons;
 pub use connection::{Connection, ConnectionId};
 pub use core::{Core, CoreConfig, Departure, Operation, SendFailed};
-pub use counters::{Counters, Refusals};
+pub use counters::{Counters, Gauges, Refusals};
 pub use limits::Limits;
 pub use slots::Key;

@@ -30,7 +30,7 @@ pub(crate) const MALFORMED_WINDOW: Duration = Duration::from_secs(60);
 pub(crate) const FIRST_HEAD_SIZE_MAX: usize = 32 * 1024;
 
 /// What one core may hold. Checked by the configuration; defaults are the catalogue's.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Limits {
     /// Connections at once. Each costs a slot of about 300 octets, more only while data is held.
     pub connections_max: u32,

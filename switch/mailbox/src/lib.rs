@@ -5,12 +5,15 @@
 //! what happened, a [`Relay`] goes from core to core. Every command is
 //! idempotent, carries the epoch of its room, and is answered where its author has to wait for it.
 //!
+//! What either plane counts is declared by [`figures!`], and published by who knows neither.
+//!
 //! This crate knows no socket, no SIP and no policy.
 #![forbid(unsafe_code)]
 
 mod command;
 mod doorbell;
 mod event;
+mod figures;
 mod id;
 mod relay;
 mod ring;
@@ -19,6 +22,7 @@ mod route;
 pub use command::{Command, Rights};
 pub use doorbell::{Doorbell, Sleeper};
 pub use event::{Event, FailureCause, InstallRefusal};
+pub use figures::{Figure, Figures, Value, first_sentence};
 pub use id::{CORES_MAX, CoreId, CoreSet, Epoch, ParticipantId, RoomId, SessionId};
 pub use relay::{Class, Opening, Piece, Relay, RoomRelay, Stage};
 pub use ring::{Full, Receiver, Sender, ring};

@@ -32,6 +32,7 @@ pub struct File {
     node: NodeTable,
     msrp: MsrpTable,
     sip: SipTable,
+    metrics: MetricsTable,
     rooms: RoomsTable,
 }
 
@@ -128,6 +129,12 @@ struct TimersTable {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct MetricsTable {
+    listen: Option<Address>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct RoomsTable {
     group_documents: Option<PathBuf>,
     any: AnyTable,
@@ -180,6 +187,7 @@ impl File {
         self.node.check(&mut config)?;
         self.msrp.check(&mut config)?;
         self.sip.check(&mut config)?;
+        config.metrics = self.metrics.listen.map(|Address(address)| address);
         self.rooms.put(&mut config);
         Ok(config)
     }

@@ -31,6 +31,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// `host:port` as it stands in session URIs, when that is not `listen`.
     pub advertise: Option<String>,
+    /// Where figures are served by HTTP, if they are.
+    pub metrics: Option<SocketAddr>,
     /// What the whole node may hold.
     pub limits: Limits,
     /// The control plane.
@@ -44,6 +46,7 @@ impl Default for Config {
             io: Io::Auto,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 2855)),
             advertise: None,
+            metrics: None,
             limits: Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() },
             sip: sip_control::config::Config::default(),
         }
@@ -62,6 +65,22 @@ impl Config {
             Ok(()) => Ok(config),
             Err(wrong) => Err(Complaint::about(name, text, subject(&wrong), &wrong.to_string())),
         }
+    }
+
+    /// The keys whose values are others in `new`, and stay as they are while the node runs
+    /// (sip/OPS-12). Those of the control plane are its own affair.
+    pub fn fixed_but_changed(&self, new: &Self) -> Vec<&'static str> {
+        let Self { cores, io, listen, advertise, metrics, limits, sip: _ } = self;
+        let changes = [
+            ("node.cores", *cores != new.cores),
+            ("node.io", *io != new.io),
+            ("msrp.listen", *listen != new.listen),
+            ("msrp.advertise", *advertise != new.advertise),
+            ("metrics.listen", *metrics != new.metrics),
+            ("the limits of [msrp]", *limits != new.limits),
+        ];
+        let changed = changes.into_iter().filter(|(_, has_changed)| *has_changed);
+        changed.map(|(key, _)| key).collect()
     }
 
     /// What one of `cores` cores may hold: an equal share.

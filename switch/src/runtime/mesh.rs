@@ -11,6 +11,8 @@ use std::{io, net::IpAddr, os::fd::OwnedFd};
 
 use mailbox::{Command, CoreId, Doorbell, Event, Receiver, Relay, Sender, ring};
 
+use super::meter::{Meter, Reading, meter};
+
 /// Commands on their way to one core. What does not fit is kept by the focus.
 const COMMANDS: usize = 4096;
 
@@ -45,17 +47,21 @@ pub struct Ends {
     pub commands: Receiver<Command>,
     /// To the focus.
     pub events: Sender<Event>,
+    /// To whoever counts.
+    pub meter: Meter,
     /// The other cores by number; the core itself is left out.
     pub peers: Vec<Option<Peer>>,
 }
 
-/// The focus' ends of one core.
+/// The ends of one core that are held elsewhere.
 #[derive(Debug)]
 pub struct Link {
     /// To the core.
     pub commands: Sender<Command>,
     /// From the core.
     pub events: Receiver<Event>,
+    /// What the core counts.
+    pub reading: Reading,
 }
 
 /// The ends between this core and one other.
@@ -77,6 +83,7 @@ impl Ends {
     /// Whether something waits to be taken in.
     pub fn have_something(&self) -> bool {
         !self.commands.is_empty()
+            || self.meter.is_asked()
             || self
                 .peers
                 .iter()
@@ -94,9 +101,10 @@ pub fn mesh(cores: &[CoreId], focus: &Doorbell) -> io::Result<(Vec<Ends>, Vec<Li
         let doorbell = Doorbell::new()?;
         let (orders, commands) = ring(COMMANDS, &doorbell);
         let (events, reports) = ring(EVENTS, focus);
+        let (meter, reading) = meter(&doorbell);
         let peers = cores.iter().map(|_| None).collect();
-        ends.push(Ends { doorbell, commands, events, peers });
-        links.push(Link { commands: orders, events: reports });
+        ends.push(Ends { doorbell, commands, events, meter, peers });
+        links.push(Link { commands: orders, events: reports, reading });
     }
     let relays = (RELAYS / cores.len()).min(RELAYS_PER_RING_MAX);
     for (a, &id_a) in cores.iter().enumerate() {

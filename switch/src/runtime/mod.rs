@@ -12,6 +12,7 @@
 
 mod linger;
 mod mesh;
+mod meter;
 
 use std::{
     collections::VecDeque,
@@ -27,7 +28,10 @@ use mailbox::{Command, Event};
 
 use self::linger::Lingering;
 use self::mesh::Adoption;
-pub use self::mesh::{Ends, Link, mesh};
+pub use self::{
+    mesh::{Ends, Link, mesh},
+    meter::Reading,
+};
 use crate::io::{Backend, Completion, Payload, SLICES_MAX, Token, socket};
 
 /// Items taken out of one ring in one turn, so that no ring keeps the sockets waiting.
@@ -100,6 +104,7 @@ impl<B: Backend<Batch>> Runtime<B> {
             }
             self.carry_out(now);
             let waiting = self.pass_on();
+            self.ends.meter.tell(&self.core);
             if self.drained {
                 return Ok(*self.core.counters());
             }

@@ -63,7 +63,7 @@ impl Node {
             size_max: 10_485_760,
             policy: RoomPolicy::default(),
         });
-        let links = links.into_iter().map(|Link { commands, events }| (commands, events));
+        let links = links.into_iter().map(|Link { commands, events, .. }| (commands, events));
         Self { links: links.collect(), bell, addresses, threads, terms, epoch: 0 }
     }
 

@@ -1,85 +1,14 @@
-//! The node as its operator meets it: how it starts, what it says when it does not, how it ends.
+//! How the node starts, what it says when it does not, how it ends.
 
 use std::{
-    fs,
-    io::{BufRead, BufReader, Read, Write},
+    io::{BufRead, BufReader, Write},
     net::{TcpListener, TcpStream, UdpSocket},
-    path::PathBuf,
-    process::{Child, ChildStdout, Command, Output, Stdio},
-    sync::atomic::{AtomicUsize, Ordering},
+    process::{Command, Output},
 };
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::Signal;
 
-const NODE: &str = env!("CARGO_BIN_EXE_msrp-switch");
-
-/// Every port chosen by the host, and one core, so that many nodes can run side by side.
-const ANYWHERE: &str = "[msrp]\nlisten = \"127.0.0.1:0\"\n\
-                        [sip]\nlisten_udp = [\"127.0.0.1:0\"]\nlisten_tcp = [\"127.0.0.1:0\"]\n";
-
-/// A file of one test.
-fn file(text: &str) -> PathBuf {
-    static FILES: AtomicUsize = AtomicUsize::new(0);
-    let number = FILES.fetch_add(1, Ordering::Relaxed);
-    let name = format!("start-{}-{number}.toml", std::process::id());
-    let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-    fs::write(&path, text).unwrap();
-    path
-}
-
-/// A node that runs. Killed if its test does not end it.
-struct Node {
-    child: Child,
-    output: BufReader<ChildStdout>,
-    /// What it said when it was ready.
-    ready: String,
-}
-
-impl Node {
-    fn start(config: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(NODE)
-            .arg("--config")
-            .arg(file(config))
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut output = BufReader::new(child.stdout.take().unwrap());
-        let mut ready = String::new();
-        output.read_line(&mut ready).unwrap();
-        let node = Self { child, output, ready };
-        assert!(node.ready.starts_with("ready "), "it says: {}", node.ready);
-        node
-    }
-
-    /// What the ready line has behind `key=`.
-    fn value(&self, key: &str) -> &str {
-        let mut values = self.ready.split_whitespace().filter_map(|word| word.split_once('='));
-        values.find(|(name, _)| *name == key).map_or("", |(_, value)| value)
-    }
-
-    fn signal(&self, signal: Signal) {
-        let pid = Pid::from_raw(self.child.id().cast_signed()).unwrap();
-        kill_process(pid, signal).unwrap();
-    }
-
-    /// Waits for its end: exit status, the rest of standard output, and standard error.
-    fn end(mut self) -> (Option<i32>, String, String) {
-        let (mut said, mut log) = (String::new(), String::new());
-        self.output.read_to_string(&mut said).unwrap();
-        self.child.stderr.take().unwrap().read_to_string(&mut log).unwrap();
-        (self.child.wait().unwrap().code(), said, log)
-    }
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // Gone already, if the test has gone well.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+use super::node::{ANYWHERE, NODE, Node, file};
 
 fn run(arguments: &[&str]) -> Output {
     Command::new(NODE).args(arguments).output().unwrap()
@@ -119,7 +48,6 @@ fn it_says_where_everything_is_and_ends_when_told_to() {
 #[test]
 fn it_answers_sip_and_msrp() {
     let node = Node::start(ANYWHERE, &[]);
-    let sip = node.value("sip").split(',').find_map(|sip| sip.strip_prefix("udp:")).unwrap();
     let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
     let from = socket.local_addr().unwrap();
     let options = format!(
@@ -128,7 +56,7 @@ fn it_answers_sip_and_msrp() {
          CSeq: 1 OPTIONS\r\nMax-Forwards: 70\r\nP-Asserted-Identity: <sip:a@example.com>\r\n\
          Content-Length: 0\r\n\r\n"
     );
-    socket.send_to(options.as_bytes(), sip).unwrap();
+    socket.send_to(options.as_bytes(), node.sip()).unwrap();
     let mut answer = [0; 2048];
     let count = socket.recv(&mut answer).unwrap();
     assert!(answer[..count].starts_with(b"SIP/2.0 200 "));

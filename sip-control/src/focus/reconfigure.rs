@@ -1,0 +1,34 @@
+//! Another configuration for a focus that serves (OPS-12).
+
+use std::{mem, sync::Arc, time::Instant};
+
+use mailbox::RoomId;
+
+use super::{Focus, directory::Place, order::Order};
+use crate::config::Config;
+
+impl Focus {
+    /// Goes by `config` from now on, all of it at once. Nobody who is in a session is put out of
+    /// it: its rules count for the next who asks. A room that is not provisioned any more is no
+    /// room that anybody could begin a session of; one that runs there goes on as it is.
+    pub fn handle_config(&mut self, now: Instant, config: Arc<Config>) {
+        let before = mem::replace(&mut self.config, config);
+        self.directory.reconfigure(&self.config);
+        let ceiling_moved = before.limits.users_per_room != self.config.limits.users_per_room;
+        let mut rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
+        rooms.sort_unstable();
+        for id in rooms {
+            let Some(room) = self.rooms.get_mut(&id) else { continue };
+            let Place::Venue(venue) = self.directory.find(&room.venue.uri) else { continue };
+            if ceiling_moved {
+                room.note_change();
+            }
+            let size_max = venue.media.size_max;
+            let is_resized = room.venue.media.size_max != size_max;
+            self.rehouse(now, id, venue);
+            if is_resized {
+                self.order(Order::Resize { room: id, size_max });
+            }
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! A SIP client made of a socket and literal messages.
+
+use std::{
+    net::{SocketAddr, UdpSocket},
+    time::Duration,
+};
+
+/// Long enough for anything that works. Reaching it is a failure, never a measurement.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+    m=message 9 TCP/MSRP *\r\na=accept-types:message/cpim\r\na=accept-wrapped-types:text/plain\r\n\
+    a=setup:active\r\na=path:msrp://127.0.0.1:9/cX2vB5nM8kL1jH4gFd;tcp\r\n";
+
+/// One user with one socket.
+pub struct Caller {
+    name: String,
+    socket: UdpSocket,
+    switch: SocketAddr,
+    calls: u32,
+}
+
+/// An answer to a request.
+#[derive(Clone, Debug)]
+pub struct Answer(pub String);
+
+impl Answer {
+    pub fn status(&self) -> u16 {
+        self.0.split(' ').nth(1).unwrap().parse().unwrap()
+    }
+
+    /// The value of a header, if there is one.
+    pub fn find(&self, name: &str) -> Option<&str> {
+        self.0.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    pub fn header(&self, name: &str) -> &str {
+        self.find(name).unwrap_or_else(|| panic!("no {name} in\n{}", self.0))
+    }
+
+    /// The URI of Contact: the identity of the session joined.
+    pub fn identity(&self) -> &str {
+        let contact = self.header("Contact").strip_prefix('<').unwrap();
+        contact.split_once('>').unwrap().0
+    }
+}
+
+impl Caller {
+    pub fn new(name: &str, switch: SocketAddr) -> Self {
+        let socket = UdpSocket::bind("127.0.0.1:0").unwrap();
+        socket.set_read_timeout(Some(PATIENCE)).unwrap();
+        Self { name: name.to_owned(), socket, switch, calls: 0 }
+    }
+
+    /// Asks to join a room or a session, and acknowledges whatever the answer is.
+    pub fn invite(&mut self, uri: &str) -> Answer {
+        self.send_invite(uri);
+        let answer = self.answer();
+        self.ack(&answer, uri);
+        answer
+    }
+
+    /// The INVITE alone.
+    pub fn send_invite(&mut self, uri: &str) {
+        self.calls += 1;
+        let offer_size = OFFER.len();
+        let text = format!(
+            "{}Contact: <sip:{}@{}>\r\nContent-Type: application/sdp\r\n\
+             Content-Length: {offer_size}\r\n\r\n{OFFER}",
+            self.head("INVITE", uri, "", 1),
+            self.name,
+            self.local(),
+        );
+        self.send(&text);
+    }
+
+    /// Leaves, and waits for the answer to that.
+    pub fn bye(&mut self, joined: &Answer) -> Answer {
+        let tag = joined.header("To").split_once(";tag=").unwrap().1;
+        let head = self.head("BYE", joined.identity(), &format!(";tag={tag}"), 2);
+        self.send(&format!("{head}Content-Length: 0\r\n\r\n"));
+        self.answer()
+    }
+
+    /// The next answer that is final.
+    pub fn answer(&self) -> Answer {
+        loop {
+            let mut datagram = [0; 4096];
+            let count = self.socket.recv(&mut datagram).expect("an answer");
+            let text = String::from_utf8(datagram[..count].to_vec()).unwrap();
+            if text.starts_with("SIP/2.0 ") && !text.starts_with("SIP/2.0 1") {
+                return Answer(text);
+            }
+        }
+    }
+
+    /// Acknowledges the answer to the last INVITE.
+    pub fn ack(&self, answer: &Answer, uri: &str) {
+        let tag = answer.header("To").split_once(";tag=").unwrap().1;
+        let uri = if answer.status() == 200 { answer.identity() } else { uri };
+        let head = self.head("ACK", uri, &format!(";tag={tag}"), 1);
+        self.send(&format!("{head}Content-Length: 0\r\n\r\n"));
+    }
+
+    fn head(&self, method: &str, uri: &str, to_tag: &str, cseq: u32) -> String {
+        let (name, local, call) = (&self.name, self.local(), self.calls);
+        let branch = if method == "ACK" { "INVITE" } else { method };
+        format!(
+            "{method} {uri} SIP/2.0\r\nVia: SIP/2.0/UDP {local};branch=z9hG4bK{branch}{call}\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:{name}@example.com>;tag={call}\r\n\
+             To: <sip:chat.localhost>{to_tag}\r\nCall-ID: {call}-{name}@{local}\r\n\
+             CSeq: {cseq} {method}\r\nP-Asserted-Identity: <sip:{name}@example.com>\r\n"
+        )
+    }
+
+    fn local(&self) -> SocketAddr {
+        self.socket.local_addr().unwrap()
+    }
+
+    fn send(&self, text: &str) {
+        self.socket.send_to(text.as_bytes(), self.switch).unwrap();
+    }
+}

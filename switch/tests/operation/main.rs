@@ -1,0 +1,7 @@
+//! The node as its operator meets it.
+
+mod caller;
+mod figures;
+mod node;
+mod reload;
+mod start;
