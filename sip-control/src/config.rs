@@ -16,7 +16,7 @@ use msrp::AcceptTypes;
 
 use crate::{
     digest::Algorithm,
-    focus::{UserKey, is_session_identity},
+    focus::{UserKey, Way, is_session_identity},
     message::SipUri,
 };
 
@@ -51,6 +51,11 @@ pub struct Config {
     pub limits: Limits,
     /// A user's new leg replaces the one from the same device (FOC-14).
     pub one_leg_per_user: bool,
+    /// The proxy by which users are invited, a SIP URI with an address in it. Without one only those
+    /// can be whose URI has an address.
+    pub outbound_proxy: Option<String>,
+    /// Rosters tell of who is invited whether the device rings (EVT-06).
+    pub transient_states: bool,
     /// Refusals tell their reason in a Warning (FOC-05).
     pub warn_detail: bool,
     /// Name and version as they stand behind `IM-serv/OMA1.0` (IMS-02).
@@ -82,6 +87,8 @@ pub enum ConfigError {
     NoAccountIdentity(String),
     /// The media types cannot be read.
     WrappedTypes(String),
+    /// The outbound proxy is no SIP URI with an address in it.
+    OutboundProxy(String),
     /// A timer has a value that cannot work; this is its name.
     Timer(&'static str),
 }
@@ -100,6 +107,9 @@ impl fmt::Display for ConfigError {
             Self::AccountName(name) => write!(f, "`{name}` cannot be the name of an account"),
             Self::NoAccountIdentity(name) => write!(f, "the account `{name}` has no identity"),
             Self::WrappedTypes(types) => write!(f, "`{types}` is no list of media types"),
+            Self::OutboundProxy(uri) => {
+                write!(f, "`{uri}` is no SIP URI of a proxy such as `sip:192.0.2.1:5060`")
+            }
             Self::Timer(name) => write!(f, "the timer {name} has an impossible value"),
         }
     }
@@ -132,6 +142,11 @@ impl Config {
         }
         if let Some(digest) = &self.digest {
             digest.check()?;
+        }
+        if let Some(proxy) = &self.outbound_proxy
+            && Way::to(proxy, self).is_none()
+        {
+            return Err(ConfigError::OutboundProxy(proxy.clone()));
         }
         let types = &self.media.wrapped_types;
         AcceptTypes::parse(types.as_bytes())
@@ -417,6 +432,9 @@ pub struct Timers {
     pub replacement: Duration,
     /// How long after the ACK the MSRP connection may take (FOC-33).
     pub binding: Duration,
+    /// How long somebody who is invited may take to answer. Shorter than a core waits for a session
+    /// to be bound (msrp/LIM-08), for it waits from before the call.
+    pub ringing: Duration,
     /// How long a leg outlives its MSRP connection (LEAVE-04).
     pub media_grace: Duration,
     /// How long a session outlives its last user, so that a rejoin finds it (LEAVE-06).
@@ -484,6 +502,8 @@ impl Default for Config {
             timers: Timers::default(),
             limits: Limits::default(),
             one_leg_per_user: true,
+            outbound_proxy: None,
+            transient_states: false,
             warn_detail: true,
             product: concat!("sip-control/", env!("CARGO_PKG_VERSION")).to_owned(),
         }
@@ -511,6 +531,7 @@ impl Default for Timers {
             install: Duration::from_millis(500),
             replacement: seconds(5),
             binding: seconds(30),
+            ringing: seconds(50),
             media_grace: seconds(60),
             session_linger: Duration::ZERO,
             shutdown: seconds(3),
@@ -533,6 +554,7 @@ impl Timers {
             ("t1", self.t1.is_zero()),
             ("t2", self.t2 < self.t1),
             ("install", self.install.is_zero()),
+            ("ringing", self.ringing.is_zero()),
             // Shorter is not allowed (RFC 4028 section 4).
             ("session_interval_min", self.session_interval_min < Duration::from_secs(90)),
             ("session_interval", self.session_interval < self.session_interval_min),

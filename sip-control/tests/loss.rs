@@ -46,6 +46,7 @@ struct Story {
     /// Final responses the asking end saw.
     finals: Vec<u16>,
     failures: Vec<Failure>,
+    settled: u32,
     /// Times its 2xx was acknowledged, and given up.
     acknowledged: u32,
     unacknowledged: u32,
@@ -258,6 +259,10 @@ impl World {
                 let number = self.clients[&transaction];
                 self.stories.get_mut(&number).unwrap().failures.push(failure);
             }
+            Event::Settled { transaction } => {
+                let number = self.clients[&transaction];
+                self.stories.get_mut(&number).unwrap().settled += 1;
+            }
         }
     }
 
@@ -293,6 +298,7 @@ proptest! {
             prop_assert!(story.seen <= 1, "{number}: {story:?}");
             prop_assert_eq!(story.finals.len() + story.failures.len(), 1, "{}: {:?}", number, story);
             let succeeded = u32::from(story.is_invite && story.finals == [200]);
+            prop_assert_eq!(story.settled, succeeded, "{}: {:?}", number, story);
             let answered = story.acknowledged + story.unacknowledged;
             // A 200 that no copy of arrived was given up unseen.
             prop_assert!(answered >= succeeded && answered <= 1, "{number}: {story:?}");

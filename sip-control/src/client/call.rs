@@ -246,10 +246,6 @@ impl Client {
         request_uri: &str,
         ok: &Response,
     ) {
-        let is_first = !self.accepted.iter().any(|&(_, invite)| invite == transaction);
-        if is_first {
-            self.accepted.push_back((now + self.config.patience(), transaction));
-        }
         let Some(dialog) = Dialog::begin(request_uri, ok) else {
             if self.calling(id, transaction).is_some() {
                 self.fail(id, Failure::Unusable(Unusable::NoDialog));

@@ -84,9 +84,6 @@ pub struct Client {
     keyring: Keyring,
     /// INVITEs of the focus whose 200 is not acknowledged.
     reinvites: HashMap<ServerId, LegId>,
-    /// INVITEs that were accepted, in the order in which they may be forgotten: until then another
-    /// fork may accept them too.
-    accepted: VecDeque<(Instant, ClientId)>,
     events: VecDeque<Event>,
     last_leg: u64,
 }
@@ -127,7 +124,6 @@ impl Client {
             requests: HashMap::new(),
             keyring: Keyring::default(),
             reinvites: HashMap::new(),
-            accepted: VecDeque::new(),
             events: VecDeque::new(),
             last_leg: 0,
         }
@@ -148,12 +144,6 @@ impl Client {
     /// Does all that is due.
     pub fn handle_timeout(&mut self, now: Instant) {
         self.transactions.handle_timeout(now);
-        while let Some(&(at, invite)) = self.accepted.front()
-            && at <= now
-        {
-            self.accepted.pop_front();
-            self.requests.remove(&invite);
-        }
         let due = |leg: &Leg| leg.due().is_some_and(|due| due <= now);
         let mut legs: Vec<LegId> =
             self.legs.iter().filter(|(_, leg)| due(leg)).map(|(&id, _)| id).collect();
@@ -188,9 +178,8 @@ impl Client {
     /// When [`handle_timeout`](Self::handle_timeout) is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let legs = self.legs.values().filter_map(Leg::due).min();
-        let accepted = self.accepted.front().map(|&(at, _)| at);
         let watches = self.watches.values().filter_map(Watch::due).min();
-        [self.transactions.poll_timeout(), legs, watches, accepted].into_iter().flatten().min()
+        [self.transactions.poll_timeout(), legs, watches].into_iter().flatten().min()
     }
 
     /// Legs that are not over, attempts among them.
@@ -215,6 +204,9 @@ impl Client {
                 }
                 transaction::Event::Failed { transaction, failure } => {
                     self.unanswered(now, transaction, failure);
+                }
+                transaction::Event::Settled { transaction } => {
+                    self.requests.remove(&transaction);
                 }
                 transaction::Event::Unacknowledged { transaction } => {
                     self.unacknowledged(now, transaction);

@@ -77,7 +77,6 @@ impl Client {
     ) {
         let is_invite = response.cseq_method() == Method::Invite;
         if is_invite && response.code() < 300 {
-            self.accepted.push_back((now + self.config.patience(), transaction));
             self.acknowledge_refresh(id, transaction, response);
         }
         let (least, steps) = GLARE_MILLIS;

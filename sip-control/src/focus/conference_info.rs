@@ -3,7 +3,7 @@
 //! `entity`, `state` and `version` are always spelled out, defaults too: deployed parsers fail
 //! without them (EVT-01).
 
-use std::io;
+use std::{borrow::Cow, io};
 
 use quick_xml::{
     Writer,
@@ -48,13 +48,17 @@ pub struct Endpoint {
 }
 
 /// How an endpoint stands to the session.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Status {
-    /// It joined by an INVITE of its own (EVT-06).
+    /// It is in it (EVT-06).
     Connected {
-        /// When.
+        /// Who called whom.
+        joining: Joining,
+        /// Since when.
         since: Utc,
     },
+    /// It was invited, and has not answered (EVT-06).
+    Invited(Progress),
     /// It is gone (EVT-07, EVT-08).
     Disconnected {
         /// How it went.
@@ -64,14 +68,39 @@ pub enum Status {
     },
 }
 
-/// How an endpoint went.
+/// Who called whom.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Joining {
+    /// The user, the focus.
+    DialedIn,
+    /// The focus, the user.
+    DialedOut,
+}
+
+/// How far an invitation is.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Progress {
+    /// Somewhere: more is not told.
+    Pending,
+    /// Not heard of yet.
+    DialingOut,
+    /// The user has been told.
+    Alerting,
+}
+
+/// How an endpoint went.
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Disconnection {
     /// It said good-bye.
     Departed,
-    /// It was lost.
-    Failed,
+    /// It declined, for it is busy (EVT-08).
+    Busy(Cause),
+    /// It was lost, or never came (EVT-08).
+    Failed(Cause),
 }
+
+/// A Reason as RFC 3326 has it: `SIP;cause=480;text="..."`.
+pub type Cause = Cow<'static, str>;
 
 /// The `<user>` elements of `users`, for [`full`]. They are the long part of a document and the
 /// same for every subscriber, so they are written once per change of the roster.
@@ -177,29 +206,54 @@ fn write_endpoint(writer: &mut Xml, endpoint: &Endpoint) -> io::Result<()> {
     let element = writer
         .create_element("endpoint")
         .with_attributes([("entity", entity.as_str()), ("state", "full")]);
-    element.write_inner_content(|writer| match endpoint.status {
-        Status::Connected { since } => {
+    element.write_inner_content(|writer| match &endpoint.status {
+        Status::Connected { joining, since } => {
             write_text(writer, "status", "connected")?;
-            write_text(writer, "joining-method", "dialed-in")?;
-            write_when(writer, "joining-info", since)
+            let method = match joining {
+                Joining::DialedIn => "dialed-in",
+                Joining::DialedOut => "dialed-out",
+            };
+            write_text(writer, "joining-method", method)?;
+            write_info(writer, "joining-info", *since, [])
+        }
+        Status::Invited(progress) => {
+            let status = match progress {
+                Progress::Pending => "pending",
+                Progress::DialingOut => "dialing-out",
+                Progress::Alerting => "alerting",
+            };
+            write_text(writer, "status", status)?;
+            write_text(writer, "joining-method", "dialed-out")
         }
         Status::Disconnected { how, since } => {
             write_text(writer, "status", "disconnected")?;
-            let method = match how {
-                Disconnection::Departed => "departed",
-                Disconnection::Failed => "failed",
+            let (method, why) = match how {
+                Disconnection::Departed => ("departed", None),
+                Disconnection::Busy(cause) => ("busy", Some(("reason", reason(cause)))),
+                Disconnection::Failed(cause) => ("failed", Some(("reason", reason(cause)))),
             };
             write_text(writer, "disconnection-method", method)?;
-            write_when(writer, "disconnection-info", since)
+            write_info(writer, "disconnection-info", *since, why)
         }
     })?;
     Ok(())
 }
 
-fn write_when(writer: &mut Xml, element: &str, when: Utc) -> io::Result<()> {
-    writer
-        .create_element(element)
-        .write_inner_content(|writer| write_text(writer, "when", &when.to_string()))?;
+fn reason(cause: &Cause) -> String {
+    format!("Reason: {cause}")
+}
+
+/// When something happened, and what else is known of it.
+fn write_info(
+    writer: &mut Xml,
+    element: &str,
+    when: Utc,
+    more: impl IntoIterator<Item = (&'static str, String)>,
+) -> io::Result<()> {
+    writer.create_element(element).write_inner_content(|writer| {
+        write_text(writer, "when", &when.to_string())?;
+        more.into_iter().try_for_each(|(name, text)| write_text(writer, name, &text))
+    })?;
     Ok(())
 }
 
@@ -222,8 +276,11 @@ fn text(writer: Xml) -> String {
 #[cfg(test)]
 mod tests {
     use super::{
-        Conference, Disconnection, Endpoint, Status, User, Utc, deleted, full, user_elements,
+        Conference, Disconnection, Endpoint, Joining, Progress, Status, User, Utc, deleted, full,
+        user_elements,
     };
+
+    const CONNECTED: Status = Status::Connected { joining: Joining::DialedIn, since: Utc(0) };
 
     fn user(entity: &str, display: &str, status: Status) -> User {
         let endpoint = Endpoint { entity: "e1".to_owned(), status };
@@ -244,7 +301,7 @@ mod tests {
     /// EVT-01, EVT-03, EVT-04, EVT-05, EVT-06, EVT-09: the parts, their order, and every default written.
     #[test]
     fn a_full_document_is_literally_this() {
-        let bob = user("sip:bob@example.com", "Bob", Status::Connected { since: Utc(0) });
+        let bob = user("sip:bob@example.com", "Bob", CONNECTED);
         let elements = user_elements([&bob]);
         let expected = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\
             <conference-info xmlns=\"urn:ietf:params:xml:ns:conference-info\" \
@@ -262,19 +319,40 @@ mod tests {
         assert_eq!(full(&GARDEN, 7, 1, &[&elements]), expected);
     }
 
-    /// EVT-07, EVT-08: how a leg went is told apart.
+    /// EVT-07, EVT-08: how a leg went is told apart, and why, and by whom.
     #[test]
     fn an_endpoint_that_is_gone_says_how() {
-        for (how, method) in
-            [(Disconnection::Departed, "departed"), (Disconnection::Failed, "failed")]
-        {
+        let reason = "<reason>Reason: SIP;cause=486;text=&quot;Busy Here&quot;</reason>";
+        let cause = || "SIP;cause=486;text=\"Busy Here\"".into();
+        for (how, method, why) in [
+            (Disconnection::Departed, "departed", ""),
+            (Disconnection::Busy(cause()), "busy", reason),
+            (Disconnection::Failed(cause()), "failed", reason),
+        ] {
             let gone =
                 user("sip:bob@example.com", "Bob", Status::Disconnected { how, since: Utc(60) });
             let expected = format!(
                 "<status>disconnected</status><disconnection-method>{method}</disconnection-method>\
-                 <disconnection-info><when>1970-01-01T00:01:00Z</when></disconnection-info>"
+                 <disconnection-info><when>1970-01-01T00:01:00Z</when>{why}</disconnection-info>"
             );
             assert!(user_elements([&gone]).contains(&expected), "{method}");
+        }
+    }
+
+    /// EVT-06: who was invited is told so, and who called whom.
+    #[test]
+    fn an_endpoint_that_was_invited_says_so() {
+        let joining = Joining::DialedOut;
+        for (status, expected) in [
+            (Status::Invited(Progress::Pending), "pending"),
+            (Status::Invited(Progress::DialingOut), "dialing-out"),
+            (Status::Invited(Progress::Alerting), "alerting"),
+            (Status::Connected { joining, since: Utc(0) }, "connected"),
+        ] {
+            let invited = user("sip:bob@example.com", "Bob", status);
+            let expected =
+                format!("<status>{expected}</status><joining-method>dialed-out</joining-method>");
+            assert!(user_elements([&invited]).contains(&expected), "{expected}");
         }
     }
 
@@ -299,7 +377,7 @@ mod tests {
     /// OPS-06: what a peer wrote cannot break out of its element, and stays legal XML.
     #[test]
     fn display_names_are_escaped_and_cleaned() {
-        let evil = user("sip:\"&@h", "</user>\u{1}\u{fffe}\"", Status::Connected { since: Utc(0) });
+        let evil = user("sip:\"&@h", "</user>\u{1}\u{fffe}\"", CONNECTED);
         let elements = user_elements([&evil]);
         assert!(
             elements.contains("<display-text>&lt;/user&gt;&quot;</display-text>"),

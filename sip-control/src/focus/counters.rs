@@ -8,8 +8,10 @@ figures! {
     /// Counters. They only grow.
     #[derive(Clone, Debug, Default, Eq, PartialEq)]
     pub struct Counters {
-        /// INVITEs that made a leg.
+        /// INVITEs that made a leg, ours among them.
         pub joins: u64,
+        /// INVITEs of ours.
+        pub invitations: u64,
         /// Legs that ended by a BYE of the peer.
         pub leaves: u64,
         /// Legs that the focus ended, by why.

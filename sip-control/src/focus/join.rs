@@ -19,6 +19,7 @@ use super::{
     Focus, Incoming, Subject, Usage,
     conference_info::Disconnection,
     directory::{Place, SESSION_TOKEN_SIZE},
+    invite::UNAVAILABLE,
     leg::{Ack, Connected, Farewell, Installing, Leg, Media, Phase, Theirs},
     link::Link,
     order::{Member, Order},
@@ -28,6 +29,7 @@ use super::{
     room::Room,
     screen,
     session_timer::SessionTimer,
+    utc::Utc,
     venue::Venue,
 };
 use crate::{
@@ -206,13 +208,15 @@ impl Focus {
     /// The media plane expects the leg: it is answered, activated, and told of (steps 6 to 11).
     pub(super) fn installed(&mut self, now: Instant, session: SessionId, path: &UriBuf) {
         let Some(leg) = self.legs.get_mut(&session) else { return };
-        let Phase::Installing(installing) = &leg.phase else { return };
+        let Phase::Installing(installing) = &leg.phase else {
+            return self.call(now, session, path);
+        };
         let Some(room) = self.rooms.get_mut(&leg.room) else { return };
         let Installing { transaction, request, link, offer, timer, .. } = &**installing;
         let (transaction, timer, room_id) = (*transaction, *timer, leg.room);
         let timers = &self.config.timers;
 
-        let origin = Origin { session: self.clock.utc(now).0 << 32 | session.0, version: 1 };
+        let origin = origin_of(self.clock.utc(now), session);
         let media = &room.venue.media;
         let (ours, theirs) = match offer {
             Some(offer) => (offer.answer(media, origin, path), Theirs::Agreed(request.body())),
@@ -232,6 +236,7 @@ impl Focus {
             theirs,
         }));
         let hidden_until = now + timers.notify_min_interval;
+        let begins = !room.has_begun();
         let has_new_name = room.connect(session, now, hidden_until);
         self.counters.joins += 1;
 
@@ -246,7 +251,11 @@ impl Focus {
             self.end_former_name(now, session);
             self.agenda.add(hidden_until, Subject::Room(room_id));
         }
+        self.withdraw_others(now, session);
         self.notify_watchers(now, room_id);
+        if begins {
+            self.gather(now, room_id);
+        }
     }
 
     /// The answer to our offer, in the ACK: the leg is a recipient from now on, or it ends (FOC-21).
@@ -279,6 +288,7 @@ impl Focus {
     /// The media plane did not take the leg (FOC-22).
     pub(super) fn not_installed(&mut self, now: Instant, session: SessionId) {
         self.abandon(now, session, &Refusal::MediaPlane);
+        self.fail_invitation(now, session, UNAVAILABLE);
     }
 
     /// The INVITE is withdrawn. Once it is answered that changes nothing (DLG-16).
@@ -312,8 +322,13 @@ impl Focus {
     }
 }
 
+/// The name of our part of a session's description: no other has it (RFC 8866 section 5.2).
+pub(super) fn origin_of(at: Utc, session: SessionId) -> Origin {
+    Origin { session: at.0 << 32 | session.0, version: 1 }
+}
+
 /// The extensions we know, as Supported has them.
-const SUPPORTED: &str = "timer, 100rel, gruu";
+pub(super) const SUPPORTED: &str = "timer, 100rel, gruu";
 
 /// Adds what was agreed about refreshes (TMR-01).
 pub(super) fn with_timer(reply: Reply, timer: Option<SessionTimer>) -> Reply {

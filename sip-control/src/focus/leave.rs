@@ -7,7 +7,8 @@ use mailbox::{FailureCause, RoomId, SessionId};
 use super::{
     Focus, Incoming, Purpose, Subject,
     conference_info::Disconnection,
-    leg::{Ack, Connected, Farewell, Leg, Media, Phase, Theirs},
+    invite::{NO_ANSWER, UNAVAILABLE, WITHDRAWN},
+    leg::{Ack, Connected, Farewell, Leg, Media, Phase, Stage, Theirs},
     link::Link,
     order::Order,
     refusal::Refusal,
@@ -48,7 +49,7 @@ impl Focus {
                 self.plan_leg(session);
             }
             Some(Phase::Parting { .. }) => self.part(session),
-            Some(Phase::Installing(_)) | None => {}
+            Some(Phase::Installing(_) | Phase::Inviting(_)) | None => {}
         }
     }
 
@@ -77,7 +78,9 @@ impl Focus {
     /// not to this leg if nobody ever came to it (FOC-33).
     pub(super) fn media_failed(&mut self, now: Instant, session: SessionId, cause: FailureCause) {
         let until = now + self.config.timers.media_grace;
-        let Some(connected) = self.connected(session) else { return };
+        let Some(connected) = self.connected(session) else {
+            return self.fail_invitation(now, session, UNAVAILABLE);
+        };
         connected.media = Media::Lost { until };
         self.note_failure(session, cause.name());
         if cause == FailureCause::Unbound {
@@ -112,6 +115,15 @@ impl Focus {
                 }
                 self.plan_leg(session);
             }
+            Phase::Inviting(inviting) if inviting.deadline <= now => {
+                let status = match inviting.stage {
+                    Stage::Installing => UNAVAILABLE,
+                    Stage::Called { .. } => NO_ANSWER,
+                };
+                self.fail_invitation(now, session, status);
+            }
+            // Another deadline than the one it was planned for.
+            Phase::Inviting(_) => self.plan_leg(session),
             Phase::Installing(_) | Phase::Parting { .. } => {}
         }
     }
@@ -146,8 +158,24 @@ impl Focus {
         let former: Vec<SessionId> =
             former.flat_map(|participant| participant.legs.iter().map(|seat| seat.leg)).collect();
         for leg in former {
-            self.end_leg(now, leg, Farewell::Replaced);
-            self.abandon(now, leg, &Refusal::Terminated);
+            self.dismiss(now, leg, Farewell::Replaced, &Refusal::Terminated);
+        }
+    }
+
+    /// Ends a leg, however far it is: by `farewell` if it is connected, by `refusal` if its INVITE
+    /// waits for an answer of ours, and by a CANCEL if ours waits for one.
+    pub(super) fn dismiss(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        farewell: Farewell,
+        refusal: &Refusal,
+    ) {
+        match self.legs.get(&session).map(|leg| &leg.phase) {
+            Some(Phase::Installing(_)) => self.abandon(now, session, refusal),
+            Some(Phase::Inviting(_)) => self.fail_invitation(now, session, WITHDRAWN),
+            Some(Phase::Connected(_)) => self.end_leg(now, session, farewell),
+            Some(Phase::Parting { .. }) | None => {}
         }
     }
 
@@ -160,7 +188,7 @@ impl Focus {
             return;
         };
         let Connected { link, ack, media, .. } = *connected;
-        let has_failed = farewell.disconnection() == Disconnection::Failed;
+        let has_failed = matches!(farewell.disconnection(), Disconnection::Failed(_));
         if has_failed && !matches!(media, Media::Lost { .. }) {
             self.note_failure(session, farewell.name());
         }
@@ -188,7 +216,7 @@ impl Focus {
     }
 
     /// Ends a dialog. Whatever is answered, it is over (LEAVE-10).
-    fn send_bye(&mut self, mut link: Link, farewell: Farewell) {
+    pub(super) fn send_bye(&mut self, mut link: Link, farewell: Farewell) {
         self.dialogs.remove(link.id());
         let (draft, target) = link.request(Method::Bye);
         self.send(draft.header(Header::Reason, farewell.reason()), target, Purpose::Farewell);
@@ -231,8 +259,7 @@ impl Focus {
         let Some(room) = self.rooms.remove(&room_id) else { return };
         self.directory.close(&room.identity, &room.venue);
         for leg in room.legs() {
-            self.abandon(now, leg, &Refusal::NoSession);
-            self.end_leg(now, leg, Farewell::SessionOver);
+            self.dismiss(now, leg, Farewell::SessionOver, &Refusal::NoSession);
         }
         self.order(Order::Close { room: room_id });
         for watcher in room.watchers {
@@ -245,11 +272,7 @@ impl Focus {
         let mut sessions: Vec<SessionId> = self.legs.keys().copied().collect();
         sessions.sort_unstable();
         for session in sessions {
-            match self.legs.get(&session).map(|leg| &leg.phase) {
-                Some(Phase::Installing(_)) => self.abandon(now, session, &Refusal::Draining),
-                Some(Phase::Connected(_)) => self.end_leg(now, session, Farewell::Stopping),
-                Some(Phase::Parting { .. }) | None => {}
-            }
+            self.dismiss(now, session, Farewell::Stopping, &Refusal::Draining);
         }
         let mut rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         rooms.sort_unstable();

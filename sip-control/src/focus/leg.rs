@@ -1,11 +1,14 @@
 //! One leg: an INVITE dialog and the MSRP session that belongs to it.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use mailbox::{ParticipantId, RoomId, SessionId};
 
-use super::{conference_info::Disconnection, link::Link, session_timer::SessionTimer};
+use super::{
+    conference_info::Disconnection, invite::Invitation, link::Link, output::RequestId,
+    session_timer::SessionTimer,
+};
 use crate::{config::Timers, message::Request, offer_answer::MediaOffer, transaction::ServerId};
 
 /// A leg, from the moment it has a seat until its dialog is over.
@@ -30,7 +33,9 @@ pub struct Leg {
 pub enum Phase {
     /// The media plane was asked to expect it. Nothing has been answered.
     Installing(Box<Installing>),
-    /// The 200 is out. The leg is connected.
+    /// The focus calls the user, who has not answered.
+    Inviting(Box<Inviting>),
+    /// The 200 is out, or in. The leg is connected.
     Connected(Box<Connected>),
     /// It has left the session, but its caller has not acknowledged the 200 yet: the BYE has to
     /// wait for that (DLG-14).
@@ -57,6 +62,33 @@ pub struct Installing {
     pub timer: Option<SessionTimer>,
     /// When to give up (FOC-22).
     pub deadline: Instant,
+}
+
+/// A leg that the focus calls for.
+#[derive(Debug)]
+pub struct Inviting {
+    /// Whom it calls.
+    pub uri: String,
+    /// What the INVITE says besides.
+    pub invitation: Arc<Invitation>,
+    /// How far it is.
+    pub stage: Stage,
+    /// When to give up: the media plane (FOC-22), or the user.
+    pub deadline: Instant,
+}
+
+/// How far a call of the focus is.
+#[derive(Debug)]
+pub enum Stage {
+    /// The media plane was asked to expect the user. Nothing is sent before it does (PUB-10).
+    Installing,
+    /// The INVITE is out.
+    Called {
+        /// By what its answers are known.
+        request: RequestId,
+        /// What we offer in it.
+        ours: Bytes,
+    },
 }
 
 /// A leg that was answered.
@@ -131,6 +163,11 @@ pub enum Farewell {
     SessionOver,
     /// The focus stops (OPS-02).
     Stopping,
+    /// The user said yes to an invitation when there was no seat left.
+    NoSeat,
+    /// The user said yes to an invitation that was withdrawn, or said so from elsewhere before
+    /// (DLG-06).
+    Surplus,
 }
 
 impl Leg {
@@ -138,6 +175,7 @@ impl Leg {
     pub fn next_deadline(&self, timers: &Timers) -> Option<Instant> {
         match &self.phase {
             Phase::Installing(installing) => Some(installing.deadline),
+            Phase::Inviting(inviting) => Some(inviting.deadline),
             Phase::Connected(connected) => connected.next_deadline(timers),
             Phase::Parting { .. } => None,
         }
@@ -147,7 +185,7 @@ impl Leg {
     pub fn connected(&self) -> Option<&Connected> {
         match &self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::Installing(_) | Phase::Parting { .. } => None,
+            Phase::Installing(_) | Phase::Inviting(_) | Phase::Parting { .. } => None,
         }
     }
 
@@ -155,7 +193,7 @@ impl Leg {
     pub fn connected_mut(&mut self) -> Option<&mut Connected> {
         match &mut self.phase {
             Phase::Connected(connected) => Some(connected),
-            Phase::Installing(_) | Phase::Parting { .. } => None,
+            Phase::Installing(_) | Phase::Inviting(_) | Phase::Parting { .. } => None,
         }
     }
 }
@@ -205,6 +243,8 @@ impl Farewell {
             Self::Unrefreshed => "unrefreshed",
             Self::SessionOver => "session_over",
             Self::Stopping => "stopping",
+            Self::NoSeat => "no_seat",
+            Self::Surplus => "surplus",
         }
     }
 
@@ -219,18 +259,23 @@ impl Farewell {
             Self::Unrefreshed => "SIP;cause=408;text=\"Session not refreshed\"",
             Self::SessionOver => "SIP;cause=200;text=\"Session ended\"",
             Self::Stopping => "SIP;cause=503;text=\"Service stopping\"",
+            Self::NoSeat => "SIP;cause=486;text=\"Too many participants\"",
+            Self::Surplus => "SIP;cause=200;text=\"Call completed elsewhere\"",
         }
     }
 
     /// How the roster tells it.
     pub fn disconnection(self) -> Disconnection {
         match self {
-            Self::Replaced | Self::SessionOver | Self::Stopping => Disconnection::Departed,
+            Self::Replaced | Self::SessionOver | Self::Stopping | Self::Surplus => {
+                Disconnection::Departed
+            }
             Self::Unacknowledged
             | Self::Unanswered
             | Self::Unbound
             | Self::MediaLost
-            | Self::Unrefreshed => Disconnection::Failed,
+            | Self::Unrefreshed
+            | Self::NoSeat => Disconnection::Failed(self.reason().into()),
         }
     }
 }

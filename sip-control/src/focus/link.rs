@@ -1,21 +1,20 @@
 //! A dialog, and the way by which its peer is reached.
 
-use std::net::{IpAddr, SocketAddr};
-
-use super::refusal::Refusal;
+use super::{refusal::Refusal, way::Address};
 use crate::{
     dialog::{Dialog, DialogId},
-    message::{Draft, Header, Method, Request, SipUri},
-    transport::{DEFAULT_PORT, Protocol, Source, Target},
+    message::{Draft, Header, Method, Request, Response, SipUri},
+    transport::{Source, Target},
 };
 
-/// A dialog, and where its last request came from: that is where ours go, as long as the peer names
+/// A dialog, and where its peer was met last: that is where requests go, as long as the peer names
 /// no other address. Nothing is looked up: a focus that waited for the DNS would make everybody
 /// wait (DLG-22).
 #[derive(Clone, Debug)]
 pub struct Link {
     dialog: Dialog,
-    source: Source,
+    /// Where the peer's last request came from, or where our INVITE to it went.
+    met: Target,
 }
 
 impl Link {
@@ -24,7 +23,13 @@ impl Link {
     pub fn accept(request: &Request, tag: &str, source: Source) -> Result<Self, Refusal> {
         let dialog = Dialog::accept(request, tag);
         let dialog = dialog.map_err(|_| Refusal::Malformed(Header::Contact))?;
-        Ok(Self { dialog, source })
+        Ok(Self { dialog, met: back_to(source) })
+    }
+
+    /// The dialog that a 2xx makes of our INVITE to `uri`, which went to `met`. `None` when the
+    /// answer names none.
+    pub fn begin(uri: &str, answer: &Response, met: Target) -> Option<Self> {
+        Some(Self { dialog: Dialog::begin(uri, answer)?, met })
     }
 
     /// The name of the dialog.
@@ -35,7 +40,7 @@ impl Link {
     /// Takes note of a request of the peer.
     pub fn handle_request(&mut self, request: &Request, source: Source) -> Result<(), Refusal> {
         self.dialog.handle_request(request).map_err(|_| Refusal::OutOfOrder)?;
-        self.source = source;
+        self.met = back_to(source);
         Ok(())
     }
 
@@ -49,29 +54,33 @@ impl Link {
         (self.dialog.request(method), self.target())
     }
 
-    /// An address in the URI of the next hop is taken; of a name, it is only known that the last
-    /// request came from there. A connection is used as long as it lasts, whatever the address.
+    /// The ACK of the 2xx to our INVITE of that number, and where it goes.
+    pub fn ack(&self, sequence: u32) -> (Draft, Target) {
+        (self.dialog.ack(sequence), self.target())
+    }
+
+    /// An address in the URI of the next hop is taken; of a name, it is only known that the peer was
+    /// met there. A connection is used as long as it lasts, whatever the address.
     fn target(&self) -> Target {
-        let Source { local, remote, protocol, connection } = self.source;
+        let met = self.met;
         let hop = SipUri::parse(self.dialog.next_hop());
-        let address = hop.and_then(|uri| {
-            let address: IpAddr = uri.host().trim_matches(['[', ']']).parse().ok()?;
-            Some(SocketAddr::new(address, uri.port().unwrap_or(DEFAULT_PORT)))
-        });
-        let named = hop.and_then(|uri| uri.param("transport")).map(str::to_ascii_lowercase);
-        let protocol = match (named.as_deref(), address) {
-            (Some("udp"), Some(_)) => Protocol::Udp,
-            (Some("tcp"), Some(_)) => Protocol::Tcp,
-            _ => protocol,
+        let Some(Address { remote, protocol }) = hop.as_ref().and_then(Address::of) else {
+            return met;
         };
-        let is_same = protocol == self.source.protocol;
+        let protocol = protocol.unwrap_or(met.protocol);
+        let is_same = protocol == met.protocol;
         Target {
             protocol,
-            remote: address.unwrap_or(remote),
-            local: Some(local).filter(|_| is_same),
-            connection: connection.filter(|_| is_same),
+            remote,
+            local: met.local.filter(|_| is_same),
+            connection: met.connection.filter(|_| is_same),
         }
     }
+}
+
+fn back_to(source: Source) -> Target {
+    let Source { local, remote, protocol, connection } = source;
+    Target { protocol, remote, local: Some(local), connection }
 }
 
 #[cfg(test)]

@@ -13,6 +13,7 @@ mod conference_info;
 mod counters;
 mod directory;
 mod grouping;
+mod invite;
 mod join;
 mod leave;
 mod leg;
@@ -33,6 +34,7 @@ mod user;
 mod utc;
 mod venue;
 mod watch;
+mod way;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -42,10 +44,10 @@ use std::{
 
 use mailbox::{RoomId, SessionId};
 
-pub(crate) use self::directory::{is_session_identity, venue_key};
 use self::{
     agenda::Agenda,
     directory::Directory,
+    invite::Call,
     leg::{Connected, Leg},
     participant::Originator,
     refusal::Refusal,
@@ -58,6 +60,10 @@ pub use self::{
     output::{Output, RequestId},
     user::UserKey,
     utc::{Utc, WallClock},
+};
+pub(crate) use self::{
+    directory::{is_session_identity, venue_key},
+    way::Way,
 };
 use crate::{
     config::Config,
@@ -98,7 +104,9 @@ pub struct Focus {
     dialogs: HashMap<DialogId, Usage>,
     /// INVITEs that are not over: not answered, or not acknowledged.
     invites: HashMap<ServerId, SessionId>,
-    /// Requests of ours that are not answered.
+    /// INVITEs of ours, until no fork can answer them any more.
+    calls: HashMap<RequestId, Call>,
+    /// Requests of ours that are not answered, INVITEs left out.
     requests: HashMap<RequestId, Purpose>,
     agenda: Agenda<Subject>,
     outputs: VecDeque<Output>,
@@ -151,6 +159,7 @@ impl Focus {
             subscriptions: HashMap::new(),
             dialogs: HashMap::new(),
             invites: HashMap::new(),
+            calls: HashMap::new(),
             requests: HashMap::new(),
             agenda: Agenda::default(),
             outputs: VecDeque::new(),
@@ -188,12 +197,21 @@ impl Focus {
         self.give_up_ack(now, invite);
     }
 
-    /// A request of ours has its final answer, or will never have one.
+    /// A request of ours has its final answer, or will never have one. An INVITE may have several
+    /// answers, provisional ones among them.
     pub fn handle_response(&mut self, now: Instant, request: RequestId, answer: Option<&Response>) {
+        if self.calls.contains_key(&request) {
+            return self.called(now, request, answer);
+        }
         match self.requests.remove(&request) {
             Some(Purpose::Notify(subscription)) => self.notified(now, subscription, answer),
             Some(Purpose::Farewell) | None => {}
         }
+    }
+
+    /// An INVITE of ours that was accepted will not be accepted again.
+    pub fn handle_settled(&mut self, request: RequestId) {
+        self.calls.remove(&request);
     }
 
     /// Takes in what the media plane reports.

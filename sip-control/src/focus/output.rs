@@ -27,6 +27,20 @@ pub enum Output {
         /// Where to.
         target: Target,
     },
+    /// Withdraw an INVITE that has no final answer. Its 2xx may come all the same.
+    Cancel {
+        /// Which one.
+        request: RequestId,
+    },
+    /// Acknowledge a 2xx to an INVITE.
+    Acknowledge {
+        /// Which INVITE.
+        request: RequestId,
+        /// With what.
+        ack: Draft,
+        /// Where to.
+        target: Target,
+    },
     /// Tell the media plane.
     Order(Order),
 }

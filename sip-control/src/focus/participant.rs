@@ -6,7 +6,7 @@ use mailbox::{ParticipantId, SessionId};
 use msrp::AddressBuf;
 
 use super::{
-    conference_info::{Disconnection, Endpoint, Status, User},
+    conference_info::{Disconnection, Endpoint, Joining, Progress, Status, User},
     user::UserKey,
     utc::WallClock,
 };
@@ -40,7 +40,7 @@ pub struct Participant {
     pub display_text: String,
     /// The addresses its messages may come from.
     pub identities: Vec<AddressBuf>,
-    /// Its legs, oldest first; those that only hold a seat yet are among them.
+    /// Its legs, oldest first; those that only hold a seat yet, or are invited, are among them.
     pub legs: Vec<Seat>,
     /// The participant that the same user was before it asked for another name, until this one is
     /// connected.
@@ -55,8 +55,54 @@ pub struct Participant {
 pub struct Seat {
     /// The leg.
     pub leg: SessionId,
-    /// Since when it has been connected; `None` while it is not yet.
-    pub connected: Option<Instant>,
+    /// How far it is.
+    pub standing: Standing,
+}
+
+/// How far a leg is, as its user stands to the session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Standing {
+    /// Invited by the focus. The seat is taken only when the user says yes (REF-04).
+    Invited {
+        /// As the roster tells it; `None` where it shall not tell at all (PUB-12).
+        shown: Option<Progress>,
+    },
+    /// It holds a seat, and waits for the media plane.
+    Seated,
+    /// It is in.
+    Connected {
+        /// Who called whom.
+        joining: Joining,
+        /// Since when.
+        since: Instant,
+    },
+}
+
+impl Seat {
+    /// Whether it counts against the limit (FOC-11).
+    pub fn is_taken(&self) -> bool {
+        !matches!(self.standing, Standing::Invited { .. })
+    }
+
+    /// Whether the leg has been answered.
+    pub fn is_connected(&self) -> bool {
+        matches!(self.standing, Standing::Connected { .. })
+    }
+
+    fn status(&self, clock: &WallClock) -> Option<Status> {
+        match self.standing {
+            Standing::Invited { shown } => shown.map(Status::Invited),
+            Standing::Seated => None,
+            Standing::Connected { joining, since } => {
+                Some(Status::Connected { joining, since: clock.utc(since) })
+            }
+        }
+    }
+
+    /// Whether rosters tell of it.
+    pub fn is_told(&self) -> bool {
+        matches!(self.standing, Standing::Invited { shown: Some(_) } | Standing::Connected { .. })
+    }
 }
 
 impl Participant {
@@ -112,21 +158,25 @@ impl Participant {
         self.keys.iter().any(|key| keys.contains(key))
     }
 
+    /// Whether it holds a seat, and is not only invited.
+    pub fn is_seated(&self) -> bool {
+        self.legs.iter().any(Seat::is_taken)
+    }
+
     /// Whether a leg of it has been answered.
     pub fn is_connected(&self) -> bool {
-        self.legs.iter().any(|seat| seat.connected.is_some())
+        self.legs.iter().any(Seat::is_connected)
     }
 
     /// Whether the roster shows it now.
     pub fn is_shown(&self, now: Instant) -> bool {
-        self.is_connected() && self.hidden_until.is_none_or(|until| until <= now)
+        self.legs.iter().any(Seat::is_told) && self.hidden_until.is_none_or(|until| until <= now)
     }
 
-    /// Its `<user>` while it is connected.
+    /// Its `<user>` while it is there, or invited.
     pub fn user(&self, clock: &WallClock) -> User {
         let endpoints = self.legs.iter().filter_map(|seat| {
-            let since = clock.utc(seat.connected?);
-            Some(Endpoint { entity: endpoint(seat.leg), status: Status::Connected { since } })
+            Some(Endpoint { entity: endpoint(seat.leg), status: seat.status(clock)? })
         });
         self.user_with(endpoints.collect())
     }

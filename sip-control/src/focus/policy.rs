@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use super::{
+    invite::Invitee,
     user::{UserKey, UserSet},
     utc::Utc,
 };
@@ -108,14 +109,37 @@ impl Policy {
             Self::Listed(lists) => lists.enter(petition, snapshot)?,
             Self::Documented(group) => enter_group(group, petition, snapshot)?,
         }
-        let own = self.max_participants();
-        if snapshot.others >= own.map_or(snapshot.users_max, |own| own.min(snapshot.users_max)) {
+        if !self.has_seat(snapshot) {
             return Err(Denial::Full);
         }
         if petition.anonymous && !self.may_hide(petition) {
             return Err(Denial::Anonymity);
         }
         Ok(())
+    }
+
+    /// Step 3: whether there is a seat for the one who asks (FOC-11).
+    pub fn has_seat(&self, snapshot: Snapshot) -> bool {
+        let own = self.max_participants();
+        snapshot.others < own.map_or(snapshot.users_max, |own| own.min(snapshot.users_max))
+    }
+
+    /// How many users there may be at one time.
+    pub fn seats(&self, limits: &Limits) -> usize {
+        let own = self.max_participants();
+        own.map_or(limits.users_per_room, |own| own.min(limits.users_per_room))
+    }
+
+    /// Who is to be invited when a session begins: nobody, or the members of a group that says so,
+    /// those first without whom it is not complete (PUB-07).
+    pub fn invitees(&self) -> Vec<Invitee> {
+        let Self::Documented(group) = self else { return Vec::new() };
+        if !group.invites_members {
+            return Vec::new();
+        }
+        let mut members: Vec<&UserKey> = group.members.iter().collect();
+        members.sort_unstable_by_key(|key| (!group.required.contains(key), key.uri()));
+        members.into_iter().filter_map(|key| Invitee::of(key.uri())).collect()
     }
 
     /// Whether a user who has not joined may watch all the same (POL-14).

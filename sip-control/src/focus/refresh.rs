@@ -30,7 +30,7 @@ impl Focus {
         let link = match &mut leg.phase {
             Phase::Connected(connected) => &mut connected.link,
             Phase::Parting { link, .. } => link,
-            Phase::Installing(_) => return Err(Refusal::NoDialog),
+            Phase::Installing(_) | Phase::Inviting(_) => return Err(Refusal::NoDialog),
         };
         link.handle_request(request, incoming.source)?;
         match request.method() {

@@ -6,8 +6,8 @@ use mailbox::{ParticipantId, RoomId, SessionId};
 use msrp::AddressBuf;
 
 use super::{
-    conference_info::{self, Conference, Disconnection, User, user_elements},
-    participant::{Originator, Participant, Seat},
+    conference_info::{self, Conference, Disconnection, Joining, Progress, User, user_elements},
+    participant::{Originator, Participant, Seat, Standing},
     policy::Snapshot,
     roster::Roster,
     subscription::{SubscriptionId, View},
@@ -71,9 +71,11 @@ impl Room {
     pub fn snapshot(&self, keys: &[UserKey], at: Utc, limits: &Limits) -> Snapshot {
         // While a user changes between name and alias there are two participants of one user.
         let is_doubled = |participant: &Participant| {
-            participant.succeeds.is_some_and(|old| self.participants.contains_key(&old))
+            let old = participant.succeeds.and_then(|old| self.participants.get(&old));
+            old.is_some_and(Participant::is_seated)
         };
-        let others = self.participants.values().filter(|them| !them.is(keys) && !is_doubled(them));
+        let seated = self.participants.values().filter(|them| them.is_seated());
+        let others = seated.filter(|them| !them.is(keys) && !is_doubled(them));
         Snapshot {
             is_running: true,
             has_key_participant: self.key_participants(at).any(Participant::is_connected),
@@ -94,7 +96,7 @@ impl Room {
     pub fn is_forsaken(&self, at: Utc) -> bool {
         self.has_begun
             && self.venue.policy.has_key_participants()
-            && self.key_participants(at).next().is_none()
+            && !self.key_participants(at).any(Participant::is_seated)
     }
 
     /// It is held under these rules from now on (POL-18).
@@ -131,7 +133,7 @@ impl Room {
         self.participants_of(keys).map(|participant| participant.legs.len()).sum()
     }
 
-    /// Whether nobody has a seat any more.
+    /// Whether nobody has a seat any more, nor is invited (LEAVE-05).
     pub fn is_empty(&self) -> bool {
         self.participants.is_empty()
     }
@@ -168,8 +170,40 @@ impl Room {
             self.participants.insert(fresh, newcomer);
         }
         let participant = self.participants.get_mut(&id).expect("found or put in above");
-        participant.legs.push(Seat { leg, connected: None });
+        participant.legs.push(Seat { leg, standing: Standing::Seated });
         participant
+    }
+
+    /// Expects `user` to answer an INVITE, by which `leg` is to be its: with the participant it is
+    /// already, or with a new one, which is `fresh` then.
+    pub fn expect(
+        &mut self,
+        fresh: ParticipantId,
+        leg: SessionId,
+        user: &Originator,
+        shown: Option<Progress>,
+    ) -> &Participant {
+        let same = self.participants_of(&user.keys).find(|known| !known.is_anonymous);
+        let id = same.map_or(fresh, |same| same.id);
+        let participant =
+            self.participants.entry(id).or_insert_with(|| Participant::visible(fresh, user, None));
+        participant.legs.push(Seat { leg, standing: Standing::Invited { shown } });
+        if shown.is_some() {
+            self.roster.note_change();
+        }
+        participant
+    }
+
+    /// An invitation is as far as that. Whether the roster has changed.
+    pub fn progress(&mut self, leg: SessionId, progress: Progress) -> bool {
+        let Some(seat) = self.seat_mut(leg) else { return false };
+        let Standing::Invited { shown: Some(shown) } = &mut seat.standing else { return false };
+        let has_changed = *shown != progress;
+        *shown = progress;
+        if has_changed {
+            self.roster.note_change();
+        }
+        has_changed
     }
 
     /// The leg is connected from now on. A user who has just changed its name by that is kept out
@@ -177,6 +211,8 @@ impl Room {
     /// is so.
     pub fn connect(&mut self, leg: SessionId, now: Instant, hidden_until: Instant) -> bool {
         let Some(id) = self.holder(leg) else { return false };
+        let was_invited = self.seat_mut(leg).is_some_and(|seat| !seat.is_taken());
+        let joining = if was_invited { Joining::DialedOut } else { Joining::DialedIn };
         let former = self.participants.get(&id).and_then(|participant| participant.succeeds);
         let has_new_name = former.is_some_and(|former| self.participants.contains_key(&former));
         let Some(participant) = self.participants.get_mut(&id) else { return false };
@@ -186,7 +222,7 @@ impl Room {
             participant.hidden_until = Some(hidden_until);
         }
         for seat in participant.legs.iter_mut().filter(|seat| seat.leg == leg) {
-            seat.connected = Some(now);
+            seat.standing = Standing::Connected { joining, since: now };
         }
         if participant.is_shown(now) {
             self.roster.note_change();
@@ -205,7 +241,7 @@ impl Room {
         let Some(id) = self.holder(leg) else { return false };
         let Some(participant) = self.participants.get_mut(&id) else { return false };
         let was_shown = participant.is_shown(now);
-        let was_connected = participant.seat(leg).is_some_and(|seat| seat.connected.is_some());
+        let was_told = participant.seat(leg).is_some_and(Seat::is_told);
         participant.legs.retain(|seat| seat.leg != leg);
         let is_shown = participant.is_shown(now);
         let gone = participant.user_gone(leg, how, now, clock);
@@ -213,7 +249,7 @@ impl Room {
             self.participants.remove(&id);
         }
         match (was_shown, is_shown) {
-            (true, true) if was_connected => self.roster.note_change(),
+            (true, true) if was_told => self.roster.note_change(),
             (true, false) => self.roster.note_departure(gone),
             _ => return false,
         }
@@ -261,7 +297,11 @@ impl Room {
     ) -> String {
         let shown = |participant: &&Participant| participant.is_shown(now);
         let participants = &self.participants;
-        let users = || participants.values().filter(shown).map(|p| p.user(clock)).collect();
+        let users = || {
+            let count = participants.values().filter(shown).filter(|them| them.is_connected());
+            let users = participants.values().filter(shown).map(|them| them.user(clock));
+            (users.collect(), count.count())
+        };
         let (present, count) = self.roster.present(users);
         let (present, departed) = match watcher.view {
             View::Everybody => {
@@ -293,9 +333,14 @@ impl Room {
             .collect()
     }
 
-    /// Every leg that holds a seat.
+    /// Every leg that holds a seat, or is invited.
     pub fn legs(&self) -> impl Iterator<Item = SessionId> {
         self.participants.values().flat_map(|participant| participant.legs.iter().map(|s| s.leg))
+    }
+
+    fn seat_mut(&mut self, leg: SessionId) -> Option<&mut Seat> {
+        let mut seats = self.participants.values_mut().flat_map(|them| &mut them.legs);
+        seats.find(|seat| seat.leg == leg)
     }
 
     fn holder(&self, leg: SessionId) -> Option<ParticipantId> {

@@ -17,7 +17,7 @@ const DEPARTURES_MAX: usize = 1024;
 pub struct Roster {
     change: u64,
     departures: VecDeque<(u64, User)>,
-    /// The `<user>` elements as of a change, and how many they are.
+    /// The `<user>` elements as of a change, and how many of them are connected.
     written: Option<(u64, Arc<str>, usize)>,
 }
 
@@ -48,18 +48,18 @@ impl Roster {
         }
     }
 
-    /// The elements of those who are there, and their number. `users` is asked only when something
-    /// has changed since the last time.
-    pub fn present(&mut self, users: impl FnOnce() -> Vec<User>) -> (Arc<str>, usize) {
+    /// The elements of those who are there or are invited, and how many are there. `users`, which
+    /// tells both, is asked only when something has changed since the last time.
+    pub fn present(&mut self, users: impl FnOnce() -> (Vec<User>, usize)) -> (Arc<str>, usize) {
         if let Some((change, text, count)) = &self.written
             && *change == self.change
         {
             return (Arc::clone(text), *count);
         }
-        let users = users();
+        let (users, count) = users();
         let text: Arc<str> = user_elements(&users).into();
-        self.written = Some((self.change, Arc::clone(&text), users.len()));
-        (text, users.len())
+        self.written = Some((self.change, Arc::clone(&text), count));
+        (text, count)
     }
 
     /// The elements of those who left after change `told`, the last departure of each. Whoever is

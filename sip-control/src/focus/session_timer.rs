@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::refusal::Refusal;
 use crate::{
     config::Timers,
-    message::{Header, Refresher, Request, SessionExpires},
+    message::{Header, Refresher, Request, Response, SessionExpires},
 };
 
 /// The interval agreed with a peer that refreshes (TMR-01).
@@ -41,6 +41,18 @@ impl SessionTimer {
         }
         let peers_shortest = request.seconds(Header::MinSe).map_or(shortest, seconds);
         Ok(Some(Self { interval: interval.max(peers_shortest) }))
+    }
+
+    /// What our INVITE asks for: that the peer refreshes, as one does that calls us.
+    pub fn asked(timers: &Timers) -> String {
+        format!("{};refresher=uas", timers.session_interval.as_secs())
+    }
+
+    /// What the answer to our INVITE agrees to. `None` when the session is not timed.
+    pub fn agreed(answer: &Response) -> Option<Self> {
+        let agreed = answer.header(Header::SessionExpires).and_then(SessionExpires::parse)?;
+        let is_watched = agreed.refresher == Some(Refresher::Uas);
+        is_watched.then(|| Self { interval: Duration::from_secs(agreed.interval.into()) })
     }
 
     /// `Session-Expires` of the answer. It brings `Require: timer` with it.

@@ -32,6 +32,11 @@ impl UserKey {
         (!number.is_empty()).then(|| Self(format!("tel:{number}")))
     }
 
+    /// A URI that the user can be called at.
+    pub fn uri(&self) -> &str {
+        &self.0
+    }
+
     /// Where the user is at home. A telephone number is nowhere.
     pub fn host(&self) -> Option<&str> {
         let (_, address) = self.0.strip_prefix("sip:")?.rsplit_once('@')?;

@@ -78,6 +78,10 @@ pub struct Group {
     pub serves_messaging: bool,
     /// Who is on its list.
     pub members: HashSet<UserKey>,
+    /// Whether whoever begins a session has its members invited (PUB-07).
+    pub invites_members: bool,
+    /// Who is to be invited before all others.
+    pub required: HashSet<UserKey>,
     /// Its rules, in their order.
     pub(super) rules: Vec<Rule>,
 }

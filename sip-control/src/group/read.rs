@@ -53,6 +53,8 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
         max_participants: None,
         serves_messaging: true,
         members: HashSet::new(),
+        invites_members: false,
+        required: HashSet::new(),
         rules: Vec::new(),
     };
     let mut seen: Vec<(Namespace, &str)> = Vec::new();
@@ -63,7 +65,10 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
             name,
             (Namespace::ListService, _)
                 | (Namespace::CommonPolicy, "ruleset")
-                | (Namespace::Extensions, "subject" | "supported-services")
+                | (
+                    Namespace::Extensions,
+                    "subject" | "supported-services" | "required-participants-list"
+                )
         );
         if is_known && seen.contains(&name) {
             return Err(Wrong::new(child.at, format!("expected <{}> once", child.name)));
@@ -72,12 +77,7 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
         match name {
             (Namespace::ListService, "display-name") => {}
             (Namespace::ListService, "list") => group.members = members(child, remarks)?,
-            (Namespace::ListService, "invite-members") => {
-                if boolean(child)? {
-                    let remark = "members are not invited, and join by themselves";
-                    remarks.push(Wrong::new(child.at, remark));
-                }
-            }
+            (Namespace::ListService, "invite-members") => group.invites_members = boolean(child)?,
             (Namespace::ListService, "max-participant-count") => {
                 group.max_participants = Some(non_negative(child)?);
             }
@@ -89,6 +89,9 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
             (Namespace::CommonPolicy, "ruleset") => group.rules = ruleset(child, remarks)?,
             (Namespace::Extensions, "subject") => {
                 group.subject = Some(child.text().to_owned()).filter(|text| !text.is_empty());
+            }
+            (Namespace::Extensions, "required-participants-list") => {
+                group.required = required(child)?;
             }
             (Namespace::Extensions, "supported-services") => {
                 group.serves_messaging = serves_messaging(child);
@@ -103,6 +106,13 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
         last_place = last_place.max(place);
     }
     Ok((key, group))
+}
+
+/// Those members whom a session is not complete without. The list names each by a URI.
+fn required(list: &Element) -> Result<HashSet<UserKey>, Wrong> {
+    let entries = list.children.iter().filter(|child| child.name == "entry");
+    let keys = entries.map(|entry| Ok(UserKey::of(entry.required("uri")?)));
+    keys.filter_map(Result::transpose).collect()
 }
 
 /// Where the schema has a child of `<list-service>` (POL-06).

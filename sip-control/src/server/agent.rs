@@ -13,7 +13,7 @@ use crate::{
     config::Config,
     focus::{Counters, Focus, Gauges, Incoming, Output, RequestId, WallClock},
     group::Groups,
-    message::{Admission, Message, admit},
+    message::{Admission, Message, Method, admit},
     placement::{CoreLink, Placement},
     transaction::{self, ClientId, Event, Transactions},
     transport::{Source, Ticket, Transmit},
@@ -45,6 +45,8 @@ pub struct Agent {
     placement: Placement,
     /// Requests of the focus, by what the transactions call them.
     asked: HashMap<ClientId, RequestId>,
+    /// INVITEs of the focus, by what it calls them itself.
+    calls: HashMap<RequestId, ClientId>,
     /// When commands that were kept are tried again.
     retry_at: Option<Instant>,
     /// Answers that need no transaction.
@@ -78,6 +80,7 @@ impl Agent {
             placement: Placement::new(cores, config.media.placement),
             focus: Focus::new(config, names.port, tokens, clock),
             asked: HashMap::new(),
+            calls: HashMap::new(),
             retry_at: None,
             stateless: VecDeque::new(),
         }
@@ -222,21 +225,36 @@ impl Agent {
                 self.focus.handle_unacknowledged(now, transaction);
             }
             Event::Cancelled { transaction } => self.focus.handle_cancel(now, transaction),
-            // The focus asks nothing that is answered twice, so a provisional answer is the only
-            // one that is not the last.
-            Event::Response { response, .. } if response.code() < 200 => {}
             Event::Response { transaction, response } => {
-                if let Some(request) = self.asked.remove(&transaction) {
+                let Some(request) = self.asked.get(&transaction).copied() else { return };
+                // Only an INVITE is answered more than once: by progress, and by every fork.
+                let is_call = self.calls.contains_key(&request);
+                if response.code() >= 300 || response.code() >= 200 && !is_call {
+                    self.forget(transaction);
+                }
+                if response.code() >= 200 || is_call {
                     self.focus.handle_response(now, request, Some(&response));
                 }
             }
             Event::Failed { transaction, failure } => {
-                if let Some(request) = self.asked.remove(&transaction) {
+                if let Some(request) = self.forget(transaction) {
                     tracing::info!(?failure, "a request was not answered");
                     self.focus.handle_response(now, request, None);
                 }
             }
+            Event::Settled { transaction } => {
+                if let Some(request) = self.forget(transaction) {
+                    self.focus.handle_settled(request);
+                }
+            }
         }
+    }
+
+    /// Nothing more will be heard of a request.
+    fn forget(&mut self, transaction: ClientId) -> Option<RequestId> {
+        let request = self.asked.remove(&transaction)?;
+        self.calls.remove(&request);
+        Some(request)
     }
 
     fn handle_output(&mut self, now: Instant, output: Output) {
@@ -247,6 +265,19 @@ impl Agent {
             Output::Send { request, draft, target } => {
                 let client = self.transactions.request(now, &draft, target);
                 self.asked.insert(client, request);
+                if draft.method() == Method::Invite {
+                    self.calls.insert(request, client);
+                }
+            }
+            Output::Cancel { request } => {
+                if let Some(client) = self.calls.get(&request) {
+                    self.transactions.cancel(now, *client);
+                }
+            }
+            Output::Acknowledge { request, ack, target } => {
+                if let Some(client) = self.calls.get(&request) {
+                    self.transactions.acknowledge(*client, &ack, target);
+                }
             }
             Output::Order(order) => self.placement.handle_order(order),
         }

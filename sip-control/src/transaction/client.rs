@@ -233,7 +233,9 @@ impl Client {
                 self.tell(out, |transaction| Event::Failed { transaction, failure });
                 Next::End
             }
-            State::Completed { until, .. } | State::Accepted { until, .. } if *until <= now => {
+            State::Completed { until, .. } if *until <= now => Next::End,
+            State::Accepted { until, .. } if *until <= now => {
+                self.tell(out, |transaction| Event::Settled { transaction });
                 Next::End
             }
             State::Calling { resend: Some(resend), .. }

@@ -102,6 +102,11 @@ pub enum Event {
         /// Why.
         failure: Failure,
     },
+    /// Our INVITE was accepted, and no fork can accept it any more.
+    Settled {
+        /// The INVITE, which is gone.
+        transaction: ClientId,
+    },
 }
 
 /// Why there is no final response.

@@ -8,6 +8,7 @@ mod ending;
 mod grouping;
 mod harness;
 mod hostile;
+mod inviting;
 mod joining;
 mod offerless;
 mod proving;

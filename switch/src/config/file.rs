@@ -78,6 +78,8 @@ struct SipTable {
     digest: Option<DigestTable>,
     one_leg_per_user: Option<bool>,
     warn_detail: Option<bool>,
+    outbound_proxy: Option<String>,
+    transient_states: Option<bool>,
     limits: SipLimitsTable,
     timers: TimersTable,
 }
@@ -114,6 +116,7 @@ struct TimersTable {
     install: Option<Time>,
     replacement: Option<Time>,
     binding: Option<Time>,
+    ringing: Option<Time>,
     media_grace: Option<Time>,
     session_linger: Option<TimeOrZero>,
     shutdown: Option<Time>,
@@ -273,14 +276,16 @@ impl SipTable {
         if let Some(blocks) = self.trusted {
             sip.trusted = blocks.into_iter().map(|Block(network)| network).collect();
         }
-        put!(self => sip; host, identity_from_from_header, one_leg_per_user, warn_detail);
+        sip.outbound_proxy = self.outbound_proxy;
+        put!(self => sip; host, identity_from_from_header, one_leg_per_user, warn_detail,
+            transient_states);
         put!(self.limits => sip.limits;
             sessions as number, users_per_room as number, legs as number, legs_per_user as number,
             subscriptions, subscriptions_per_user, roster, digest_failures as number,
         );
         put!(self.timers => sip.timers;
             t1 as time, t2 as time, t4 as time, install as time, replacement as time,
-            binding as time, media_grace as time, session_linger as time, shutdown as time, notify_min_interval as time, session_interval as time,
+            binding as time, ringing as time, media_grace as time, session_linger as time, shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,
             digest_nonce as time, digest_window as time, digest_penalty as time,
         );

@@ -107,7 +107,8 @@ fn subject(wrong: &ConfigError) -> &str {
         | ConfigError::AccountTwice(value)
         | ConfigError::AccountName(value)
         | ConfigError::NoAccountIdentity(value)
-        | ConfigError::WrappedTypes(value) => value,
+        | ConfigError::WrappedTypes(value)
+        | ConfigError::OutboundProxy(value) => value,
         ConfigError::NoListener => "listen_",
         ConfigError::NoAlgorithm => "algorithms",
         ConfigError::Timer(name) => name,

@@ -1,0 +1,375 @@
+//! Inviting: from the wish to have somebody in a session to a leg, or to the reason why there is
+//! none (RFC 4579 section 5.5).
+//!
+//! ```text
+//! invite -> INSTALL -> Installed -> INVITE -> 2xx -> ACK, ACTIVATE, NOTIFY
+//!              |                      |        |
+//!              refused             refused,   no seat left, or no use of the answer: BYE
+//!                                  too late, or withdrawn: CANCEL
+//! ```
+//!
+//! Whoever is invited holds no seat: it is taken, if one is left, with the 2xx (REF-04).
+
+use std::{sync::Arc, time::Instant};
+
+use bytes::Bytes;
+use mailbox::{ParticipantId, RoomId, SessionId};
+use msrp::UriBuf;
+
+use super::{
+    Focus, RequestId, Usage,
+    conference_info::{Disconnection, Progress},
+    join::{SUPPORTED, contact_of, origin_of},
+    leg::{Ack, Connected, Farewell, Inviting, Leg, Media, Phase, Stage, Theirs},
+    link::Link,
+    order::{Member, Order},
+    output::Output,
+    participant::Originator,
+    refusal::{ACCEPT, ALLOW},
+    screen,
+    session_timer::SessionTimer,
+    user::UserKey,
+    way::Way,
+};
+use crate::{
+    message::{Draft, Header, Method, Response, SipUri, status},
+    transport::Target,
+};
+
+/// Somebody who is to be in a session.
+#[derive(Clone, Debug)]
+pub struct Invitee {
+    /// Who it is.
+    pub user: Originator,
+    /// The URI it is called at.
+    pub uri: String,
+    /// Nobody is told of it before it has joined (PUB-12).
+    pub is_hidden: bool,
+}
+
+impl Invitee {
+    /// Somebody by the URI that names it; `None` when that names nobody.
+    pub fn of(uri: &str) -> Option<Self> {
+        let key = UserKey::of(uri)?;
+        let bare = match SipUri::parse(uri) {
+            Some(_) => uri.split([';', '?']).next().unwrap_or_default(),
+            None => uri,
+        };
+        let user = Originator {
+            uri: bare.to_owned(),
+            uris: vec![bare.to_owned()],
+            keys: vec![key],
+            display_name: None,
+        };
+        let uri = uri.split('?').next().unwrap_or_default().to_owned();
+        Some(Self { user, uri, is_hidden: false })
+    }
+}
+
+/// What the INVITEs say that go out for one reason.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Invitation {
+    /// Who asked for it, as Referred-By has it, if that may be told (ID-09).
+    pub referred_by: Option<String>,
+}
+
+/// An INVITE of ours, as long as it can be answered.
+#[derive(Debug)]
+pub struct Call {
+    session: SessionId,
+    uri: String,
+    target: Target,
+}
+
+/// The status of a call that could not be made: for want of a way, or of room in the media plane.
+pub const UNAVAILABLE: u16 = 503;
+/// The status of a call that nobody answers.
+pub const NO_ANSWER: u16 = 408;
+/// The status of a call that is not wanted any more.
+pub const WITHDRAWN: u16 = 487;
+
+impl Focus {
+    /// Invites somebody. Whether anything comes of it is seen later, and told to who watches.
+    pub(super) fn invite(
+        &mut self,
+        now: Instant,
+        room_id: RoomId,
+        invitee: Invitee,
+        invitation: Arc<Invitation>,
+    ) {
+        if self.legs.len() >= self.config.limits.legs {
+            return;
+        }
+        let session = SessionId(self.next_id());
+        let fresh = ParticipantId(self.next_id());
+        let first =
+            if self.config.transient_states { Progress::DialingOut } else { Progress::Pending };
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        let shown = Some(first).filter(|_| !invitee.is_hidden);
+        let participant = room.expect(fresh, session, &invitee.user, shown);
+        let member = Member {
+            participant: participant.id,
+            identities: participant.identities.clone().into(),
+            peer: None,
+            is_anonymous: false,
+        };
+        let inviting = Inviting {
+            uri: invitee.uri,
+            invitation,
+            stage: Stage::Installing,
+            deadline: now + self.config.timers.install,
+        };
+        let leg = Leg {
+            session,
+            room: room_id,
+            participant: participant.id,
+            instance: None,
+            phase: Phase::Inviting(Box::new(inviting)),
+            alarm: None,
+        };
+        self.legs.insert(session, leg);
+        self.plan_leg(session);
+        self.order(Order::Install { session, room: room_id, member: Box::new(member) });
+        self.notify_watchers(now, room_id);
+    }
+
+    /// The media plane expects the user, who may be called now (PUB-10).
+    pub(super) fn call(&mut self, now: Instant, session: SessionId, path: &UriBuf) {
+        let Some(leg) = self.legs.get(&session) else { return };
+        let Phase::Inviting(inviting) = &leg.phase else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let Some(way) = Way::to(&inviting.uri, &self.config) else {
+            tracing::info!(session = session.0, "no way to who is invited");
+            return self.fail_invitation(now, session, UNAVAILABLE);
+        };
+        let origin = origin_of(self.clock.utc(now), session);
+        let ours = Bytes::from(room.venue.media.offer(origin, path));
+        let (uri, target) = (inviting.uri.clone(), way.target);
+        let (call_id, tag) = (self.tokens.token(), self.tokens.token());
+        let draft = self.draft_invite(session, &way, &call_id, &tag);
+        let Some(draft) = draft.map(|draft| draft.body("application/sdp", ours.clone())) else {
+            return;
+        };
+        let request = RequestId(self.next_id());
+        self.calls.insert(request, Call { session, uri, target });
+        self.counters.invitations += 1;
+        self.outputs.push_back(Output::Send { request, draft, target });
+        let ringing = self.config.timers.ringing;
+        if let Some(Phase::Inviting(inviting)) =
+            self.legs.get_mut(&session).map(|leg| &mut leg.phase)
+        {
+            inviting.stage = Stage::Called { request, ours };
+            inviting.deadline = now + ringing;
+        }
+        self.plan_leg(session);
+    }
+
+    /// An INVITE of ours (PUB-09), but for its body.
+    fn draft_invite(
+        &self,
+        session: SessionId,
+        way: &Way,
+        call_id: &str,
+        tag: &str,
+    ) -> Option<Draft> {
+        let leg = self.legs.get(&session)?;
+        let Phase::Inviting(inviting) = &leg.phase else { return None };
+        let room = self.rooms.get(&leg.room)?;
+        let own = &room.venue.uri;
+        let mut draft = Draft::new(Method::Invite, &inviting.uri);
+        if let Some(route) = &way.route {
+            draft = draft.header(Header::Route, route);
+        }
+        draft = draft
+            .header(Header::From, &format!("<{own}>;tag={tag}"))
+            .header(Header::To, &format!("<{}>", inviting.uri))
+            .header(Header::CallId, &format!("{call_id}@{}", self.config.host))
+            .header(Header::CSeq, &format!("1 {}", Method::Invite.name()))
+            .header(Header::Contact, &contact_of(&room.identity))
+            .header(Header::AcceptContact, "*;+g.oma.sip-im");
+        // Nobody outside the trust domain is told who we are by another's word (ID-09).
+        if screen::is_trusted(&self.config, way.target.remote.ip()) {
+            draft = draft.header(Header::PAssertedIdentity, &format!("<{own}>"));
+        }
+        if let Some(referred_by) = &inviting.invitation.referred_by {
+            draft = draft.header(Header::ReferredBy, &format!("<{referred_by}>"));
+        }
+        if let Some(subject) = &room.venue.subject {
+            draft = draft.header(Header::Subject, subject);
+        }
+        Some(
+            draft
+                .header(Header::UserAgent, &self.server())
+                .header(Header::Allow, ALLOW)
+                .header(Header::AllowEvents, "conference")
+                .header(Header::Accept, ACCEPT)
+                .header(Header::Supported, SUPPORTED)
+                .header(Header::SessionExpires, &SessionTimer::asked(&self.config.timers)),
+        )
+    }
+
+    /// An INVITE of ours is answered, or never will be.
+    pub(super) fn called(&mut self, now: Instant, request: RequestId, answer: Option<&Response>) {
+        let Some(session) = self.calls.get(&request).map(|call| call.session) else { return };
+        let is_wanted = self.is_called(session, request);
+        match answer {
+            Some(answer) if answer.code() < 200 => {
+                if is_wanted {
+                    self.progressed(now, session, answer.code());
+                }
+            }
+            Some(answer) if answer.code() < 300 => self.accepted(now, request, answer),
+            _ => {
+                self.calls.remove(&request);
+                if is_wanted {
+                    let code = answer.map_or(NO_ANSWER, Response::code);
+                    self.fail_invitation(now, session, code);
+                }
+            }
+        }
+    }
+
+    /// Whether the leg still waits for the answer to that INVITE.
+    fn is_called(&self, session: SessionId, request: RequestId) -> bool {
+        let Some(Phase::Inviting(inviting)) = self.legs.get(&session).map(|leg| &leg.phase) else {
+            return false;
+        };
+        matches!(inviting.stage, Stage::Called { request: of, .. } if of == request)
+    }
+
+    /// A session has begun: all of its group who are not in it are invited, if the group wants that,
+    /// as many as there are seats for (PUB-07).
+    pub(super) fn gather(&mut self, now: Instant, room_id: RoomId) {
+        let Some(room) = self.rooms.get(&room_id) else { return };
+        let seats = room.venue.policy.seats(&self.config.limits).saturating_sub(room.users());
+        let members = room.venue.policy.invitees();
+        let absent = members.into_iter().filter(|member| !room.is_connected(&member.user.keys));
+        let invitees: Vec<Invitee> = absent.take(seats).collect();
+        let invitation = Arc::new(Invitation::default());
+        for invitee in invitees {
+            self.invite(now, room_id, invitee, Arc::clone(&invitation));
+        }
+    }
+
+    /// The user's device has something to say, but not yes or no.
+    fn progressed(&mut self, now: Instant, session: SessionId, code: u16) {
+        if !self.config.transient_states || code == 100 {
+            return;
+        }
+        let Some(room_id) = self.legs.get(&session).map(|leg| leg.room) else { return };
+        let room = self.rooms.get_mut(&room_id);
+        if room.is_some_and(|room| room.progress(session, Progress::Alerting)) {
+            self.notify_watchers(now, room_id);
+        }
+    }
+
+    /// A 2xx. It is acknowledged in any case, and first of all; whether anybody wants the dialog it
+    /// makes comes after that (DLG-06).
+    fn accepted(&mut self, now: Instant, request: RequestId, ok: &Response) {
+        let Some(Call { session, uri, target }) = self.calls.get(&request) else { return };
+        let session = *session;
+        let is_wanted = self.is_called(session, request);
+        let Some(link) = Link::begin(uri, ok, *target) else {
+            if is_wanted {
+                self.fail_invitation(now, session, NO_ANSWER);
+            }
+            return;
+        };
+        let (ack, target) = link.ack(ok.sequence());
+        self.outputs.push_back(Output::Acknowledge { request, ack, target });
+        if !is_wanted {
+            return self.send_bye(link, Farewell::Surplus);
+        }
+        if let Err(farewell) = self.take_in(now, session, link.clone(), ok) {
+            self.send_bye(link, farewell);
+            self.withdraw(now, session, farewell.disconnection());
+        }
+    }
+
+    /// The user said yes: the leg is connected if a seat is left and the answer can be used.
+    fn take_in(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        link: Link,
+        ok: &Response,
+    ) -> Result<(), Farewell> {
+        let at = self.clock.utc(now);
+        let leg = self.legs.get_mut(&session).ok_or(Farewell::Surplus)?;
+        let room = self.rooms.get_mut(&leg.room).ok_or(Farewell::Surplus)?;
+        let Phase::Inviting(inviting) = &leg.phase else { return Err(Farewell::Surplus) };
+        let Stage::Called { ours, .. } = &inviting.stage else { return Err(Farewell::Surplus) };
+        let participant = room.participant(leg.participant).ok_or(Farewell::Surplus)?;
+        let snapshot = room.snapshot(&participant.keys, at, &self.config.limits);
+        if !room.venue.policy.has_seat(snapshot) {
+            return Err(Farewell::NoSeat);
+        }
+        let peer = room.venue.media.read_answer(&ok.body()).map_err(|fault| {
+            tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
+            Farewell::Unanswered
+        })?;
+        let timer = SessionTimer::agreed(ok);
+        let timers = &self.config.timers;
+        leg.instance = ok
+            .address(Header::Contact)
+            .and_then(|contact| contact.params().get("+sip.instance").map(str::to_owned));
+        self.dialogs.insert(link.id().clone(), Usage::Leg(session));
+        let ours = ours.clone();
+        leg.phase = Phase::Connected(Box::new(Connected {
+            link,
+            ack: Ack::Received(now),
+            media: Media::Awaited,
+            timer,
+            refresh_due: timer.map(|timer| now + timer.patience()),
+            replaces_at: Some(now + timers.replacement),
+            ours,
+            theirs: Theirs::Agreed(ok.body()),
+        }));
+        let room_id = leg.room;
+        room.connect(session, now, now);
+        self.counters.joins += 1;
+        self.order(Order::Describe { session, peer: Box::new(peer) });
+        self.order(Order::Activate { session });
+        self.plan_leg(session);
+        self.notify_watchers(now, room_id);
+        Ok(())
+    }
+
+    /// The user said no, or nothing, or cannot be asked: the roster tells which (EVT-08). A leg that
+    /// is not being called for is left alone.
+    pub(super) fn fail_invitation(&mut self, now: Instant, session: SessionId, code: u16) {
+        let cause = format!("SIP;cause={code};text=\"{}\"", status::reason(code)).into();
+        let how = match code {
+            486 | 600 => Disconnection::Busy(cause),
+            _ => Disconnection::Failed(cause),
+        };
+        self.withdraw(now, session, how);
+    }
+
+    /// Takes an invitation back (PUB-10). A yes that crosses the CANCEL is ended with BYE.
+    pub(super) fn withdraw(&mut self, now: Instant, session: SessionId, how: Disconnection) {
+        let Some(leg) = self.legs.get(&session) else { return };
+        let Phase::Inviting(inviting) = &leg.phase else { return };
+        let room = leg.room;
+        if let Stage::Called { request, .. } = inviting.stage
+            && self.calls.contains_key(&request)
+        {
+            self.outputs.push_back(Output::Cancel { request });
+        }
+        self.legs.remove(&session);
+        self.order(Order::Remove { session });
+        self.vacate(now, room, session, how);
+    }
+
+    /// Whoever has come by itself need not be called any more.
+    pub(super) fn withdraw_others(&mut self, now: Instant, session: SessionId) {
+        let Some(leg) = self.legs.get(&session) else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let Some(participant) = room.participant(leg.participant) else { return };
+        let invited = participant.legs.iter().filter(|seat| !seat.is_taken());
+        let invited: Vec<SessionId> = invited.map(|seat| seat.leg).collect();
+        for leg in invited {
+            self.withdraw(now, leg, Disconnection::Departed);
+        }
+    }
+}
