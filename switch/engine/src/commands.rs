@@ -10,8 +10,10 @@ use mailbox::{
 use msrp::UriBuf;
 
 use crate::{
+    connection::Chunk,
     core::{Core, Draining},
     fanout::Portion,
+    message::Refusal,
     room::{Room, RoomKey},
     route::{Binding, Session, SessionKey},
 };
@@ -168,7 +170,8 @@ impl Core {
 
     /// Ends a session: its own unfinished messages and those on their way to it (CTRL-05).
     fn end_session(&mut self, now: Instant, key: SessionKey) {
-        self.answer_unfinished_chunk(key);
+        let of_session = |chunk: &Chunk| chunk.session == key;
+        self.answer_unfinished_chunk(key, of_session, Refusal::NoSuchSession);
         self.abandon(key);
         let Some(session) = self.sessions.remove(key) else { return };
         self.sessions_by_id.remove(&session.id);
@@ -203,14 +206,12 @@ impl Core {
     /// Takes a session out of the fan-out and ends what it was sending and what it was being sent.
     fn abandon(&mut self, key: SessionKey) {
         self.abort_copies_to(key);
+        self.unbound_sessions.clear(key);
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let messages = std::mem::take(&mut session.incoming);
         if let Some(room) = self.rooms.get_mut(session.room) {
             room.recipients.retain(|&it| it != key);
         }
-        for message in &messages {
-            self.abort_message(key, message);
-        }
+        self.abort_messages_of(key);
     }
 
     /// The room with these terms, made if it was not known. `None` when there is no slot for it.

@@ -31,8 +31,6 @@ pub struct Connection {
     pub(crate) incoming: Incoming,
     /// The sessions bound here, in the order they came.
     pub(crate) sessions: Vec<SessionKey>,
-    /// Since when it has carried none, if it ever did (CONN-15, CONN-16).
-    pub(crate) idle_since: Option<Instant>,
     /// Where it comes from, while it counts as a stranger there: until it binds a session (LIM-07).
     pub(crate) stranger_from: Option<IpAddr>,
     pub(crate) queue: Batch,
@@ -121,7 +119,6 @@ impl Connection {
             framer: Framer::new(),
             incoming: Incoming::Nothing,
             sessions: Vec::new(),
-            idle_since: None,
             stranger_from: Some(from),
             queue: Batch::default(),
             sending: Sending::Idle,

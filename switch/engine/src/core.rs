@@ -18,9 +18,10 @@ use crate::{
     connection::{Connection, ConnectionId, Incoming, Phase, Sending},
     deadlines::Deadlines,
     fanout::Portion,
+    message::Message,
     mint::Mint,
     room::{Room, RoomKey},
-    route::{Binding, Session, SessionKey},
+    route::{Session, SessionKey},
     slots::Slots,
 };
 
@@ -87,6 +88,9 @@ pub struct Core {
     pub(crate) connections: Slots<Connection>,
     pub(crate) sessions: Slots<Session>,
     pub(crate) rooms: Slots<Room>,
+    /// What peers have begun to say and not finished: at most
+    /// [`Limits::session_messages_max`] of each session.
+    pub(crate) messages: Slots<Message>,
     pub(crate) sessions_by_id: HashMap<SessionId, SessionKey>,
     /// By the session-id of their URI. Only ids minted here are in it, so no peer can choose what
     /// it holds.
@@ -100,13 +104,17 @@ pub struct Core {
     pub(crate) spare: Vec<Batch>,
     /// Memory for headers under construction, kept between messages.
     pub(crate) scratch: Vec<u8>,
-    pub(crate) unbound_sessions: Deadlines<SessionKey>,
+    pub(crate) unbound_sessions: Deadlines<Session>,
+    /// Messages of which nothing new has come (CHAT-24).
+    pub(crate) silent_messages: Deadlines<Message>,
+    /// Messages that hold octets before their turn (CHUNK-21).
+    pub(crate) gaping_messages: Deadlines<Message>,
     /// Connections with something queued since the last drain.
     dirty: VecDeque<ConnectionId>,
     operations: VecDeque<Operation>,
-    unbound_connections: Deadlines<ConnectionId>,
-    idle_connections: Deadlines<ConnectionId>,
-    stalled_connections: Deadlines<ConnectionId>,
+    pub(crate) unbound_connections: Deadlines<Connection>,
+    pub(crate) idle_connections: Deadlines<Connection>,
+    stalled_connections: Deadlines<Connection>,
 }
 
 /// Whether the core is on its way out.
@@ -138,6 +146,7 @@ impl Core {
             connections: Slots::new(limits.connections_max),
             sessions: Slots::new(limits.sessions_max),
             rooms: Slots::new(limits.rooms_max),
+            messages: Slots::new(u32::MAX),
             sessions_by_id: HashMap::new(),
             sessions_by_uri: HashMap::new(),
             rooms_by_id: HashMap::new(),
@@ -148,6 +157,8 @@ impl Core {
             spare: Vec::new(),
             scratch: Vec::new(),
             unbound_sessions: Deadlines::new(limits.session_unbound_max),
+            silent_messages: Deadlines::new(limits.message_silence_max),
+            gaping_messages: Deadlines::new(limits.message_gap_max),
             dirty: VecDeque::new(),
             operations: VecDeque::new(),
             unbound_connections: Deadlines::new(limits.connection_unbound_max),
@@ -189,6 +200,9 @@ impl Core {
         if let Some(from) = connection.stranger_from {
             self.commons.strangers.forget(from);
         }
+        self.unbound_connections.clear(id);
+        self.idle_connections.clear(id);
+        self.stalled_connections.clear(id);
         self.check_drained();
         Some(connection)
     }
@@ -278,25 +292,19 @@ impl Core {
     /// Some time has come that [`Core::poll_timeout`] named.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(id) = self.unbound_connections.expired(now) {
-            let never_bound = |it: &Connection| it.sessions.is_empty() && it.idle_since.is_none();
-            if self.connections.get(id).is_some_and(never_bound) {
-                self.close(id);
-            }
+            self.close(id);
         }
         while let Some(id) = self.idle_connections.expired(now) {
-            let idle_max = self.limits.connection_idle_max;
-            let idle = |it: &Connection| {
-                let since = it.idle_since.filter(|_| it.sessions.is_empty());
-                since.is_some_and(|since| now.duration_since(since) >= idle_max)
-            };
-            if self.connections.get(id).is_some_and(idle) {
-                self.close(id);
-            }
+            self.close(id);
         }
         while let Some(key) = self.unbound_sessions.expired(now) {
-            if self.sessions.get(key).is_some_and(|it| it.binding == Binding::Awaited) {
-                self.fail_session(now, key, FailureCause::Unbound);
-            }
+            self.fail_session(now, key, FailureCause::Unbound);
+        }
+        while let Some(key) = self.silent_messages.expired(now) {
+            self.give_up_message(now, key);
+        }
+        while let Some(key) = self.gaping_messages.expired(now) {
+            self.give_up_message(now, key);
         }
         while let Some(id) = self.stalled_connections.expired(now) {
             self.check_stall(now, id);
@@ -342,6 +350,8 @@ impl Core {
             self.unbound_connections.next(),
             self.idle_connections.next(),
             self.unbound_sessions.next(),
+            self.silent_messages.next(),
+            self.gaping_messages.next(),
             self.stalled_connections.next(),
         ]
         .into_iter()
@@ -423,7 +433,6 @@ impl Core {
         let Some(at) = connection.sessions.iter().position(|&it| it == session) else { return };
         connection.sessions.remove(at);
         if connection.sessions.is_empty() {
-            connection.idle_since = Some(now);
             self.idle_connections.set(now, id);
         }
     }
@@ -445,7 +454,7 @@ impl Core {
                 self.fail_connection(now, id, FailureCause::SlowReader);
                 self.close(id);
             }
-            Sending::InFlight { .. } => self.stalled_connections.set(now, id),
+            Sending::InFlight { since, .. } => self.stalled_connections.set(since, id),
             Sending::Idle => connection.stall_watched = false,
         }
     }

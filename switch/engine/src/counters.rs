@@ -26,6 +26,9 @@ figures! {
         pub messages_accepted: u64,
         /// Messages whose sender gave up, vanished, or was refused midway.
         pub messages_aborted: u64,
+        /// Messages given up because what was missing of them did not come in time (CHAT-25,
+        /// CHUNK-21).
+        pub messages_timed_out: u64,
         /// Complete messages queued for a recipient: one for each copy.
         pub copies_delivered: u64,
         /// Copies not begun because the recipient does not accept the type (CHAT-17).

@@ -16,6 +16,13 @@ pub(crate) const AHEAD_SIZE_MAX: usize = 64 * 1024;
 /// chunk. Eight times as many as a sender of ordinary chunks needs to fill [`AHEAD_SIZE_MAX`].
 pub(crate) const AHEAD_PIECES_MAX: usize = 8 * AHEAD_SIZE_MAX / 2048;
 
+/// Message-IDs of one session that are remembered because their messages ended badly: twice as many
+/// as may be unfinished at once (CHUNK-25).
+pub(crate) const ENDED_MAX: usize = 16;
+
+/// How long they are (CHUNK-25).
+pub(crate) const ENDED_REMEMBERED: Duration = Duration::from_secs(60);
+
 /// Refused requests on a connection without a session, after which it is closed (LIM-07).
 pub(crate) const STRAY_REQUESTS_MAX: u32 = 5;
 
@@ -46,6 +53,11 @@ pub struct Limits {
     pub connection_queue_bytes_max: usize,
     /// Unfinished incoming messages of one session (LIM-05).
     pub session_messages_max: usize,
+    /// An unfinished message of which nothing new comes for this long is given up (CHAT-24).
+    pub message_silence_max: Duration,
+    /// A message whose missing octets do not come for this long, while later ones are held, is
+    /// refused (CHUNK-21).
+    pub message_gap_max: Duration,
     /// Relays waiting for one other core. Above it new messages are refused with 413.
     pub relay_backlog_max: usize,
     /// An accepted connection must bind a session within this time (CONN-15).
@@ -69,6 +81,8 @@ impl Default for Limits {
             address_unbound_max: 64,
             connection_queue_bytes_max: 64 << 20,
             session_messages_max: 8,
+            message_silence_max: Duration::from_secs(540),
+            message_gap_max: Duration::from_secs(30),
             relay_backlog_max: 4096,
             connection_unbound_max: Duration::from_secs(30),
             session_unbound_max: Duration::from_secs(60),

@@ -2,12 +2,21 @@
 //!
 //! ```text
 //! Gathering --wrapper complete, allowed--> Flowing --all there--> Done
-//!     \---------- refused ----------\--------> Refused: later chunks get the same answer
+//!     \---- refused, given up, silent ---\--> Ended: later chunks get the same answer for a while
 //! ```
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Instant};
 
-use crate::limits::{AHEAD_PIECES_MAX, AHEAD_SIZE_MAX};
+use msrp::{ByteRange, FailureReport};
+
+use crate::{
+    limits::{AHEAD_PIECES_MAX, AHEAD_SIZE_MAX, ENDED_MAX, ENDED_REMEMBERED},
+    route::SessionKey,
+    slots::Key,
+};
+
+/// A message's slot in the core's table.
+pub(crate) type MessageKey = Key<Message>;
 
 /// What the sender is answered when a message is refused.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -44,10 +53,14 @@ impl Refusal {
 }
 
 /// A message being received.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Message {
     /// The sender's Message-ID: names it towards the sender, never towards recipients (CHAT-12).
     pub(crate) id: Vec<u8>,
+    /// Its slot; `None` until more is expected of it than what is at hand.
+    pub(crate) key: Option<MessageKey>,
+    /// Whose it is, once it has a slot.
+    pub(crate) session: Option<SessionKey>,
     /// The how manieth of its session it is: names it inside the switch.
     pub(crate) serial: u64,
     /// The total announced by the first chunk.
@@ -60,7 +73,23 @@ pub(crate) struct Message {
     pub(crate) size: Option<u64>,
     /// What came before its turn.
     pub(crate) ahead: Ahead,
+    /// The missing octet that is waited for, when others after it are held.
+    pub(crate) gap: Option<u64>,
     pub(crate) stage: MessageStage,
+    pub(crate) latest: Latest,
+}
+
+/// The chunk of a message that came last: what a failure report is about (RPT-08).
+#[derive(Debug, Default)]
+pub(crate) struct Latest {
+    /// Position of its first octet.
+    pub(crate) start: u64,
+    /// Position after the last of its octets that have arrived.
+    pub(crate) past: u64,
+    /// The sender's whole path, where the report goes (RPT-03).
+    pub(crate) way_back: Box<[u8]>,
+    /// Whether the sender wants to know.
+    pub(crate) failure_report: FailureReport,
 }
 
 /// How far a message has come.
@@ -77,23 +106,18 @@ pub(crate) enum MessageStage {
     Flowing,
     /// All of it has been passed on. The chunk that completed it may have more to come.
     Done,
-    /// Every further chunk is answered the same (CHUNK-25).
-    Refused(Refusal),
+}
+
+impl Default for MessageStage {
+    fn default() -> Self {
+        Self::Gathering { content_headers: Vec::new(), octets: Vec::new() }
+    }
 }
 
 impl Message {
     /// A message of which nothing has come yet.
     pub(crate) fn new(serial: u64, total: Option<u64>) -> Self {
-        Self {
-            id: Vec::new(),
-            serial,
-            total,
-            success_report: false,
-            next: 1,
-            size: None,
-            ahead: Ahead::default(),
-            stage: MessageStage::Gathering { content_headers: Vec::new(), octets: Vec::new() },
-        }
+        Self { serial, total, next: 1, ..Self::default() }
     }
 
     /// The part of `body` that is new and belongs to the message, when its first octet has position
@@ -110,6 +134,17 @@ impl Message {
     /// announced (CHUNK-18, CHUNK-19).
     pub(crate) fn is_complete(&self) -> bool {
         self.size.is_some_and(|size| self.next > size)
+    }
+
+    /// How many different octets of it have arrived.
+    pub(crate) fn arrived(&self) -> u64 {
+        self.next + self.ahead.size() as u64
+    }
+
+    /// What a failure report about it says has arrived.
+    pub(crate) fn reported_range(&self) -> ByteRange {
+        let Latest { start, past, .. } = self.latest;
+        ByteRange { start, end: Some(past - 1), total: self.total }
     }
 
     /// Keeps the `Content-*` lines of the chunk that came first until recipients can be told.
@@ -155,8 +190,16 @@ impl Ahead {
         if !body.is_empty() {
             self.pieces.insert(at, body.to_vec());
         }
-        self.pieces.len() <= AHEAD_PIECES_MAX
-            && self.pieces.values().map(Vec::len).sum::<usize>() <= AHEAD_SIZE_MAX
+        self.pieces.len() <= AHEAD_PIECES_MAX && self.size() <= AHEAD_SIZE_MAX
+    }
+
+    /// Octets held.
+    pub(crate) fn size(&self) -> usize {
+        self.pieces.values().map(Vec::len).sum()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
     }
 
     /// Takes the octets from position `next` on, if they are there.
@@ -175,9 +218,41 @@ impl Ahead {
     }
 }
 
+/// The Message-IDs of a session that were refused, given up or timed out: for a while, whatever else
+/// comes of them is answered the same (CHUNK-25).
+///
+/// At most [`ENDED_MAX`] of at most 128 octets each (SEND-03), and none for a session that behaves.
+#[derive(Debug, Default)]
+pub(crate) struct Ended {
+    /// The oldest first.
+    messages: Vec<(Instant, Box<[u8]>, Refusal)>,
+}
+
+impl Ended {
+    /// How whatever comes of this message is answered, if it is remembered.
+    pub(crate) fn answer_to(&mut self, now: Instant, message_id: &[u8]) -> Option<Refusal> {
+        self.messages.retain(|(since, ..)| now.duration_since(*since) < ENDED_REMEMBERED);
+        let (.., refusal) = self.messages.iter().find(|(_, id, _)| **id == *message_id)?;
+        Some(*refusal)
+    }
+
+    /// Remembers a message in place of the one that has been remembered longest.
+    pub(crate) fn remember(&mut self, now: Instant, message_id: &[u8], refusal: Refusal) {
+        if message_id.is_empty() || self.answer_to(now, message_id).is_some() {
+            return;
+        }
+        if self.messages.len() >= ENDED_MAX {
+            self.messages.remove(0);
+        }
+        self.messages.push((now, message_id.into(), refusal));
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{AHEAD_PIECES_MAX, AHEAD_SIZE_MAX, Ahead, Message};
+    use std::time::{Duration, Instant};
+
+    use super::{AHEAD_PIECES_MAX, AHEAD_SIZE_MAX, Ahead, ENDED_MAX, Ended, Message, Refusal};
 
     fn message_at(next: u64) -> Message {
         Message { next, ..Message::new(1, None) }
@@ -248,5 +323,26 @@ mod tests {
         assert!(every_other.clone().all(|at| ahead.keep(at, b"x")));
         assert!(every_other.clone().all(|at| ahead.keep(at, b"y")), "the same places again");
         assert!(!ahead.keep(1, b"x"));
+    }
+
+    /// What is remembered of messages that ended badly is bounded: the newest push out the oldest, and
+    /// none stays longer than its time.
+    #[test]
+    fn a_sender_of_bad_messages_is_remembered_in_little_memory() {
+        let start = Instant::now();
+        let mut ended = Ended::default();
+        for number in 0..=ENDED_MAX as u64 {
+            let now = start + Duration::from_secs(number);
+            ended.remember(now, format!("m{number}").as_bytes(), Refusal::Forbidden);
+            ended.remember(now, format!("m{number}").as_bytes(), Refusal::StopSending);
+        }
+        assert_eq!(ended.messages.len(), ENDED_MAX);
+        assert_eq!(ended.answer_to(start, b"m0"), None);
+        assert_eq!(ended.answer_to(start, b"m1"), Some(Refusal::Forbidden), "the first answer");
+        assert_eq!(
+            ended.answer_to(start + Duration::from_secs(61), b"m2"),
+            Some(Refusal::Forbidden)
+        );
+        assert_eq!(ended.messages.len(), ENDED_MAX - 1);
     }
 }

@@ -12,7 +12,7 @@ use crate::{
     limits::{FIRST_HEAD_SIZE_MAX, STRAY_REQUESTS_MAX},
     message::Refusal,
     mint::{core_of, write_transaction},
-    route::{Binding, Session, SessionKey},
+    route::{Binding, SessionKey},
 };
 
 /// Where a response goes and whether one is wanted: what is needed of a head when its chunk ends.
@@ -59,7 +59,7 @@ impl Core {
                     }
                     self.handle_head(now, id, &head, &piece);
                 }
-                Frame::Body(piece) => self.handle_body(id, &piece),
+                Frame::Body(piece) => self.handle_body(now, id, &piece),
             }
             let reading = self
                 .connections
@@ -150,7 +150,7 @@ impl Core {
         };
         self.bind(session, id);
         let refusal = match method {
-            Method::Send => return self.handle_send(id, session, head, piece, reply),
+            Method::Send => return self.handle_send(now, id, session, head, piece, reply),
             Method::Report => {
                 self.handle_report(now, session, head);
                 return Incoming::Discarded;
@@ -164,7 +164,7 @@ impl Core {
     }
 
     /// More octets of the chunk whose head was last seen.
-    fn handle_body(&mut self, id: ConnectionId, piece: &Piece<'_>) {
+    fn handle_body(&mut self, now: Instant, id: ConnectionId, piece: &Piece<'_>) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         match std::mem::replace(&mut connection.incoming, Incoming::Nothing) {
             Incoming::Nothing | Incoming::Discarded => {
@@ -173,7 +173,7 @@ impl Core {
                 }
             }
             Incoming::Chunk(chunk) => {
-                let next = self.continue_chunk(id, chunk, piece);
+                let next = self.continue_chunk(now, id, chunk, piece);
                 if let Some(connection) = self.connections.get_mut(id)
                     && piece.end.is_none()
                 {
@@ -226,6 +226,9 @@ impl Core {
             return;
         }
         session.binding = Binding::Bound(id);
+        self.unbound_sessions.clear(key);
+        self.unbound_connections.clear(id);
+        self.idle_connections.clear(id);
         let event = Event::Bound { session: session.id };
         if let Some(connection) = self.connections.get_mut(id) {
             connection.sessions.push(key);
@@ -325,21 +328,6 @@ impl Core {
         }
     }
 
-    /// Answers for the chunk that a session is in the middle of, because it ends (RESP-17): what is
-    /// still to come of it goes nowhere.
-    pub(crate) fn answer_unfinished_chunk(&mut self, key: SessionKey) {
-        let Some(id) = self.sessions.get(key).and_then(Session::connection) else { return };
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        connection.incoming = match std::mem::replace(&mut connection.incoming, Incoming::Discarded)
-        {
-            Incoming::Chunk(chunk) if chunk.session == key => {
-                self.refuse_in(id, key, &chunk.reply(), Refusal::NoSuchSession);
-                return;
-            }
-            other => other,
-        };
-    }
-
     /// Refuses a request of a known session.
     pub(crate) fn refuse_in(
         &mut self,
@@ -384,14 +372,15 @@ impl Core {
         self.mark_dirty(id);
     }
 
-    /// The success report for a complete message of `size` octets (RPT-05, RPT-06).
-    pub(crate) fn report_success(
+    /// Tells the sender of a message what became of it (RPT-01 to RPT-03).
+    pub(crate) fn report(
         &mut self,
         id: ConnectionId,
         session: SessionKey,
         to: &[u8],
         message_id: &[u8],
-        size: u64,
+        range: msrp::ByteRange,
+        status: u16,
     ) {
         let Some(session) = self.sessions.get(session) else { return };
         let Some(connection) = self.connections.get_mut(id) else { return };
@@ -404,9 +393,9 @@ impl Core {
             to_path: to,
             from_path: session.uri.as_bytes(),
             message_id,
-            range: msrp::ByteRange { start: 1, end: Some(size), total: Some(size) },
-            status: msrp::status::OK,
-            comment: msrp::status::comment(msrp::status::OK),
+            range,
+            status,
+            comment: msrp::status::comment(status),
             content_headers: &[],
             body: &[],
         }

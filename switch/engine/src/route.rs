@@ -3,7 +3,12 @@
 use mailbox::{Epoch, ParticipantId, PeerMedia, Route, SessionId};
 use msrp::{AddressBuf, UriBuf};
 
-use crate::{connection::ConnectionId, message::Message, room::RoomKey, slots::Key};
+use crate::{
+    connection::ConnectionId,
+    message::{Ended, MessageKey},
+    room::RoomKey,
+    slots::Key,
+};
 
 /// A session's slot in the core's table.
 pub(crate) type SessionKey = Key<Session>;
@@ -26,8 +31,10 @@ pub(crate) struct Session {
     pub(crate) binding: Binding,
     /// Whether the focus wants the room's messages to go here (CTRL-03).
     pub(crate) active: bool,
-    /// Messages begun by the peer and not finished.
-    pub(crate) incoming: Vec<Message>,
+    /// Messages begun by the peer and not finished (LIM-05).
+    pub(crate) incoming: Vec<MessageKey>,
+    /// Messages of the peer that were not to be finished.
+    pub(crate) ended: Ended,
     /// Messages begun by the peer so far.
     pub(crate) messages_begun: u64,
 }
@@ -71,6 +78,7 @@ impl Session {
             binding: Binding::Awaited,
             active: false,
             incoming: Vec::new(),
+            ended: Ended::default(),
             messages_begun: 0,
         }
     }

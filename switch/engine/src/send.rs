@@ -1,5 +1,7 @@
 //! SEND: from a chunk of a peer to pieces of a room message.
 
+use std::time::Instant;
+
 use mailbox::Class;
 use msrp::{
     ByteRange, FailureReport, Flag, Head, MediaType, Piece,
@@ -10,7 +12,7 @@ use crate::{
     connection::{Chunk, ConnectionId, Incoming},
     core::Core,
     fanout::{Body, OpeningView, Portion},
-    message::{Message, MessageStage, Refusal},
+    message::{Latest, Message, MessageStage, Refusal},
     request::ReplyTo,
     route::SessionKey,
 };
@@ -44,6 +46,7 @@ impl Core {
     /// A SEND of a session bound to this connection.
     pub(crate) fn handle_send(
         &mut self,
+        now: Instant,
         connection: ConnectionId,
         session: SessionKey,
         head: &Head<'_>,
@@ -54,13 +57,16 @@ impl Core {
         let message_id = head.message_id.unwrap_or_default();
         let asker = Asker { connection, session, reply, way_back, message_id };
         if head.content_type.is_none() {
-            self.answer_bodiless(&asker, head.success_report, piece.end);
+            self.answer_bodiless(now, &asker, head.success_report, piece.end);
             return Incoming::Discarded;
         }
-        let mut message = match self.message_of(session, head) {
+        let mut message = match self.message_of(now, session, head) {
             Ok(message) => message,
             Err(refusal) => {
                 self.refuse_in(connection, session, &reply, refusal);
+                if let Some(session) = self.sessions.get_mut(session) {
+                    session.ended.remember(now, message_id, refusal);
+                }
                 return Incoming::Discarded;
             }
         };
@@ -71,9 +77,10 @@ impl Core {
         let allowance = range.size_max();
         let Piece { body, end } = *piece;
         let arrived = Arrived { at: range.start, body, end, allowance };
-        let result = self.take_octets(session, &mut message, arrived, &head.content_headers());
+        message.latest.start = range.start;
         let serial = message.serial;
-        if !self.settle(&asker, message, result, end) {
+        let headers = head.content_headers();
+        if !self.receive(now, &asker, message, arrived, &headers) {
             return Incoming::Discarded;
         }
         let mut chunk = Chunk {
@@ -92,22 +99,22 @@ impl Core {
     /// More of a chunk that did not arrive in one piece.
     pub(crate) fn continue_chunk(
         &mut self,
+        now: Instant,
         connection: ConnectionId,
         mut chunk: Chunk,
         piece: &Piece<'_>,
     ) -> Incoming {
         let session = chunk.session;
-        let Some(mut message) = self.take_message(session, |it| it.serial == chunk.message) else {
+        let Some(message) = self.take_message(session, |it| it.serial == chunk.message) else {
             return Incoming::Discarded;
         };
         let Chunk { at, allowance, .. } = chunk;
         let Piece { body, end } = *piece;
-        let result =
-            self.take_octets(session, &mut message, Arrived { at, body, end, allowance }, &[]);
+        let arrived = Arrived { at, body, end, allowance };
         let (reply, way_back) = (chunk.reply(), &chunk.way_back);
         let message_id = &message.id.clone();
         let asker = Asker { connection, session, reply, way_back, message_id };
-        if !self.settle(&asker, message, result, end) {
+        if !self.receive(now, &asker, message, arrived, &[]) {
             return Incoming::Discarded;
         }
         chunk.advance(body.len());
@@ -116,26 +123,42 @@ impl Core {
 
     /// A SEND without content binds and keeps alive; it is never fanned out (CONN-19). With `#` it
     /// gives a message up like any other (WIRE-23).
-    fn answer_bodiless(&mut self, asker: &Asker<'_>, success_report: bool, end: Option<Flag>) {
+    fn answer_bodiless(
+        &mut self,
+        now: Instant,
+        asker: &Asker<'_>,
+        success_report: bool,
+        end: Option<Flag>,
+    ) {
         let &Asker { connection, session, reply, way_back, message_id } = asker;
         if end == Some(Flag::Abort)
             && let Some(message) = self.take_message(session, |it| it.id == message_id)
         {
-            self.abort_message(session, &message);
+            self.end_message(now, session, &message, message_id, Refusal::StopSending);
         }
         if reply.failure_report == FailureReport::Yes {
             self.respond(connection, session, &reply, msrp::status::OK);
         }
         if success_report && !message_id.is_empty() {
-            self.report_success(connection, session, way_back, message_id, 0);
+            let range = ByteRange::EMPTY;
+            self.report(connection, session, way_back, message_id, range, msrp::status::OK);
         }
     }
 
     /// The message this chunk belongs to: one that has begun, or a new one if it may begin.
-    fn message_of(&mut self, key: SessionKey, head: &Head<'_>) -> Result<Message, Refusal> {
+    fn message_of(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        head: &Head<'_>,
+    ) -> Result<Message, Refusal> {
         let message_id = head.message_id.ok_or(Refusal::Malformed)?; // SEND-04
         if let Some(message) = self.take_message(key, |it| it.id == message_id) {
             return Ok(message);
+        }
+        let session = self.sessions.get_mut(key).ok_or(Refusal::NoSuchSession)?;
+        if let Some(refusal) = session.ended.answer_to(now, message_id) {
+            return Err(refusal); // CHUNK-25
         }
         let acceptable =
             head.content_type.and_then(MediaType::parse).is_some_and(|it| it.is_cpim())
@@ -154,23 +177,27 @@ impl Core {
             return Err(Refusal::StopSending);
         }
         if session.incoming.len() >= limits.session_messages_max {
-            // One that was refused is only remembered for its manners.
-            let refused = |it: &Message| matches!(it.stage, MessageStage::Refused(_));
-            let oldest = session.incoming.iter().position(refused).ok_or(Refusal::StopSending)?;
-            session.incoming.remove(oldest);
+            return Err(Refusal::StopSending); // LIM-05
         }
         session.messages_begun += 1;
         Ok(Message::new(session.messages_begun, total))
     }
 
-    fn take_message(
+    /// Takes in octets of a message, answers for them, and decides what becomes of the message.
+    /// `true`: more of the chunk is to come.
+    fn receive(
         &mut self,
-        session: SessionKey,
-        is_it: impl Fn(&Message) -> bool,
-    ) -> Option<Message> {
-        let incoming = &mut self.sessions.get_mut(session)?.incoming;
-        let at = incoming.iter().position(is_it)?;
-        Some(incoming.remove(at))
+        now: Instant,
+        asker: &Asker<'_>,
+        mut message: Message,
+        arrived: Arrived<'_>,
+        content_headers: &[u8],
+    ) -> bool {
+        let before = message.arrived();
+        let result = self.take_octets(asker.session, &mut message, arrived, content_headers);
+        let fresh = message.key.is_none() || message.arrived() > before;
+        message.latest.past = arrived.at.saturating_add(arrived.body.len() as u64);
+        self.settle(now, asker, message, result, arrived.end, fresh)
     }
 
     /// Adds octets to a message and passes on what may be passed on.
@@ -183,7 +210,6 @@ impl Core {
     ) -> Result<(), Refusal> {
         let Arrived { at, body, end, allowance } = arrived;
         match message.stage {
-            MessageStage::Refused(refusal) => return Err(refusal),
             // Complete already: nothing that this chunk still brings is part of it (CHUNK-19).
             MessageStage::Done => return Ok(()),
             MessageStage::Gathering { .. } | MessageStage::Flowing => {}
@@ -268,7 +294,7 @@ impl Core {
             MessageStage::Flowing => {
                 self.submit(room, flight, &mut Portion::More { body: Body::borrowed(fresh), last })
             }
-            MessageStage::Done | MessageStage::Refused(_) => return Ok(()),
+            MessageStage::Done => return Ok(()),
         };
         if !passed {
             return Err(Refusal::StopSending);
@@ -299,60 +325,45 @@ impl Core {
     /// the chunk is to come.
     fn settle(
         &mut self,
+        now: Instant,
         asker: &Asker<'_>,
         mut message: Message,
         result: Result<(), Refusal>,
         end: Option<Flag>,
+        fresh: bool,
     ) -> bool {
         let &Asker { connection, session, reply, way_back, message_id } = asker;
         if let Err(refusal) = result {
             self.refuse_in(connection, session, &reply, refusal);
-            self.abort_message(session, &message);
-            message.stage = MessageStage::Refused(refusal);
-            if !matches!(end, Some(Flag::End | Flag::Abort)) {
-                self.keep_message(session, message, message_id);
-            }
+            self.end_message(now, session, &message, message_id, refusal);
             return false;
         }
-        let Some(flag) = end else {
-            self.keep_message(session, message, message_id);
-            return true;
-        };
-        if reply.failure_report == FailureReport::Yes {
-            self.respond(connection, session, &reply, msrp::status::OK);
-        }
-        if message.is_complete() {
-            self.counters.messages_accepted += 1;
-            if message.success_report {
-                let size = message.next - 1;
-                self.report_success(connection, session, way_back, message_id, size);
+        if let Some(flag) = end {
+            if reply.failure_report == FailureReport::Yes {
+                self.respond(connection, session, &reply, msrp::status::OK);
             }
-        } else if flag == Flag::Abort {
-            self.abort_message(session, &message);
-        } else {
-            self.keep_message(session, message, message_id);
+            if message.is_complete() {
+                self.counters.messages_accepted += 1;
+                if message.success_report {
+                    let size = message.next - 1;
+                    let range = ByteRange { start: 1, end: Some(size), total: Some(size) };
+                    self.report(connection, session, way_back, message_id, range, msrp::status::OK);
+                }
+                self.drop_message(&message);
+                return false;
+            }
+            if flag == Flag::Abort {
+                self.end_message(now, session, &message, message_id, Refusal::StopSending);
+                return false;
+            }
         }
-        false
-    }
-
-    /// Keeps a message of which more may come, under the name that its chunks have.
-    fn keep_message(&mut self, key: SessionKey, mut message: Message, message_id: &[u8]) {
-        if message.id.is_empty() {
-            message.id = message_id.to_vec();
+        let Latest { way_back: kept, failure_report, .. } = &mut message.latest;
+        *failure_report = reply.failure_report;
+        if **kept != *way_back {
+            *kept = way_back.into();
         }
-        if let Some(session) = self.sessions.get_mut(key) {
-            session.incoming.push(message);
-        }
-    }
-
-    /// Ends the copies of a message that will not be completed (CHAT-26).
-    pub(crate) fn abort_message(&mut self, key: SessionKey, message: &Message) {
-        let Some(session) = self.sessions.get(key) else { return };
-        let (room, flight) = (session.room, (session.id, message.serial));
-        if matches!(message.stage, MessageStage::Flowing) {
-            self.counters.messages_aborted += 1;
-            self.submit(room, flight, &mut Portion::Abort);
-        }
+        self.keep_message(now, session, message, message_id, fresh);
+        end.is_none()
     }
 }
 

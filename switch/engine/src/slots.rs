@@ -18,6 +18,11 @@ impl<T> Key<T> {
         u64::from(self.tenancy) << 32 | u64::from(self.slot)
     }
 
+    /// The slot alone, whoever its tenant: below the table's capacity, and the lowest are used most.
+    pub(crate) fn slot(self) -> usize {
+        self.slot as usize
+    }
+
     /// The reverse of [`Key::to_token`]. A token nobody made finds nothing.
     pub fn from_token(token: u64) -> Self {
         Self { slot: token as u32, tenancy: (token >> 32) as u32, table: PhantomData }

@@ -1,0 +1,160 @@
+//! What becomes of the messages a peer has begun to send: kept while more of them is to come, given
+//! up when it does not come, and remembered for a while when they ended badly.
+
+use std::time::Instant;
+
+use msrp::FailureReport;
+
+use crate::{
+    connection::{Chunk, Incoming},
+    core::Core,
+    fanout::Portion,
+    message::{Message, MessageKey, MessageStage, Refusal},
+    route::{Session, SessionKey},
+};
+
+impl Core {
+    /// Takes an unfinished message of a session to work on it; it is either kept or dropped then.
+    pub(crate) fn take_message(
+        &mut self,
+        session: SessionKey,
+        is_it: impl Fn(&Message) -> bool,
+    ) -> Option<Message> {
+        let incoming = &self.sessions.get(session)?.incoming;
+        let is_it = |key: &&MessageKey| self.messages.get(**key).is_some_and(&is_it);
+        let key = *incoming.iter().find(is_it)?;
+        self.messages.get_mut(key).map(std::mem::take)
+    }
+
+    /// Keeps a message of which more may come, under the name that its chunks have. `fresh`: octets
+    /// have come that were not there before.
+    pub(crate) fn keep_message(
+        &mut self,
+        now: Instant,
+        session: SessionKey,
+        mut message: Message,
+        message_id: &[u8],
+        fresh: bool,
+    ) {
+        let key = if let Some(key) = message.key {
+            key
+        } else {
+            let Some(owner) = self.sessions.get_mut(session) else { return };
+            let Ok(key) = self.messages.insert(Message::default()) else { return };
+            owner.incoming.push(key);
+            message.id = message_id.to_vec();
+            (message.key, message.session) = (Some(key), Some(session));
+            key
+        };
+        // A complete one stays as long as its last chunk takes to end; its connection has no other.
+        let done = matches!(message.stage, MessageStage::Done);
+        if done {
+            self.silent_messages.clear(key);
+        } else if fresh {
+            self.silent_messages.set(now, key);
+        }
+        let gap = (!done && !message.ahead.is_empty()).then_some(message.next);
+        if std::mem::replace(&mut message.gap, gap) != gap {
+            match gap {
+                Some(_) => self.gaping_messages.set(now, key),
+                None => self.gaping_messages.clear(key),
+            }
+        }
+        if let Some(place) = self.messages.get_mut(key) {
+            *place = message;
+        }
+    }
+
+    /// Nothing more is to come of a message.
+    pub(crate) fn drop_message(&mut self, message: &Message) {
+        let Some(key) = message.key else { return };
+        self.messages.remove(key);
+        self.silent_messages.clear(key);
+        self.gaping_messages.clear(key);
+        if let Some(session) = message.session.and_then(|session| self.sessions.get_mut(session)) {
+            session.incoming.retain(|&it| it != key);
+        }
+    }
+
+    /// A message is refused or given up by its sender: its copies end, and whatever still comes of
+    /// it is answered the same for a while (CHUNK-25).
+    pub(crate) fn end_message(
+        &mut self,
+        now: Instant,
+        session: SessionKey,
+        message: &Message,
+        message_id: &[u8],
+        refusal: Refusal,
+    ) {
+        self.drop_message(message);
+        self.abort_message(session, message);
+        if let Some(session) = self.sessions.get_mut(session) {
+            session.ended.remember(now, message_id, refusal);
+        }
+    }
+
+    /// A message is not waited for any longer: too long nothing has come of it (CHAT-24, CHAT-25),
+    /// or not what was missing (CHUNK-21). The sender is told once (RPT-09): by the answer to a
+    /// chunk that is still coming in (RESP-17), else by a report.
+    pub(crate) fn give_up_message(&mut self, now: Instant, key: MessageKey) {
+        let Some(message) = self.messages.get_mut(key).map(std::mem::take) else { return };
+        let Some(session) = message.session else { return };
+        self.counters.messages_timed_out += 1;
+        let of_message =
+            |chunk: &Chunk| chunk.session == session && chunk.message == message.serial;
+        if !self.answer_unfinished_chunk(session, of_message, Refusal::StopSending)
+            && message.latest.failure_report != FailureReport::No
+            && let Some(id) = self.sessions.get(session).and_then(Session::connection)
+        {
+            let status = Refusal::StopSending.status();
+            let range = message.reported_range();
+            self.report(id, session, &message.latest.way_back, &message.id, range, status);
+        }
+        self.end_message(now, session, &message, &message.id, Refusal::StopSending);
+    }
+
+    /// Answers for the chunk that a session is in the middle of, if it is this one, because what it
+    /// belongs to ends (RESP-17): what is still to come of it goes nowhere.
+    pub(crate) fn answer_unfinished_chunk(
+        &mut self,
+        key: SessionKey,
+        is_it: impl Fn(&Chunk) -> bool,
+        refusal: Refusal,
+    ) -> bool {
+        let Some(id) = self.sessions.get(key).and_then(Session::connection) else { return false };
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        match std::mem::replace(&mut connection.incoming, Incoming::Discarded) {
+            Incoming::Chunk(chunk) if is_it(&chunk) => {
+                self.refuse_in(id, key, &chunk.reply(), refusal);
+                true
+            }
+            other => {
+                connection.incoming = other;
+                false
+            }
+        }
+    }
+
+    /// Ends the copies of a message that will not be completed (CHAT-26).
+    pub(crate) fn abort_message(&mut self, key: SessionKey, message: &Message) {
+        let Some(session) = self.sessions.get(key) else { return };
+        let (room, flight) = (session.room, (session.id, message.serial));
+        if matches!(message.stage, MessageStage::Flowing) {
+            self.counters.messages_aborted += 1;
+            self.submit(room, flight, &mut Portion::Abort);
+        }
+    }
+
+    /// Ends everything that a session has begun to send.
+    pub(crate) fn abort_messages_of(&mut self, session: SessionKey) {
+        let Some(incoming) = self.sessions.get(session).map(|it| it.incoming.clone()) else {
+            return;
+        };
+        for key in incoming {
+            if let Some(message) = self.messages.get_mut(key).map(std::mem::take) {
+                self.drop_message(&message);
+                self.abort_message(session, &message);
+            }
+        }
+    }
+}
