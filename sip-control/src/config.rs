@@ -41,6 +41,8 @@ pub struct Config {
     /// Where the documents of Pre-defined Groups are, `*.xml`. A group that has one goes before a
     /// room of the same URI.
     pub group_documents: Option<PathBuf>,
+    /// The file in which sessions outlive the process, if they do (OPS-10).
+    pub persist_sessions: Option<PathBuf>,
     /// Whether any other `sip:NAME@host` is a public room, and under which rules.
     pub any_room: Option<Rules>,
     /// What the rooms' media is like.
@@ -178,6 +180,7 @@ impl Config {
             "sip.timers.t1": timers.t1,
             "sip.timers.t2": timers.t2,
             "sip.timers.t4": timers.t4,
+            "sip.persist_sessions": persist_sessions,
             "msrp.placement": media.placement,
             "rooms.group_documents": group_documents,
         );
@@ -439,6 +442,8 @@ pub struct Timers {
     pub media_grace: Duration,
     /// How long a session outlives its last user, so that a rejoin finds it (LEAVE-06).
     pub session_linger: Duration,
+    /// How long a session of the process before waits for its users (OPS-10).
+    pub restored_session: Duration,
     /// How long the process waits for all of them when it is told to stop.
     pub shutdown: Duration,
     /// Least time between two change NOTIFYs of one subscription (NTF-04).
@@ -497,6 +502,7 @@ impl Default for Config {
             digest: None,
             rooms: Vec::new(),
             group_documents: None,
+            persist_sessions: None,
             any_room: Some(Rules::default()),
             media: Media::default(),
             timers: Timers::default(),
@@ -534,6 +540,7 @@ impl Default for Timers {
             ringing: seconds(50),
             media_grace: seconds(60),
             session_linger: Duration::ZERO,
+            restored_session: seconds(600),
             shutdown: seconds(3),
             notify_min_interval: seconds(5),
             session_interval: seconds(1800),

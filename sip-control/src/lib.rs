@@ -12,5 +12,6 @@ pub mod offer_answer;
 pub mod placement;
 pub mod sdp;
 pub mod server;
+pub mod store;
 pub mod transaction;
 pub mod transport;

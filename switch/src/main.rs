@@ -195,6 +195,10 @@ fn cannot_serve_sip(error: BindError) -> Failure {
              has the address, or choose another"
         )),
         BindError::Config(error) => Failure::Refused(error.to_string()),
+        BindError::Store(error) => Failure::Refused(format!(
+            "cannot keep sessions (sip.persist_sessions): {error}; choose a file that this process \
+             may write, and no other has open"
+        )),
         BindError::Groups(error) => policy::cannot_use(&error),
         BindError::Random => Failure::Broken(error.to_string()),
     }

@@ -35,6 +35,7 @@ use super::{
 use crate::{
     message::{Header, Reply, Request},
     offer_answer::{MediaOffer, Origin, Unacceptable},
+    store::Change,
     transaction::ServerId,
 };
 
@@ -149,17 +150,19 @@ impl Focus {
         }
         let id = RoomId(self.next_id());
         let identity = self.session_identity();
-        self.directory.open(id, &identity, &venue);
-        let media = Arc::clone(&venue.media);
-        let room = Room::new(id, identity, venue);
-        self.order(Order::Open {
-            room: id,
-            addresses: room.addresses(),
-            size_max: media.size_max,
-            policy: media.policy.clone(),
-        });
-        self.rooms.insert(id, room);
+        let (session, uri) = (identity.clone(), venue.uri.clone());
+        self.record(|| Change::Opened { session, room: uri });
+        self.hold(Room::new(id, identity, venue));
         Ok(id)
+    }
+
+    /// Has a session run from now on.
+    pub(super) fn hold(&mut self, room: Room) {
+        self.directory.open(room.id, &room.identity, &room.venue);
+        let media = &room.venue.media;
+        let (size_max, policy) = (media.size_max, media.policy.clone());
+        self.order(Order::Open { room: room.id, addresses: room.addresses(), size_max, policy });
+        self.rooms.insert(room.id, room);
     }
 
     /// A name that nobody can guess and no other session ever has (PUB-08).
@@ -239,6 +242,7 @@ impl Focus {
         let begins = !room.has_begun();
         let has_new_name = room.connect(session, now, hidden_until);
         self.counters.joins += 1;
+        self.record_joined(room_id, session);
 
         let reply = self.capabilities(Reply::new(200)).header(Header::Contact, &contact);
         let reply = with_timer(reply, timer).body("application/sdp", ours);

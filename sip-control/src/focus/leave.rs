@@ -17,6 +17,7 @@ use super::{
 use crate::{
     dialog::DialogId,
     message::{Header, Method, Request},
+    store::Change,
     transaction::ServerId,
 };
 
@@ -233,20 +234,28 @@ impl Focus {
         how: Disconnection,
     ) {
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        let user = room.holder_of(session).and_then(|user| user.keys.first().cloned());
         let has_changed = room.vacate(session, how, now, &self.clock);
         if self.is_stopping {
             return;
         }
         let linger = self.config.timers.session_linger;
-        if room.is_empty() && (linger.is_zero() || !room.has_begun()) {
+        // A session of the process before waits for all its users, not only for the first.
+        let waits = room.lingers_until.is_some_and(|until| until > now);
+        if room.is_empty() && !waits && (linger.is_zero() || !room.has_begun()) {
             return self.end_room(now, room_id, Ending::NoResource);
         }
         if room.is_forsaken(self.clock.utc(now)) {
             return self.end_room(now, room_id, Ending::NoResource);
         }
         if room.is_empty() {
-            room.lingers_until = Some(now + linger);
-            self.agenda.add(now + linger, Subject::Room(room_id));
+            let until = room.lingers_until.map_or(now + linger, |until| until.max(now + linger));
+            room.lingers_until = Some(until);
+            self.agenda.add(until, Subject::Room(room_id));
+        }
+        let gone = user.filter(|key| !room.is_connected(std::slice::from_ref(key)));
+        if let Some(user) = gone {
+            self.record_left(room_id, user);
         }
         if has_changed {
             self.notify_watchers(now, room_id);
@@ -258,6 +267,10 @@ impl Focus {
     pub(super) fn end_room(&mut self, now: Instant, room_id: RoomId, ending: Ending) {
         let Some(room) = self.rooms.remove(&room_id) else { return };
         self.directory.close(&room.identity, &room.venue);
+        if !self.is_stopping {
+            let session = room.identity.clone();
+            self.record(|| Change::Closed { session });
+        }
         for leg in room.legs() {
             self.dismiss(now, leg, Farewell::SessionOver, &Refusal::NoSession);
         }

@@ -25,6 +25,7 @@ mod policy;
 mod reconfigure;
 mod refresh;
 mod refusal;
+mod restore;
 mod room;
 mod roster;
 mod screen;

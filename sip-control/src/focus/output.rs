@@ -3,6 +3,7 @@
 use super::order::Order;
 use crate::{
     message::{Draft, Reply},
+    store::Change,
     transaction::ServerId,
     transport::Target,
 };
@@ -41,6 +42,8 @@ pub enum Output {
         /// Where to.
         target: Target,
     },
+    /// Have this remembered. What comes after it leaves only when it is (OPS-10).
+    Record(Change),
     /// Tell the media plane.
     Order(Order),
 }

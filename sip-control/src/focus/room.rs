@@ -67,6 +67,28 @@ impl Room {
         }
     }
 
+    /// A session of the process before, which waits for its users until then.
+    pub fn restored(
+        id: RoomId,
+        identity: String,
+        venue: Arc<Venue>,
+        aliases: u64,
+        until: Instant,
+    ) -> Self {
+        let lingers_until = Some(until);
+        Self { aliases, lingers_until, has_begun: true, ..Self::new(id, identity, venue) }
+    }
+
+    /// How many aliases were given out.
+    pub fn aliases(&self) -> u64 {
+        self.aliases
+    }
+
+    /// Who has that leg.
+    pub fn holder_of(&self, leg: SessionId) -> Option<&Participant> {
+        self.participants.get(&self.holder(leg)?)
+    }
+
     /// What policy has to know when this user asks (FOC-11).
     pub fn snapshot(&self, keys: &[UserKey], at: Utc, limits: &Limits) -> Snapshot {
         // While a user changes between name and alias there are two participants of one user.

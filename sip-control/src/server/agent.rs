@@ -15,6 +15,7 @@ use crate::{
     group::Groups,
     message::{Admission, Message, Method, admit},
     placement::{CoreLink, Placement},
+    store::{Change, Remembered},
     transaction::{self, ClientId, Event, Transactions},
     transport::{Source, Ticket, Transmit},
 };
@@ -51,6 +52,13 @@ pub struct Agent {
     retry_at: Option<Instant>,
     /// Answers that need no transaction.
     stateless: VecDeque<Transmit>,
+    /// What is to be remembered, and was not asked for yet.
+    changes: VecDeque<Change>,
+    /// How many changes there have been, and how many of them are remembered.
+    recorded: u64,
+    remembered: u64,
+    /// What waits for a change to be remembered, each with the number of that change.
+    held: VecDeque<(u64, Output)>,
 }
 
 impl Agent {
@@ -83,6 +91,10 @@ impl Agent {
             calls: HashMap::new(),
             retry_at: None,
             stateless: VecDeque::new(),
+            changes: VecDeque::new(),
+            recorded: 0,
+            remembered: 0,
+            held: VecDeque::new(),
         }
     }
 
@@ -111,6 +123,21 @@ impl Agent {
     /// These are the Pre-defined Groups from now on.
     pub fn handle_groups(&mut self, now: Instant, groups: &Groups) {
         self.focus.handle_groups(now, groups);
+    }
+
+    /// These are the sessions of the process before, once the groups are known (OPS-10).
+    pub fn handle_remembered(&mut self, now: Instant, sessions: Vec<Remembered>) {
+        self.focus.handle_remembered(now, sessions);
+    }
+
+    /// The change of that number is remembered, and all before it.
+    pub fn handle_recorded(&mut self, number: u64) {
+        self.remembered = self.remembered.max(number);
+    }
+
+    /// The next change to be remembered. They are numbered from 1 on, in this order.
+    pub fn poll_change(&mut self) -> Option<Change> {
+        self.changes.pop_front()
     }
 
     /// Goes by `config` from now on, but for what cannot change any more (OPS-12).
@@ -170,7 +197,7 @@ impl Agent {
 
     /// Whether nothing is left of what was told to end.
     pub fn is_idle(&self) -> bool {
-        self.focus.is_idle()
+        self.focus.is_idle() && self.held.is_empty()
     }
 
     /// Tells the cores to finish.
@@ -202,8 +229,10 @@ impl Agent {
     fn advance(&mut self, now: Instant) -> bool {
         if let Some(event) = self.transactions.poll_event() {
             self.handle_event(now, event);
-        } else if let Some(output) = self.focus.poll_output() {
+        } else if let Some(output) = self.released() {
             self.handle_output(now, output);
+        } else if let Some(output) = self.focus.poll_output() {
+            self.take_output(now, output);
         } else if let Some(report) = self.placement.poll_report() {
             self.focus.handle_report(now, report);
         } else {
@@ -257,6 +286,26 @@ impl Agent {
         Some(request)
     }
 
+    /// The next thing that has waited long enough.
+    fn released(&mut self) -> Option<Output> {
+        let (number, _) = self.held.front()?;
+        if *number > self.remembered {
+            return None;
+        }
+        self.held.pop_front().map(|(_, output)| output)
+    }
+
+    /// Whatever follows a change waits until that is remembered, and the order stays: nobody is told
+    /// what a process that is killed would not know any more (OPS-10).
+    fn take_output(&mut self, now: Instant, output: Output) {
+        let waits = self.recorded > self.remembered || !self.held.is_empty();
+        if waits && !matches!(output, Output::Record(_)) {
+            self.held.push_back((self.recorded, output));
+        } else {
+            self.handle_output(now, output);
+        }
+    }
+
     fn handle_output(&mut self, now: Instant, output: Output) {
         match output {
             Output::Reply { to, reply } => {
@@ -278,6 +327,10 @@ impl Agent {
                 if let Some(client) = self.calls.get(&request) {
                     self.transactions.acknowledge(*client, &ack, target);
                 }
+            }
+            Output::Record(change) => {
+                self.recorded += 1;
+                self.changes.push_back(change);
             }
             Output::Order(order) => self.placement.handle_order(order),
         }

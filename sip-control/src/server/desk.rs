@@ -3,7 +3,7 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{config::Config, focus, transaction, transport};
+use crate::{config::Config, focus, store, transaction, transport};
 
 /// Instructions that wait. There are as many as people who give them.
 const WAITING_MAX: usize = 16;
@@ -19,6 +19,8 @@ pub struct Census {
     pub transactions: transaction::Counters,
     /// What the transports have counted.
     pub transport: transport::Counters,
+    /// What the store has counted, if there is one.
+    pub store: Option<store::Counters>,
 }
 
 /// Where a control plane takes instructions.

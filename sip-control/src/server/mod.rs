@@ -33,6 +33,7 @@ use crate::{
     focus::{Counters, WallClock},
     group::{self, Groups, Library, LibraryError},
     placement::CoreLink,
+    store::{Remembered, Store, StoreError},
     transport::{self, DEFAULT_PORT, Incoming, Transport},
 };
 
@@ -46,6 +47,8 @@ pub enum BindError {
     Config(ConfigError),
     /// A socket could not be had. The error says which.
     Socket(io::Error),
+    /// The file of the sessions cannot be used.
+    Store(StoreError),
     /// The group documents cannot be used.
     Groups(LibraryError),
     /// The host has no randomness to make names from.
@@ -57,6 +60,7 @@ impl std::fmt::Display for BindError {
         match self {
             Self::Config(error) => error.fmt(f),
             Self::Socket(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
             Self::Groups(error) => error.fmt(f),
             Self::Random => f.write_str("the host has no source of random numbers"),
         }
@@ -80,6 +84,7 @@ pub struct Bound {
     config: Arc<Config>,
     transport: Transport,
     library: Option<Library>,
+    store: Option<(Store, Vec<Remembered>)>,
     seeds: [[u8; 32]; 2],
     desk: Desk,
     instructions: mpsc::Receiver<Instruction>,
@@ -91,6 +96,8 @@ pub async fn bind(config: Config) -> Result<Bound, BindError> {
     config.check().map_err(BindError::Config)?;
     let library = config.group_documents.as_deref().map(Library::open).transpose();
     let library = library.map_err(BindError::Groups)?;
+    let store = config.persist_sessions.as_deref().map(Store::open).transpose();
+    let store = store.map_err(BindError::Store)?;
     let mut seeds = [[0; 32]; 2];
     for seed in &mut seeds {
         getrandom::fill(seed).map_err(|_| BindError::Random)?;
@@ -102,7 +109,7 @@ pub async fn bind(config: Config) -> Result<Bound, BindError> {
     };
     let transport = Transport::bind(sockets).await.map_err(BindError::Socket)?;
     let (desk, instructions) = desk();
-    Ok(Bound { config: Arc::new(config), transport, library, seeds, desk, instructions })
+    Ok(Bound { config: Arc::new(config), transport, library, store, seeds, desk, instructions })
 }
 
 impl Bound {
@@ -126,12 +133,14 @@ impl Bound {
     /// send what is queued. What was counted is returned.
     pub async fn serve(self, cores: Cores, shutdown: impl Future<Output = ()>) -> Counters {
         let names = self.local_names();
-        let Self { config, transport, library, seeds, instructions, desk: _desk } = self;
+        let Self { config, transport, library, store, seeds, instructions, desk: _desk } = self;
         let clock = WallClock::new(Instant::now(), SystemTime::now());
         let shutdown_max = config.timers.shutdown;
         let mut agent = Agent::new(config, names, cores.links, seeds, clock);
         let first = library.as_ref().map(Library::groups).unwrap_or_default();
         agent.handle_groups(Instant::now(), &first);
+        let (store, remembered) = store.unzip();
+        agent.handle_remembered(Instant::now(), remembered.unwrap_or_default());
         let (tell, groups) = watch::channel(first);
         let _watch = library.map(|library| {
             // Only while this function ends is there nobody left to be told.
@@ -139,7 +148,7 @@ impl Bound {
                 .inspect_err(|error| tracing::error!(%error, "group documents are not watched"))
         });
         let bell = listen_for(cores.doorbell);
-        let mut running = Running { agent, transport, groups, instructions, bell };
+        let mut running = Running { agent, transport, store, groups, instructions, bell };
 
         let mut shutdown = pin!(shutdown);
         let mut is_told = false;
@@ -174,6 +183,8 @@ impl Bound {
 struct Running {
     agent: Agent,
     transport: Transport,
+    /// Where sessions are kept, if they are.
+    store: Option<Store>,
     /// The Pre-defined Groups, as their documents change.
     groups: watch::Receiver<Arc<Groups>>,
     /// What is said at the desk. One end of it is kept here, so it is never closed.
@@ -213,6 +224,9 @@ impl Running {
             Ok(()) = self.groups.changed() => {
                 let groups = Arc::clone(&self.groups.borrow_and_update());
                 self.agent.handle_groups(Instant::now(), &groups);
+                false
+            }
+            () = progress_of(self.store.as_mut()) => {
                 false
             }
             Some(instruction) = self.instructions.recv() => {
@@ -256,6 +270,7 @@ impl Running {
                     gauges: self.agent.gauges(),
                     transactions: *self.agent.transaction_counters(),
                     transport: self.transport.counters(),
+                    store: self.store.as_ref().map(Store::counters),
                 };
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(census);
@@ -269,9 +284,25 @@ impl Running {
     fn work(&mut self) {
         let now = Instant::now();
         self.agent.handle_events();
+        if let Some(store) = &mut self.store {
+            self.agent.handle_recorded(store.written());
+        }
         while let Some(transmit) = self.agent.poll_transmit(now) {
             self.transport.send(transmit);
         }
+        while let Some(change) = self.agent.poll_change() {
+            if let Some(store) = &self.store {
+                store.write(change);
+            }
+        }
+    }
+}
+
+/// Until the store has written more, if there is one.
+async fn progress_of(store: Option<&mut Store>) {
+    match store {
+        Some(store) => store.progress().await,
+        None => std::future::pending().await,
     }
 }
 

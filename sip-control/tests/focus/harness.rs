@@ -19,6 +19,7 @@ use sip_control::{
     message::Message,
     placement::CoreLink,
     server::{Agent, LocalNames},
+    store::{Change, Remembered},
     transport::{Protocol, Source},
 };
 
@@ -50,6 +51,10 @@ pub struct World {
     journal: Vec<String>,
     sent: VecDeque<Sent>,
     serial: u32,
+    /// What the focus wants remembered, all of it.
+    pub changes: Vec<Change>,
+    /// Whether it is at once.
+    pub remembers: bool,
 }
 
 struct FakeCore {
@@ -165,7 +170,9 @@ impl World {
         let clock = WallClock::new(now, SystemTime::UNIX_EPOCH);
         let agent = Agent::new(Arc::new(config), names, links, [[1; 32], [2; 32]], clock);
         let (journal, sent) = (Vec::new(), VecDeque::new());
-        Self { agent, now, core: Core::Quick, is_polite: false, cores, journal, sent, serial: 0 }
+        let (core, is_polite, serial) = (Core::Quick, false, 0);
+        let (changes, remembers) = (Vec::new(), true);
+        Self { agent, now, core, is_polite, cores, journal, sent, serial, changes, remembers }
     }
 
     /// The proxy sends `text` over TCP; what comes of it at once is done.
@@ -302,9 +309,35 @@ impl World {
                     }
                 }
                 None if has_said => self.agent.handle_events(),
+                None if self.remember() => {}
                 None => return,
             }
         }
+    }
+
+    /// These are the sessions of the process before.
+    pub fn restore(&mut self, sessions: Vec<Remembered>) {
+        self.agent.handle_remembered(self.now, sessions);
+        self.settle();
+    }
+
+    /// What was changed is on disk now.
+    pub fn catch_up(&mut self) {
+        self.agent.handle_recorded(self.changes.len() as u64);
+        self.settle();
+    }
+
+    /// Takes what is to be remembered. Whether that lets anything go on.
+    fn remember(&mut self) -> bool {
+        let before = self.changes.len();
+        while let Some(change) = self.agent.poll_change() {
+            self.changes.push(change);
+        }
+        let has_changed = self.changes.len() > before;
+        if has_changed && self.remembers {
+            self.agent.handle_recorded(self.changes.len() as u64);
+        }
+        has_changed && self.remembers
     }
 
     fn hear_cores(&mut self) -> bool {

@@ -13,6 +13,7 @@ mod joining;
 mod offerless;
 mod proving;
 mod replacing;
+mod restoring;
 mod stage_a;
 mod timing;
 mod watching;

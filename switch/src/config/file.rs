@@ -80,6 +80,7 @@ struct SipTable {
     warn_detail: Option<bool>,
     outbound_proxy: Option<String>,
     transient_states: Option<bool>,
+    persist_sessions: Option<PathBuf>,
     limits: SipLimitsTable,
     timers: TimersTable,
 }
@@ -119,6 +120,7 @@ struct TimersTable {
     ringing: Option<Time>,
     media_grace: Option<Time>,
     session_linger: Option<TimeOrZero>,
+    restored_session: Option<Time>,
     shutdown: Option<Time>,
     notify_min_interval: Option<Time>,
     session_interval: Option<Time>,
@@ -279,13 +281,14 @@ impl SipTable {
         sip.outbound_proxy = self.outbound_proxy;
         put!(self => sip; host, identity_from_from_header, one_leg_per_user, warn_detail,
             transient_states);
+        sip.persist_sessions = self.persist_sessions;
         put!(self.limits => sip.limits;
             sessions as number, users_per_room as number, legs as number, legs_per_user as number,
             subscriptions, subscriptions_per_user, roster, digest_failures as number,
         );
         put!(self.timers => sip.timers;
             t1 as time, t2 as time, t4 as time, install as time, replacement as time,
-            binding as time, ringing as time, media_grace as time, session_linger as time, shutdown as time, notify_min_interval as time, session_interval as time,
+            binding as time, ringing as time, media_grace as time, session_linger as time, restored_session as time, shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,
             digest_nonce as time, digest_window as time, digest_penalty as time,
         );

@@ -105,6 +105,9 @@ async fn metrics(State(mut sources): State<Sources>) -> Response {
         scrape.add("focus_present", Kind::Gauge, &census.gauges);
         scrape.add("transactions", Kind::Counter, &census.transactions);
         scrape.add("transport", Kind::Counter, &census.transport);
+        if let Some(store) = &census.store {
+            scrape.add("store", Kind::Counter, store);
+        }
     }
     match scrape.text() {
         Ok(text) => ([(header::CONTENT_TYPE, MEDIA_TYPE)], text).into_response(),

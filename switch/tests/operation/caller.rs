@@ -94,6 +94,21 @@ impl Caller {
         }
     }
 
+    /// The final answer, if it is here already.
+    pub fn answer_so_far(&self) -> Option<Answer> {
+        self.socket.set_nonblocking(true).unwrap();
+        let mut datagram = [0; 4096];
+        let mut received = std::iter::from_fn(|| {
+            self.socket
+                .recv(&mut datagram)
+                .ok()
+                .map(|count| String::from_utf8(datagram[..count].to_vec()).unwrap())
+        });
+        let answer = received.find(|text| !text.starts_with("SIP/2.0 1"));
+        self.socket.set_nonblocking(false).unwrap();
+        answer.map(Answer)
+    }
+
     /// Acknowledges the answer to the last INVITE.
     pub fn ack(&self, answer: &Answer, uri: &str) {
         let tag = answer.header("To").split_once(";tag=").unwrap().1;

@@ -5,3 +5,4 @@ mod figures;
 mod node;
 mod reload;
 mod start;
+mod survival;

@@ -14,12 +14,12 @@ fn run(arguments: &[&str]) -> Output {
     Command::new(NODE).args(arguments).output().unwrap()
 }
 
-fn with_config(config: &str) -> Output {
+pub fn with_config(config: &str) -> Output {
     run(&["--config", file(config).to_str().unwrap()])
 }
 
 /// The one line about why it did not start, for the operator to act on.
-fn refusal(output: &Output) -> String {
+pub fn refusal(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(2), "{output:?}");
     assert!(output.stdout.is_empty(), "it must not say that it is ready");
     let text = String::from_utf8(output.stderr.clone()).unwrap();

@@ -1,0 +1,116 @@
+//! The file: three tables, and one transaction per batch of changes. The only door to redb.
+
+use std::{collections::BTreeMap, path::Path};
+
+use redb::{
+    Database, Error, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction,
+};
+
+use super::{Change, Remembered};
+use crate::focus::UserKey;
+
+/// Identity of a session to the URI of its room.
+const SESSIONS: TableDefinition<'_, &str, &str> = TableDefinition::new("sessions");
+/// Identity of a session, and a user, to how the user stands to it.
+const USERS: TableDefinition<'_, (&str, &str), u8> = TableDefinition::new("users");
+/// Identity of a session to the number of its last alias.
+const ALIASES: TableDefinition<'_, &str, u64> = TableDefinition::new("aliases");
+
+const MEMBER: u8 = 1;
+const EXPELLED: u8 = 2;
+
+/// Behind every key of [`USERS`] that begins with a session: no URI has it.
+const BEHIND_ALL: &str = "\u{10ffff}";
+
+/// An open file.
+#[derive(Debug)]
+pub struct Ledger {
+    database: Database,
+}
+
+impl Ledger {
+    /// Opens the file, or makes it. One that a killed process left behind is mended.
+    pub fn open(path: &Path) -> Result<Self, Error> {
+        let database = Database::create(path)?;
+        let transaction = database.begin_write()?;
+        transaction.open_table(SESSIONS)?;
+        transaction.open_table(USERS)?;
+        transaction.open_table(ALIASES)?;
+        transaction.commit()?;
+        Ok(Self { database })
+    }
+
+    /// All sessions in it.
+    pub fn read(&self) -> Result<Vec<Remembered>, Error> {
+        let transaction = self.database.begin_read()?;
+        let mut sessions = BTreeMap::new();
+        for entry in transaction.open_table(SESSIONS)?.iter()? {
+            let (session, room) = entry?;
+            let (session, room) = (session.value().to_owned(), room.value().to_owned());
+            let remembered = Remembered { session: session.clone(), room, ..Remembered::default() };
+            sessions.insert(session, remembered);
+        }
+        for entry in transaction.open_table(ALIASES)?.iter()? {
+            let (session, last) = entry?;
+            if let Some(remembered) = sessions.get_mut(session.value()) {
+                remembered.aliases = last.value();
+            }
+        }
+        for entry in transaction.open_table(USERS)?.iter()? {
+            let (key, standing) = entry?;
+            let (session, user) = key.value();
+            let Some(remembered) = sessions.get_mut(session) else { continue };
+            let user = UserKey::of(user);
+            match standing.value() {
+                EXPELLED => remembered.expelled.extend(user),
+                _ => remembered.members.extend(user),
+            }
+        }
+        Ok(sessions.into_values().collect())
+    }
+
+    /// Writes a batch of changes: all of it, or nothing.
+    pub fn write(&self, changes: &[Change]) -> Result<(), Error> {
+        let transaction = self.database.begin_write()?;
+        apply(&transaction, changes)?;
+        transaction.commit()?;
+        Ok(())
+    }
+}
+
+fn apply(transaction: &WriteTransaction, changes: &[Change]) -> Result<(), Error> {
+    let mut sessions = transaction.open_table(SESSIONS)?;
+    let mut users = transaction.open_table(USERS)?;
+    let mut aliases = transaction.open_table(ALIASES)?;
+    for change in changes {
+        match change {
+            Change::Opened { session, room } => {
+                sessions.insert(&**session, &**room)?;
+            }
+            Change::Joined { session, user } => {
+                users.insert((&**session, user.uri()), MEMBER)?;
+            }
+            Change::Left { session, user } => {
+                users.remove((&**session, user.uri()))?;
+            }
+            Change::Expelled { session, user } => {
+                users.insert((&**session, user.uri()), EXPELLED)?;
+            }
+            Change::Aliased { session, last } => {
+                aliases.insert(&**session, last)?;
+            }
+            Change::Closed { session } => {
+                sessions.remove(&**session)?;
+                aliases.remove(&**session)?;
+                forget_users(&mut users, session)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn forget_users(users: &mut Table<'_, (&str, &str), u8>, session: &str) -> Result<(), Error> {
+    let all = (session, "")..(session, BEHIND_ALL);
+    users.retain_in(all, |_, _| false)?;
+    Ok(())
+}

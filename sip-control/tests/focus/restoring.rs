@@ -1,0 +1,160 @@
+//! Sessions that outlive the process.
+
+use std::{path::PathBuf, time::Duration};
+
+use sip_control::{
+    config::{Config, Users},
+    focus::UserKey,
+    store::{Change, Remembered},
+};
+
+use super::harness::{OFFER, Sent, World, connected, invite, vectors};
+
+const GARDEN: &str = "sip:gardeners@groups.example.com";
+const OPEN: &str = "sip:garden-open@im.example.com";
+const ALICE: &str = "sip:alice@example.com";
+const BOB: &str = "sip:bob@example.com";
+
+fn keeping() -> Config {
+    let persist_sessions = Some(PathBuf::from("kept by the test"));
+    let mut config = Config { persist_sessions, ..vectors() };
+    config.rooms[1].rules.anonymity = Users::Everyone;
+    config
+}
+
+/// What a store would have of the changes.
+fn remembered(changes: &[Change]) -> Vec<Remembered> {
+    let mut all: Vec<Remembered> = Vec::new();
+    for change in changes {
+        let mut of = |session: &String| {
+            all.iter_mut().position(|one| one.session == *session).expect("it was opened")
+        };
+        match change {
+            Change::Opened { session, room } => all.push(Remembered {
+                session: session.clone(),
+                room: room.clone(),
+                ..Remembered::default()
+            }),
+            Change::Joined { session, user } => {
+                let at = of(session);
+                all[at].members.retain(|member| member != user);
+                all[at].members.push(user.clone());
+            }
+            Change::Left { session, user } => {
+                let at = of(session);
+                all[at].members.retain(|member| member != user);
+            }
+            Change::Expelled { session, user } => {
+                let at = of(session);
+                all[at].expelled.push(user.clone());
+            }
+            Change::Aliased { session, last } => {
+                let at = of(session);
+                all[at].aliases = *last;
+            }
+            Change::Closed { session } => {
+                let at = of(session);
+                all.remove(at);
+            }
+        }
+    }
+    all
+}
+
+fn key(uri: &str) -> UserKey {
+    UserKey::of(uri).unwrap()
+}
+
+#[test]
+fn what_is_noted_is_who_is_in_which_session() {
+    let mut world = World::new(keeping());
+    let alice = world.join(GARDEN, ALICE);
+    let mut bob = world.join(GARDEN, BOB);
+    let mut carol = world.join(OPEN, "sip:carol@example.com");
+    let all = remembered(&world.changes);
+    assert_eq!(all.iter().map(|one| &*one.room).collect::<Vec<_>>(), [GARDEN, OPEN]);
+    assert_eq!(all[0].session, alice.identity());
+    assert_eq!(all[0].members, [key(ALICE), key(BOB)]);
+    bob.bye(&mut world);
+    carol.bye(&mut world);
+    let all = remembered(&world.changes);
+    assert_eq!(all.len(), 1, "an empty session is over");
+    assert_eq!(all[0].members, [key(ALICE)]);
+    world.stop();
+    assert_eq!(remembered(&world.changes), all, "who is sent away is in it as before");
+}
+
+/// A 200 is a promise: it leaves when the process could not forget it any more. What does not rest on
+/// it is in the same order.
+#[test]
+fn nobody_is_told_what_could_be_forgotten() {
+    let mut world = World::new(keeping());
+    world.remembers = false;
+    let join = invite(&mut world, GARDEN, ALICE, "", OFFER);
+    world.hear(&join);
+    assert_eq!(world.take().len(), 0, "nothing is on disk");
+    let other = invite(&mut world, OPEN, BOB, "", OFFER);
+    world.hear(&other);
+    assert_eq!(world.take().len(), 0);
+    for _ in 0..2 {
+        // The session, and then who is in it.
+        world.catch_up();
+    }
+    let answers = world.take();
+    assert_eq!(answers.iter().map(Sent::status).collect::<Vec<_>>(), [200, 200]);
+    assert!(answers[0].header("To").contains("gardeners"));
+}
+
+#[test]
+fn a_rejoin_finds_the_session_of_the_process_before() {
+    let mut world = World::new(keeping());
+    let alice = world.join(GARDEN, ALICE);
+    let hidden = invite(&mut world, GARDEN, BOB, "Privacy: id\n", OFFER);
+    assert_eq!(world.ask_for("SIP/2.0", &hidden).status(), 200);
+    let identity = alice.identity();
+    let kept = remembered(&world.changes);
+
+    let mut world = World::new(keeping());
+    world.restore(kept);
+    let mut again = alice.clone();
+    let bye = again.next(&mut world, "BYE", "Content-Length: 0\n\n");
+    assert_eq!(world.ask(&bye).status(), 481, "no dialog survives");
+    let mut bob = world.join(&identity, BOB);
+    assert_eq!(bob.identity(), identity);
+    let (_, roster) = world.watch(&identity, BOB);
+    assert_eq!(connected(&roster), [BOB], "an empty roster of connections");
+    // Bob is not the last one whom it waits for.
+    bob.bye(&mut world);
+    let alice = world.join(GARDEN, ALICE);
+    assert_eq!(alice.identity(), identity, "the room has no other session");
+    let hidden = invite(&mut world, &identity, BOB, "Privacy: id\n", OFFER);
+    assert_eq!(world.ask_for("SIP/2.0", &hidden).status(), 200);
+    let (_, roster) = world.watch(&identity, ALICE);
+    let alias = "sip:anonymous2@anonymous.invalid";
+    assert_eq!(connected(&roster), [ALICE, alias], "no alias is given twice");
+}
+
+#[test]
+fn a_session_that_nobody_comes_back_to_ends() {
+    let mut world = World::new(keeping());
+    let identity = world.join(GARDEN, ALICE).identity();
+    let kept = remembered(&world.changes);
+    let mut world = World::new(keeping());
+    world.restore(kept);
+    world.wait(Duration::from_secs(601));
+    assert_eq!(world.changes, [Change::Closed { session: identity.clone() }]);
+    let rejoin = invite(&mut world, &identity, ALICE, "", OFFER);
+    assert_eq!(world.ask(&rejoin).status(), 403);
+}
+
+#[test]
+fn a_session_whose_room_is_gone_does_not_come_back() {
+    let session = "sip:s-4f0c2a9be1d34b7c8d5e6f7a8b9c0d1e@im.example.com;gr".to_owned();
+    let room = "sip:elsewhere@groups.example.com".to_owned();
+    let kept = Remembered { session: session.clone(), room, ..Remembered::default() };
+    let mut world = World::new(keeping());
+    world.restore(vec![kept]);
+    assert_eq!(world.changes, [Change::Closed { session: session.clone() }]);
+    let rejoin = invite(&mut world, &session, ALICE, "", OFFER);
+    assert_eq!(world.ask(&rejoin).status(), 403);
+}
