@@ -109,6 +109,7 @@ impl Server {
             // That a connection is broken is said to who receives on it, too.
             Completion::Sent { result: Err(_), .. }
             | Completion::AcceptStopped
+            | Completion::Connected { .. }
             | Completion::Detached { .. } => {}
         }
     }

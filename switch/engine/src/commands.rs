@@ -26,6 +26,9 @@ impl Core {
                 self.install(now, session, epoch, *route);
             }
             Command::Activate { session, epoch } => self.activate(session, epoch),
+            Command::Connect { session, epoch, remote } => {
+                self.connect(now, session, epoch, *remote);
+            }
             Command::Policy { epoch, rights } => self.change_rights(epoch, rights),
             Command::Remove { session, epoch } => self.remove(now, session, epoch),
             Command::Close { room, epoch } => self.close_room(now, room, epoch),
@@ -178,7 +181,7 @@ impl Core {
         if let Some(session_id) = session.uri.as_uri().session_id() {
             self.sessions_by_uri.remove(session_id);
         }
-        if let Some(connection) = session.connection() {
+        if let Some(connection) = session.binding.place() {
             self.unbind(now, connection, key);
         }
         if let Some(room) = self.rooms.get_mut(session.room) {
@@ -191,7 +194,7 @@ impl Core {
     /// removed (CONN-07). Nothing more is written to it, not even the end of what it was being sent.
     pub(crate) fn fail_session(&mut self, now: Instant, key: SessionKey, cause: FailureCause) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        let connection = session.connection();
+        let connection = session.binding.place();
         if std::mem::replace(&mut session.binding, Binding::Failed) == Binding::Failed {
             return;
         }
@@ -206,7 +209,7 @@ impl Core {
     /// Takes a session out of the fan-out and ends what it was sending and what it was being sent.
     fn abandon(&mut self, key: SessionKey) {
         self.abort_copies_to(key);
-        self.unbound_sessions.clear(key);
+        self.clear_timers(key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         if let Some(room) = self.rooms.get_mut(session.room) {
             room.recipients.retain(|&it| it != key);
@@ -246,7 +249,7 @@ impl Core {
     }
 
     /// The session a command is about, unless something newer has been applied to it.
-    fn applicable(&mut self, id: SessionId, epoch: Epoch) -> Option<SessionKey> {
+    pub(crate) fn applicable(&mut self, id: SessionId, epoch: Epoch) -> Option<SessionKey> {
         let key = *self.sessions_by_id.get(&id)?;
         let session = self.sessions.get_mut(key)?;
         if epoch < session.epoch {

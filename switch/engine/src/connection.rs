@@ -7,7 +7,10 @@
 //! queue --take_batch--> in the kernel --sent--> rest goes again, or the batch is spare
 //! ```
 
-use std::{net::IpAddr, time::Instant};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Instant,
+};
 
 use mailbox::CoreId;
 use msrp::{Framer, TransactionId};
@@ -26,10 +29,11 @@ pub type ConnectionId = Key<Connection>;
 #[derive(Debug)]
 pub struct Connection {
     pub(crate) phase: Phase,
+    pub(crate) side: Side,
     pub(crate) framer: Framer,
     /// The chunk whose head was seen and whose end was not.
     pub(crate) incoming: Incoming,
-    /// The sessions bound here, in the order they came.
+    /// The sessions bound here or on their way to it, in the order they came.
     pub(crate) sessions: Vec<SessionKey>,
     /// Where it comes from, while it counts as a stranger there: until it binds a session (LIM-07).
     pub(crate) stranger_from: Option<IpAddr>,
@@ -44,9 +48,20 @@ pub struct Connection {
     malformed: Malformed,
 }
 
+/// Who opened a connection.
+#[derive(Debug)]
+pub(crate) enum Side {
+    /// The peer.
+    Accepted,
+    /// We did, for what is called `shared_as` if others may use it too (CONN-10, CONN-11).
+    Opened { shared_as: Option<Box<str>> },
+}
+
 /// How far a connection is in its life.
 #[derive(Debug)]
 pub(crate) enum Phase {
+    /// We try to open it. If that fails, these addresses are left to try.
+    Opening { untried: Vec<SocketAddr> },
     /// The first head is not complete. `received` is all there was, for the core it may belong to.
     Fresh { received: Vec<u8> },
     /// Served here.
@@ -113,13 +128,25 @@ struct Malformed {
 }
 
 impl Connection {
-    pub(crate) fn new(from: IpAddr) -> Self {
+    /// One that a peer at this address has opened.
+    pub(crate) fn accepted(from: IpAddr) -> Self {
+        let phase = Phase::Fresh { received: Vec::new() };
+        Self { stranger_from: Some(from), ..Self::new(phase, Side::Accepted) }
+    }
+
+    /// One that we try to open.
+    pub(crate) fn opening(untried: Vec<SocketAddr>, side: Side) -> Self {
+        Self::new(Phase::Opening { untried }, side)
+    }
+
+    fn new(phase: Phase, side: Side) -> Self {
         Self {
-            phase: Phase::Fresh { received: Vec::new() },
+            phase,
+            side,
             framer: Framer::new(),
             incoming: Incoming::Nothing,
             sessions: Vec::new(),
-            stranger_from: Some(from),
+            stranger_from: None,
             queue: Batch::default(),
             sending: Sending::Idle,
             dirty: false,

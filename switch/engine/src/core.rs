@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    net::IpAddr,
+    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Instant,
 };
@@ -15,7 +15,7 @@ use mailbox::{CoreId, CoreSet, Event, FailureCause, Relay, RoomId, RoomRelay, Se
 
 use crate::{
     Batch, Commons, Counters, Gauges, Limits,
-    connection::{Connection, ConnectionId, Incoming, Phase, Sending},
+    connection::{Connection, ConnectionId, Incoming, Phase, Sending, Side},
     deadlines::Deadlines,
     fanout::Portion,
     message::Message,
@@ -48,6 +48,13 @@ pub enum Operation {
         connection: ConnectionId,
         /// What; never empty.
         batch: Batch,
+    },
+    /// Open a connection; answered by [`Core::handle_connected`] or [`Core::handle_disconnected`].
+    Connect {
+        /// Which one.
+        connection: ConnectionId,
+        /// Where to.
+        address: SocketAddr,
     },
     /// Close the socket when the kernel holds no operation on it any more; answered by
     /// [`Core::handle_closed`].
@@ -111,7 +118,15 @@ pub struct Core {
     pub(crate) gaping_messages: Deadlines<Message>,
     /// Connections with something queued since the last drain.
     dirty: VecDeque<ConnectionId>,
-    operations: VecDeque<Operation>,
+    pub(crate) operations: VecDeque<Operation>,
+    /// Connections that this side opened, by what they may be shared as (CONN-10).
+    pub(crate) reached: HashMap<Box<str>, ConnectionId>,
+    /// Attempts to connect (LIM-08).
+    pub(crate) opening_connections: Deadlines<Connection>,
+    /// Sessions that wait for a connection of ours (LIM-08).
+    pub(crate) reaching_sessions: Deadlines<Session>,
+    /// Sessions whose binding SEND is not answered.
+    pub(crate) unanswered_sessions: Deadlines<Session>,
     pub(crate) unbound_connections: Deadlines<Connection>,
     pub(crate) idle_connections: Deadlines<Connection>,
     stalled_connections: Deadlines<Connection>,
@@ -161,6 +176,10 @@ impl Core {
             gaping_messages: Deadlines::new(limits.message_gap_max),
             dirty: VecDeque::new(),
             operations: VecDeque::new(),
+            reached: HashMap::new(),
+            opening_connections: Deadlines::new(limits.connect_attempt_max),
+            reaching_sessions: Deadlines::new(limits.connect_max),
+            unanswered_sessions: Deadlines::new(limits.binding_answer_max),
             unbound_connections: Deadlines::new(limits.connection_unbound_max),
             idle_connections: Deadlines::new(limits.connection_idle_max),
             stalled_connections: Deadlines::new(limits.send_stall_max),
@@ -191,7 +210,7 @@ impl Core {
             self.counters.connections_refused_address += 1;
             return None;
         }
-        self.connections.insert(Connection::new(from)).ok()
+        self.connections.insert(Connection::accepted(from)).ok()
     }
 
     /// The slot is free. What the connection was counted in, it is counted in no more.
@@ -202,6 +221,7 @@ impl Core {
         }
         self.unbound_connections.clear(id);
         self.idle_connections.clear(id);
+        self.opening_connections.clear(id);
         self.stalled_connections.clear(id);
         self.check_drained();
         Some(connection)
@@ -213,12 +233,15 @@ impl Core {
         match &mut connection.phase {
             Phase::Fresh { .. } | Phase::Open => self.read(now, id, bytes),
             Phase::Departing { received, .. } => received.extend_from_slice(bytes),
-            Phase::Flushing | Phase::Closing => {}
+            Phase::Opening { .. } | Phase::Flushing | Phase::Closing => {}
         }
     }
 
-    /// The peer closed the connection or it broke.
+    /// The peer closed the connection, or it broke, or it could not be opened.
     pub fn handle_disconnected(&mut self, now: Instant, id: ConnectionId) {
+        if self.attempt_next(now, id) {
+            return;
+        }
         self.fail_connection(now, id, FailureCause::ConnectionLost);
         self.close(id);
     }
@@ -269,7 +292,12 @@ impl Core {
 
     /// Answers [`Operation::Close`]: the slot is free.
     pub fn handle_closed(&mut self, id: ConnectionId) {
-        self.vacate(id);
+        if let Some(Connection { side: Side::Opened { shared_as: Some(name) }, .. }) =
+            self.vacate(id)
+            && self.reached.get(&name) == Some(&id)
+        {
+            self.reached.remove(&name);
+        }
     }
 
     /// Something from another core.
@@ -305,6 +333,15 @@ impl Core {
         }
         while let Some(key) = self.gaping_messages.expired(now) {
             self.give_up_message(now, key);
+        }
+        while let Some(id) = self.opening_connections.expired(now) {
+            self.attempt_next(now, id);
+        }
+        while let Some(key) = self.reaching_sessions.expired(now) {
+            self.fail_session(now, key, FailureCause::ConnectFailed);
+        }
+        while let Some(key) = self.unanswered_sessions.expired(now) {
+            self.fail_session(now, key, FailureCause::BindingUnanswered);
         }
         while let Some(id) = self.stalled_connections.expired(now) {
             self.check_stall(now, id);
@@ -352,6 +389,9 @@ impl Core {
             self.unbound_sessions.next(),
             self.silent_messages.next(),
             self.gaping_messages.next(),
+            self.opening_connections.next(),
+            self.reaching_sessions.next(),
+            self.unanswered_sessions.next(),
             self.stalled_connections.next(),
         ]
         .into_iter()
@@ -432,7 +472,12 @@ impl Core {
         let Some(connection) = self.connections.get_mut(id) else { return };
         let Some(at) = connection.sessions.iter().position(|&it| it == session) else { return };
         connection.sessions.remove(at);
-        if connection.sessions.is_empty() {
+        if !connection.sessions.is_empty() {
+            return;
+        }
+        if matches!(connection.phase, Phase::Opening { .. }) {
+            self.close(id);
+        } else {
             self.idle_connections.set(now, id);
         }
     }

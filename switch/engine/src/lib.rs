@@ -21,6 +21,7 @@ mod fanout;
 mod limits;
 mod message;
 mod mint;
+mod reach;
 mod reception;
 mod request;
 mod room;

@@ -64,6 +64,12 @@ pub struct Limits {
     pub connection_unbound_max: Duration,
     /// An installed session must be bound within this time (LIM-08).
     pub session_unbound_max: Duration,
+    /// One attempt to connect to one address of a peer (LIM-08).
+    pub connect_attempt_max: Duration,
+    /// All attempts to connect to one peer (LIM-08).
+    pub connect_max: Duration,
+    /// The peer must have answered our first request within this time (RESP-12).
+    pub binding_answer_max: Duration,
     /// A connection whose last session has ended is kept this long (CONN-16).
     pub connection_idle_max: Duration,
     /// Data is queued and the kernel takes none of it for this long: the reader is too slow
@@ -86,6 +92,9 @@ impl Default for Limits {
             relay_backlog_max: 4096,
             connection_unbound_max: Duration::from_secs(30),
             session_unbound_max: Duration::from_secs(60),
+            connect_attempt_max: Duration::from_secs(5),
+            connect_max: Duration::from_secs(20),
+            binding_answer_max: Duration::from_secs(30),
             connection_idle_max: Duration::from_secs(60),
             send_stall_max: Duration::from_secs(60),
         }

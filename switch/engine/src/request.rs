@@ -184,7 +184,7 @@ impl Core {
     }
 
     /// The session that a To-Path names on this connection (CONN-04..CONN-07).
-    fn find_session(
+    pub(crate) fn find_session(
         &self,
         id: ConnectionId,
         to_path: msrp::Path<'_>,
@@ -209,29 +209,35 @@ impl Core {
         }
         match session.binding {
             Binding::Failed => Err(Refusal::NoSuchSession),
-            Binding::Bound(bound) if bound != id => Err(Refusal::SessionInUse),
+            Binding::Bound(place) | Binding::Reaching { connection: place, .. } if place != id => {
+                Err(Refusal::SessionInUse)
+            }
             Binding::Awaited
                 if connection.sessions.len() >= self.limits.connection_sessions_max =>
             {
                 Err(Refusal::NoSuchSession)
             }
-            Binding::Bound(_) | Binding::Awaited => Ok(key),
+            Binding::Bound(_) | Binding::Reaching { .. } | Binding::Awaited => Ok(key),
         }
     }
 
-    /// The first request naming a session binds it to its connection (CONN-04).
-    fn bind(&mut self, key: SessionKey, id: ConnectionId) {
+    /// The first request naming a session binds it to its connection (CONN-04), as does the answer
+    /// to ours (CONN-03).
+    pub(crate) fn bind(&mut self, key: SessionKey, id: ConnectionId) {
         let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.binding != Binding::Awaited {
+        if !matches!(session.binding, Binding::Awaited | Binding::Reaching { .. }) {
             return;
         }
+        let is_newcomer = session.binding == Binding::Awaited;
         session.binding = Binding::Bound(id);
-        self.unbound_sessions.clear(key);
+        let event = Event::Bound { session: session.id };
+        self.clear_timers(key);
         self.unbound_connections.clear(id);
         self.idle_connections.clear(id);
-        let event = Event::Bound { session: session.id };
         if let Some(connection) = self.connections.get_mut(id) {
-            connection.sessions.push(key);
+            if is_newcomer {
+                connection.sessions.push(key);
+            }
             connection.strays = 0;
             if let Some(from) = connection.stranger_from.take() {
                 self.commons.strangers.forget(from);
@@ -249,7 +255,7 @@ impl Core {
             self.count_malformed(now, id, head);
             return;
         }
-        if status < 300 {
+        if self.answers_binding(now, id, head, status) || status < 300 {
             return;
         }
         self.counters.copies_refused_by_peer += 1;

@@ -1,7 +1,7 @@
 //! One session: where its bytes go, what it accepts, and the messages it has begun to send.
 
 use mailbox::{Epoch, ParticipantId, PeerMedia, Route, SessionId};
-use msrp::{AddressBuf, UriBuf};
+use msrp::{AddressBuf, TransactionId, UriBuf};
 
 use crate::{
     connection::ConnectionId,
@@ -52,10 +52,23 @@ pub(crate) struct Peer {
 pub(crate) enum Binding {
     /// Installed by the focus. The peer has yet to speak.
     Awaited,
+    /// It is up to us to connect. `asked` is the first request, once there is a connection to send
+    /// it on; its answer binds (CONN-03).
+    Reaching { connection: ConnectionId, asked: Option<TransactionId> },
     /// The first request naming the session came here. From any other connection: 506.
     Bound(ConnectionId),
     /// Its connection is gone; only a new SDP exchange replaces it (CONN-07, CONN-13): 481.
     Failed,
+}
+
+impl Binding {
+    /// The connection that it has a place on.
+    pub(crate) fn place(self) -> Option<ConnectionId> {
+        match self {
+            Self::Reaching { connection, .. } | Self::Bound(connection) => Some(connection),
+            Self::Awaited | Self::Failed => None,
+        }
+    }
 }
 
 impl Session {
@@ -87,7 +100,7 @@ impl Session {
     pub(crate) fn connection(&self) -> Option<ConnectionId> {
         match self.binding {
             Binding::Bound(connection) => Some(connection),
-            Binding::Awaited | Binding::Failed => None,
+            Binding::Awaited | Binding::Reaching { .. } | Binding::Failed => None,
         }
     }
 

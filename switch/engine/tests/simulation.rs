@@ -362,6 +362,7 @@ impl World {
         for core in 0..self.cores.len() {
             while let Some(operation) = self.cores[core].poll_operation(self.now) {
                 match operation {
+                    Operation::Connect { .. } => unreachable!("every peer connects by itself"),
                     Operation::Send { connection, batch } => {
                         assert!(!batch.is_empty(), "nothing is not worth a send");
                         let twice = self.sends.iter().any(|it| (it.0, it.1) == (core, connection));

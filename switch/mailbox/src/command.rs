@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{CoreSet, Epoch, PeerMedia, RoomId, RoomTerms, Route, SessionId};
+use crate::{CoreSet, Epoch, PeerMedia, Remote, RoomId, RoomTerms, Route, SessionId};
 
 /// An order to one core. Repeating a command is harmless. One whose epoch is older than what the
 /// core has applied to the same session or room changes nothing, apart from its answer; `Remove` and
@@ -29,6 +29,19 @@ pub enum Command {
         session: SessionId,
         /// The room's clock.
         epoch: Epoch,
+    },
+    /// The peer of this session does not connect: connect to it, and send the first request
+    /// (CONN-02). Its media has to be known. Followed by [`Event::Bound`] or [`Event::Failed`].
+    ///
+    /// [`Event::Bound`]: crate::Event::Bound
+    /// [`Event::Failed`]: crate::Event::Failed
+    Connect {
+        /// An installed session.
+        session: SessionId,
+        /// The room's clock.
+        epoch: Epoch,
+        /// Where to.
+        remote: Box<Remote>,
     },
     /// Other rights or limits, from the next message on (CTRL-04).
     Policy {

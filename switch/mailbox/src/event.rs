@@ -47,7 +47,8 @@ pub enum Event {
         /// The epoch of the command answered.
         epoch: Epoch,
     },
-    /// The first request naming the session has arrived (CONN-04).
+    /// The first request naming the session has arrived (CONN-04), or the peer has answered ours
+    /// (CONN-03).
     Bound {
         /// Which one.
         session: SessionId,
@@ -78,11 +79,19 @@ pub enum InstallRefusal {
 pub enum FailureCause {
     /// Nobody connected and bound it in time (LIM-08).
     Unbound,
+    /// We were to connect, and no address of the peer could be reached in time (LIM-08).
+    ConnectFailed,
+    /// The name of the peer's host has no address.
+    Unresolvable,
+    /// We do not connect to the addresses that the peer named (SEC-02).
+    ConnectForbidden,
+    /// We have connected, and the peer did not answer our first request.
+    BindingUnanswered,
     /// The peer closed the connection or it broke (CONN-12).
     ConnectionLost,
     /// The peer's bytes could not be framed (WIRE-32, WIRE-33).
     Unframable,
-    /// The peer answered 481 or 506 to a copy (SEND-15).
+    /// The peer answered 481 or 506 to a copy (SEND-15), or refused our first request.
     RefusedByPeer,
     /// The peer did not read what was sent to it (FLOW-07).
     SlowReader,
@@ -93,6 +102,10 @@ impl FailureCause {
     pub fn name(self) -> &'static str {
         match self {
             Self::Unbound => "unbound",
+            Self::ConnectFailed => "connect_failed",
+            Self::Unresolvable => "unresolvable",
+            Self::ConnectForbidden => "connect_forbidden",
+            Self::BindingUnanswered => "binding_unanswered",
             Self::ConnectionLost => "connection_lost",
             Self::Unframable => "unframable",
             Self::RefusedByPeer => "refused_by_peer",

@@ -16,6 +16,7 @@ mod event;
 mod figures;
 mod id;
 mod relay;
+mod remote;
 mod ring;
 mod route;
 
@@ -25,5 +26,6 @@ pub use event::{Event, FailureCause, InstallRefusal};
 pub use figures::{Figure, Figures, Value, first_sentence};
 pub use id::{CORES_MAX, CoreId, CoreSet, Epoch, ParticipantId, RoomId, SessionId};
 pub use relay::{Class, Opening, Piece, Relay, RoomRelay, Stage};
+pub use remote::Remote;
 pub use ring::{Full, Receiver, Sender, ring};
 pub use route::{Chatroom, Direction, NicknamePolicy, PeerMedia, RoomPolicy, RoomTerms, Route};

@@ -8,6 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     io,
+    net::SocketAddr,
     os::fd::OwnedFd,
     time::Instant,
 };
@@ -43,6 +44,7 @@ pub struct Faulty<B, P> {
 
 /// A completion that is kept back.
 enum Held<P> {
+    Connected,
     Received(Vec<u8>),
     Disconnected,
     Sent(P, Result<usize, Errno>),
@@ -126,6 +128,10 @@ impl<B: Backend<Cut<P>>, P: Payload> Faulty<B, P> {
                 self.reset.insert(token);
                 (token, Held::Disconnected)
             }
+            Told::Of(token, Held::Connected) if self.random.happens(self.faults.resets) => {
+                self.reset.insert(token);
+                (token, Held::Disconnected)
+            }
             Told::Of(token, held) => (token, held),
             Told::Accepted(socket) => return self.accepted.push_back(socket),
         };
@@ -136,7 +142,7 @@ impl<B: Backend<Cut<P>>, P: Payload> Faulty<B, P> {
     fn hold_reset(&mut self, completion: Told<P>) {
         let Told::Of(token, held) = completion else { return };
         let held = match held {
-            Held::Received(_) | Held::Disconnected => return,
+            Held::Connected | Held::Received(_) | Held::Disconnected => return,
             Held::Sent(payload, _) => Held::Sent(payload, Err(Errno::CONNRESET)),
             Held::Detached(_) | Held::Closed => {
                 self.reset.remove(&token);
@@ -159,6 +165,7 @@ impl<B: Backend<Cut<P>>, P: Payload> Faulty<B, P> {
             let Some(mut queue) = self.held.remove(&token) else { continue };
             while !queue.is_empty() && !self.random.happens(self.faults.delays) {
                 match queue.pop_front() {
+                    Some(Held::Connected) => sink(Completion::Connected { token }),
                     Some(Held::Received(bytes)) => {
                         sink(Completion::Received { token, bytes: &bytes });
                     }
@@ -201,6 +208,10 @@ impl<B: Backend<Cut<P>>, P: Payload> Backend<P> for Faulty<B, P> {
         self.inner.attach(token, socket);
     }
 
+    fn connect(&mut self, token: Token, socket: OwnedFd, address: SocketAddr) {
+        self.inner.connect(token, socket, address);
+    }
+
     fn send(&mut self, token: Token, payload: P) {
         let whole: usize = payload.slices().map(<[u8]>::len).sum();
         let short = whole > 1 && self.random.happens(self.faults.short_sends);
@@ -236,6 +247,7 @@ impl<B: Backend<Cut<P>>, P: Payload> Backend<P> for Faulty<B, P> {
         self.inner.wait(deadline, &mut |completion| match completion {
             Completion::Accepted { socket } => told.push(Told::Accepted(socket)),
             Completion::AcceptStopped => stopped = true,
+            Completion::Connected { token } => told.push(Told::Of(token, Held::Connected)),
             Completion::Received { token, bytes } => {
                 told.push(Told::Of(token, Held::Received(bytes.to_vec())));
             }

@@ -2,8 +2,8 @@
 //!
 //! A [`Backend`] is told what to start and says, a whole batch at a time, what has come to its end.
 //! It owns what the kernel works on: a payload from [`Backend::send`] until its
-//! [`Completion::Sent`], a socket from [`Backend::attach`] until its [`Completion::Detached`] or
-//! [`Completion::Closed`]. Received bytes are only lent.
+//! [`Completion::Sent`], a socket from [`Backend::attach`] or [`Backend::connect`] until its
+//! [`Completion::Detached`] or [`Completion::Closed`]. Received bytes are only lent.
 //!
 //! It knows no MSRP, and it reads the clock for nothing but how long to sleep.
 
@@ -20,6 +20,7 @@ pub mod uring;
 
 use std::{
     io,
+    net::SocketAddr,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
@@ -71,6 +72,12 @@ pub enum Completion<'a, P> {
     /// The host is short of descriptors or memory. Nobody is accepted until
     /// [`Backend::accept_again`].
     AcceptStopped,
+    /// The answer to [`Backend::connect`] when it worked: the connection receives from now on, and
+    /// may be sent on.
+    Connected {
+        /// Which connection.
+        token: Token,
+    },
     /// Octets came. They are lent: when the sink returns, their buffer is used again.
     Received {
         /// On which connection.
@@ -78,8 +85,8 @@ pub enum Completion<'a, P> {
         /// At least one.
         bytes: &'a [u8],
     },
-    /// The peer will send nothing more, or the connection broke. Said once; the connection still
-    /// has to be closed.
+    /// The peer will send nothing more, or the connection broke or never came to be. Said once; the
+    /// connection still has to be closed.
     Disconnected {
         /// Which connection.
         token: Token,
@@ -110,6 +117,8 @@ pub enum Completion<'a, P> {
 /// One core's sockets.
 ///
 /// ```text
+/// connect ---(refused)----------------------------+
+///    | Connected                                  v
 /// attach --> receiving --(end of stream)--> Disconnected
 ///                |  ^ send ... Sent, one at a time
 ///                +--> detach -> [Received...] [Sent] -> Detached
@@ -131,6 +140,10 @@ pub trait Backend<P: Payload> {
     /// Takes a connected socket and starts to receive from it.
     fn attach(&mut self, token: Token, socket: OwnedFd);
 
+    /// Takes a socket of its own and connects it to `address`; from then on it is as if attached.
+    /// Nothing may be sent before [`Completion::Connected`].
+    fn connect(&mut self, token: Token, socket: OwnedFd, address: SocketAddr);
+
     /// Sends. No other send of this connection may be under way.
     fn send(&mut self, token: Token, payload: P);
 
@@ -151,6 +164,17 @@ pub trait Backend<P: Payload> {
         deadline: Option<Instant>,
         sink: &mut impl FnMut(Completion<'_, P>),
     ) -> io::Result<()>;
+}
+
+/// Whether a connection is one yet.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Stage {
+    /// The kernel tries to connect it.
+    Connecting,
+    /// It never will be, and its owner may know already.
+    Refused { told: bool },
+    /// It is.
+    Connected,
 }
 
 /// What a backend has a connection for.

@@ -7,6 +7,7 @@
 use std::{
     collections::VecDeque,
     io::{self, IoSlice},
+    net::SocketAddr,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
@@ -19,10 +20,10 @@ use rustix::{
         epoll::{self, EventData, EventFlags},
     },
     io::Errno,
-    net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags},
+    net::{RecvFlags, SendAncillaryBuffer, SendFlags, Shutdown, SocketFlags, sockopt},
 };
 
-use super::{Backend, Completion, Payload, Purpose, SLICES_MAX, Token, is_shortage, sleep};
+use super::{Backend, Completion, Payload, Purpose, SLICES_MAX, Stage, Token, is_shortage, sleep};
 
 /// Octets received with one call. A connection with more is ready again at once.
 const RECEIVE_SIZE: usize = 64 * 1024;
@@ -59,7 +60,8 @@ struct Tenant<P> {
     socket: OwnedFd,
     /// What epoll watches it for; nothing means that epoll does not know it.
     watched: EventFlags,
-    /// Until the peer's end of stream.
+    stage: Stage,
+    /// From when it is connected until the peer's end of stream.
     receiving: bool,
     outgoing: Option<P>,
     purpose: Purpose,
@@ -84,6 +86,25 @@ impl<P: Payload> Readiness<P> {
         })
     }
 
+    /// Moves a connection in. Its place must have been reported free.
+    fn admit(&mut self, token: Token, socket: OwnedFd, stage: Stage) {
+        let place = token.place();
+        if place >= self.tenants.len() {
+            self.tenants.resize_with(place + 1, || None);
+        }
+        assert!(self.tenants[place].is_none(), "the place is taken until it is reported free");
+        self.tenants[place] = Some(Tenant {
+            tenancy: token.tenancy(),
+            socket,
+            watched: EventFlags::empty(),
+            stage,
+            receiving: stage == Stage::Connected,
+            outgoing: None,
+            purpose: Purpose::Serving,
+        });
+        self.due.push_back(token);
+    }
+
     fn tenant(&mut self, token: Token) -> Option<&mut Tenant<P>> {
         let tenant = self.tenants.get_mut(token.place())?.as_mut()?;
         (tenant.tenancy == token.tenancy()).then_some(tenant)
@@ -97,13 +118,17 @@ impl<P: Payload> Readiness<P> {
         if tenant.tenancy != token.tenancy() {
             return;
         }
+        if tenant.stage == (Stage::Refused { told: false }) && tenant.purpose == Purpose::Serving {
+            tenant.stage = Stage::Refused { told: true };
+            sink(Completion::Disconnected { token });
+        }
         if let Some((payload, result)) = tenant.send() {
             sink(Completion::Sent { token, payload, result });
         }
         let blocked = tenant.outgoing.is_some();
         if tenant.purpose == Purpose::Serving || blocked {
-            if tenant.watch(&self.epoll, token, blocked).is_err() && tenant.receiving {
-                tenant.receiving = false;
+            if tenant.watch(&self.epoll, token, blocked).is_err() && tenant.is_alive() {
+                (tenant.receiving, tenant.stage) = (false, Stage::Refused { told: true });
                 sink(Completion::Disconnected { token });
             }
             return;
@@ -142,6 +167,20 @@ impl<P: Payload> Readiness<P> {
         }
     }
 
+    /// A connection that is being made has something to tell: that it is made, or will not be.
+    fn handle_connect(&mut self, token: Token, sink: &mut impl FnMut(Completion<'_, P>)) {
+        let Some(tenant) = self.tenant(token).filter(|it| it.stage == Stage::Connecting) else {
+            return;
+        };
+        if matches!(sockopt::socket_error(&tenant.socket), Ok(Ok(()))) {
+            (tenant.receiving, tenant.stage) = (true, Stage::Connected);
+            sink(Completion::Connected { token });
+        } else {
+            tenant.stage = Stage::Refused { told: false };
+        }
+        self.due.push_back(token);
+    }
+
     fn accept(&mut self, sink: &mut impl FnMut(Completion<'_, P>)) {
         for _ in 0..ACCEPTS_MAX {
             let Some(listener) = &self.listener else { return };
@@ -165,6 +204,9 @@ impl<P: Payload> Readiness<P> {
             LISTENER => self.accept(sink),
             token => {
                 let token = Token(token);
+                if self.tenant(token).is_some_and(|tenant| tenant.stage != Stage::Connected) {
+                    return self.handle_connect(token, sink);
+                }
                 // A hang-up or an error comes without being asked for; receiving tells which.
                 if flags.intersects(EventFlags::IN | EventFlags::HUP | EventFlags::ERR) {
                     self.receive(token, sink);
@@ -176,6 +218,11 @@ impl<P: Payload> Readiness<P> {
 }
 
 impl<P: Payload> Tenant<P> {
+    /// Whether its end is still to be told.
+    fn is_alive(&self) -> bool {
+        self.receiving || self.stage == Stage::Connecting
+    }
+
     /// Tries to send, and says what came of it: nothing while the kernel's buffer is full.
     fn send(&mut self) -> Option<(P, Result<usize, Errno>)> {
         let payload = self.outgoing.take()?;
@@ -203,7 +250,7 @@ impl<P: Payload> Tenant<P> {
     fn watch(&mut self, epoll: &OwnedFd, token: Token, blocked: bool) -> rustix::io::Result<()> {
         let mut wanted = EventFlags::empty();
         wanted.set(EventFlags::IN, self.receiving);
-        wanted.set(EventFlags::OUT, blocked);
+        wanted.set(EventFlags::OUT, blocked || self.stage == Stage::Connecting);
         if wanted == self.watched {
             return Ok(());
         }
@@ -252,20 +299,18 @@ impl<P: Payload> Backend<P> for Readiness<P> {
     }
 
     fn attach(&mut self, token: Token, socket: OwnedFd) {
-        let place = token.place();
-        if place >= self.tenants.len() {
-            self.tenants.resize_with(place + 1, || None);
-        }
-        assert!(self.tenants[place].is_none(), "the place is taken until it is reported free");
-        self.tenants[place] = Some(Tenant {
-            tenancy: token.tenancy(),
-            socket,
-            watched: EventFlags::empty(),
-            receiving: true,
-            outgoing: None,
-            purpose: Purpose::Serving,
-        });
-        self.due.push_back(token);
+        self.admit(token, socket, Stage::Connected);
+    }
+
+    fn connect(&mut self, token: Token, socket: OwnedFd, address: SocketAddr) {
+        // A connect that came to its end at once is told of as any other is: by epoll.
+        let begun = rustix::io::ioctl_fionbio(&socket, true)
+            .and_then(|()| rustix::net::connect(&socket, &address));
+        let stage = match begun {
+            Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Stage::Connecting,
+            Err(_) => Stage::Refused { told: false },
+        };
+        self.admit(token, socket, stage);
     }
 
     fn send(&mut self, token: Token, payload: P) {

@@ -1,4 +1,4 @@
-//! Listening sockets, and what every accepted connection inherits from them.
+//! Listening sockets, and what every connection has: accepted ones inherit it from them.
 
 use std::{
     net::{IpAddr, SocketAddr},
@@ -70,24 +70,30 @@ enum Sharing {
     Port,
 }
 
-fn bind(address: SocketAddr, sharing: Sharing) -> rustix::io::Result<OwnedFd> {
+/// A socket to connect to `address` with, timed as accepted ones are.
+pub fn outgoing(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
+    let socket = stream(address)?;
+    tune(&socket)?;
+    Ok(socket)
+}
+
+fn stream(address: SocketAddr) -> rustix::io::Result<OwnedFd> {
     let family = if address.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
-    let socket = rustix::net::socket_with(
-        family,
-        SocketType::STREAM,
-        SocketFlags::CLOEXEC,
-        Some(ipproto::TCP),
-    )?;
+    rustix::net::socket_with(family, SocketType::STREAM, SocketFlags::CLOEXEC, Some(ipproto::TCP))
+}
+
+fn bind(address: SocketAddr, sharing: Sharing) -> rustix::io::Result<OwnedFd> {
+    let socket = stream(address)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     sockopt::set_socket_reuseport(&socket, sharing == Sharing::Port)?;
-    inherit(&socket)?;
+    tune(&socket)?;
     rustix::net::bind(&socket, &address)?;
     Ok(socket)
 }
 
-/// Sets what a connection gets from the socket that accepted it, so that accepting needs no
-/// further system call.
-fn inherit(socket: impl AsFd) -> rustix::io::Result<()> {
+/// Sets what every connection has. Accepted ones get it from the socket that accepted them, so that
+/// accepting needs no further system call.
+fn tune(socket: impl AsFd) -> rustix::io::Result<()> {
     let socket = socket.as_fd();
     sockopt::set_tcp_nodelay(socket, true)?;
     sockopt::set_socket_keepalive(socket, true)?;

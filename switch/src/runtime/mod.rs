@@ -17,6 +17,7 @@ mod meter;
 use std::{
     collections::VecDeque,
     io,
+    net::SocketAddr,
     os::fd::OwnedFd,
     time::{Duration, Instant},
 };
@@ -145,6 +146,9 @@ impl<B: Backend<Batch>> Runtime<B> {
                 Operation::Send { connection, batch } => {
                     self.backend.send(token(connection), batch);
                 }
+                Operation::Connect { connection, address } => {
+                    self.connect(now, connection, address);
+                }
                 Operation::Detach { connection } => self.backend.detach(token(connection)),
                 Operation::Close { connection } => {
                     let token = token(connection);
@@ -162,6 +166,16 @@ impl<B: Backend<Batch>> Runtime<B> {
         if self.accept_at.is_some_and(|at| at <= now) {
             self.accept_at = None;
             self.backend.accept_again();
+        }
+    }
+
+    /// Connects, if the host has a socket for it.
+    fn connect(&mut self, now: Instant, connection: ConnectionId, address: SocketAddr) {
+        if let Ok(socket) = socket::outgoing(address) {
+            self.backend.connect(token(connection), socket, address);
+        } else {
+            self.core.handle_disconnected(now, connection);
+            self.core.handle_closed(connection);
         }
     }
 
@@ -228,6 +242,7 @@ impl<B: Backend<Batch>> Runtime<B> {
                     }
                 }
                 Completion::AcceptStopped => *accept_at = Some(now + ACCEPT_PAUSE),
+                Completion::Connected { token } => core.handle_connected(now, connection(token)),
                 Completion::Received { token, .. } if lingering.has(token) => {}
                 Completion::Received { token, bytes } => {
                     core.handle_received(now, connection(token), bytes);

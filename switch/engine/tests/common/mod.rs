@@ -5,15 +5,15 @@
 pub mod lobby;
 
 use std::{
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use engine::{ConnectionId, Core, CoreConfig, Counters, Limits, Operation};
 use mailbox::{
-    Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Rights,
-    RoomId, RoomPolicy, RoomTerms, Route, SessionId,
+    Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Remote,
+    Rights, RoomId, RoomPolicy, RoomTerms, Route, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf};
 
@@ -27,6 +27,8 @@ pub struct Peer(pub usize);
 struct Wire {
     core: usize,
     id: ConnectionId,
+    /// Where the switch connects to, if it is the one that does.
+    address: Option<SocketAddr>,
     output: Vec<u8>,
     closed: bool,
 }
@@ -202,8 +204,32 @@ impl Node {
         let id = self.cores[core]
             .handle_accepted(self.now, Ipv4Addr::LOCALHOST.into())
             .expect("there is room");
-        self.wires.push(Wire { core, id, output: Vec::new(), closed: false });
+        self.wire(core, id, None)
+    }
+
+    fn wire(&mut self, core: usize, id: ConnectionId, address: Option<SocketAddr>) -> Peer {
+        self.wires.push(Wire { core, id, address, output: Vec::new(), closed: false });
         Peer(self.wires.len() - 1)
+    }
+
+    /// The switch is to connect to the peer of this session.
+    pub fn reach(&mut self, core: usize, session: SessionId, remote: Remote) {
+        self.epoch += 1;
+        let (epoch, remote) = (Epoch(self.epoch), Box::new(remote));
+        self.command(core, Command::Connect { session, epoch, remote });
+    }
+
+    /// The attempts of the switch to connect, in their order, those that are over among them.
+    pub fn attempts(&self) -> Vec<(Peer, SocketAddr)> {
+        let all = self.wires.iter().enumerate();
+        all.filter_map(|(at, wire)| Some((Peer(at), wire.address?))).collect()
+    }
+
+    /// The peer that the switch connects to is there.
+    pub fn welcome(&mut self, peer: Peer) {
+        let Wire { core, id, .. } = self.wires[peer.0];
+        self.cores[core].handle_connected(self.now, id);
+        self.settle();
     }
 
     /// Octets from a peer, in one read.
@@ -298,6 +324,9 @@ impl Node {
             wires.iter_mut().position(|it| it.core == core && it.id == id).expect("known")
         };
         match operation {
+            Operation::Connect { connection, address } => {
+                self.wire(core, connection, Some(address));
+            }
             Operation::Send { connection, batch } => {
                 let at = wire(&mut self.wires, connection);
                 let octets = batch.slices().collect::<Vec<_>>().concat();

@@ -20,6 +20,8 @@ pub struct Client {
     messages: HashMap<MessageName, Vec<u8>>,
     /// Messages that were complete.
     pub whole: usize,
+    /// What it says to those who connected to it and introduced themselves.
+    pub answers_to_binding: Vec<Vec<u8>>,
     /// How often each transaction was answered.
     pub answers: HashMap<String, u32>,
 }
@@ -35,6 +37,25 @@ impl Client {
                         Start::Response(_) => {
                             let transaction = String::from_utf8_lossy(head.transaction.as_bytes());
                             *self.answers.entry(transaction.into_owned()).or_default() += 1;
+                        }
+                        Start::Request(Method::Send) if head.content_type.is_none() => {
+                            assert_eq!(piece.end, Some(Flag::End));
+                            let (Some(to), Some(from)) = (head.from_path, head.to_path) else {
+                                panic!("both paths")
+                            };
+                            let tid = head.transaction.as_bytes();
+                            let parts = [
+                                &b"MSRP "[..],
+                                tid,
+                                b" 200 OK\r\nTo-Path: ",
+                                to.raw(),
+                                b"\r\nFrom-Path: ",
+                                from.raw(),
+                                b"\r\n-------",
+                                tid,
+                                b"$\r\n",
+                            ];
+                            self.answers_to_binding.push(parts.concat());
                         }
                         Start::Request(Method::Send) => {
                             let session = head.from_path.expect("a From-Path").raw();

@@ -41,6 +41,8 @@ fn order() -> impl Strategy<Value = Order> {
             .prop_map(|(session, room, unmet)| Order::Install { session, room, unmet }),
         6 => session.clone().prop_map(|session| Order::Activate { session }),
         2 => session.clone().prop_map(|session| Order::Remove { session }),
+        2 => (session.clone(), 0..4u8, prop::option::weighted(0.8, 0..2u8))
+            .prop_map(|(session, addresses, place)| Order::Connect { session, addresses, place }),
         1 => (session, 0..4u8)
             .prop_map(|(session, direction)| Order::Meet { session, direction }),
         1 => (room.clone(), 0..6000u64)

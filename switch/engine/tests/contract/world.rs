@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet, VecDeque},
-    net::Ipv4Addr,
+    net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -12,8 +12,8 @@ use engine::{
     BATCH_SLICES_MAX, Batch, ConnectionId, Core, CoreConfig, Limits, Operation, SendFailed,
 };
 use mailbox::{
-    Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Rights, RoomId,
-    RoomPolicy, RoomTerms, Route, SessionId,
+    Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Remote, Rights,
+    RoomId, RoomPolicy, RoomTerms, Route, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf, UriBuf};
 
@@ -91,6 +91,12 @@ pub enum Order {
     Remove {
         session: u8,
     },
+    /// To one of the places, which may have several addresses, or to one that is nobody else's.
+    Connect {
+        session: u8,
+        addresses: u8,
+        place: Option<u8>,
+    },
     Meet {
         session: u8,
         direction: u8,
@@ -111,6 +117,8 @@ pub enum Order {
 /// What the core has been promised of a socket, and has promised.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum State {
+    /// The switch is to connect it.
+    Opening,
     Open,
     Detaching,
     Closing,
@@ -282,14 +290,17 @@ impl World {
     }
 
     fn accept(&mut self, core: usize) {
-        let Some(id) = self.cores[core].handle_accepted(self.now, Ipv4Addr::LOCALHOST.into())
-        else {
-            return;
-        };
+        let from = Ipv4Addr::LOCALHOST.into();
+        if let Some(id) = self.cores[core].handle_accepted(self.now, from) {
+            self.know(core, id, State::Open);
+        }
+    }
+
+    fn know(&mut self, core: usize, id: ConnectionId, state: State) {
         self.sockets.push(Socket {
             core,
             id,
-            state: State::Open,
+            state,
             sending: None,
             outbox: VecDeque::new(),
             written: 0,
@@ -333,7 +344,7 @@ impl World {
 
     fn disconnect(&mut self, at: usize) {
         let socket = &mut self.sockets[at];
-        if !socket.ended && matches!(socket.state, State::Open | State::Detaching) {
+        if !socket.ended && !matches!(socket.state, State::Closing | State::Gone) {
             socket.ended = true;
             self.cores[socket.core].handle_disconnected(self.now, socket.id);
         }
@@ -349,6 +360,10 @@ impl World {
             Taken::Failed => Err(SendFailed),
         };
         socket.client.hear(&octets[..result.unwrap_or(0)]);
+        for answer in socket.client.answers_to_binding.drain(..) {
+            socket.written += answer.len();
+            socket.outbox.extend(answer);
+        }
         self.cores[socket.core].handle_sent(self.now, socket.id, batch, result);
     }
 
@@ -380,7 +395,12 @@ impl World {
                     None => socket.state = State::Gone,
                 }
             }
-            State::Open | State::Gone => {}
+            State::Opening if !self.sockets[at].ended => {
+                let socket = &mut self.sockets[at];
+                socket.state = State::Open;
+                self.cores[socket.core].handle_connected(self.now, socket.id);
+            }
+            State::Opening | State::Open | State::Gone => {}
         }
     }
 
@@ -429,6 +449,14 @@ impl World {
                 self.removals.asked += 1;
                 (at_home(session), Command::Remove { session: session_id(session), epoch })
             }
+            Order::Connect { session, addresses, place } => {
+                let address = |at: u8| SocketAddr::from(([192, 0, 2, at], 7654));
+                let remote = Box::new(Remote {
+                    addresses: (1..=addresses).map(address).collect(),
+                    shared_as: place.map(|place| format!("place{place}:7654").into()),
+                });
+                (at_home(session), Command::Connect { session: session_id(session), epoch, remote })
+            }
             Order::Meet { session, direction } => {
                 let rights = Rights::Peer(session_id(session), Box::new(peer(session, direction)));
                 (at_home(session), Command::Policy { epoch, rights })
@@ -468,14 +496,21 @@ impl World {
     }
 
     fn perform(&mut self, core: usize, operation: Operation) {
+        if let Operation::Connect { connection, .. } = operation {
+            return self.know(core, connection, State::Opening);
+        }
         let (Operation::Send { connection, .. }
+        | Operation::Connect { connection, .. }
         | Operation::Close { connection }
         | Operation::Detach { connection }) = operation;
         let known =
             |it: &&mut Socket| (it.core, it.id) == (core, connection) && it.state != State::Gone;
         let socket = self.sockets.iter_mut().find(known).expect("the runtime knows the socket");
-        assert_eq!(socket.state, State::Open, "nothing is asked of what is on its way out");
+        let is_close = matches!(operation, Operation::Close { .. });
+        let may = socket.state == State::Open || is_close && socket.state == State::Opening;
+        assert!(may, "nothing is asked of what is not there, or on its way out");
         match operation {
+            Operation::Connect { .. } => {}
             Operation::Send { batch, .. } => {
                 assert!(socket.sending.is_none(), "one send at a time");
                 let slices: Vec<&[u8]> = batch.slices().collect();
@@ -525,6 +560,7 @@ impl World {
                 let socket = &self.sockets[at];
                 busy |= socket.sending.is_some()
                     || matches!(socket.state, State::Closing | State::Detaching)
+                    || socket.state == State::Opening && !socket.ended
                     || socket.state == State::Open && !socket.ended && !socket.outbox.is_empty();
                 self.sent(at, &Taken::All);
                 self.receive(at, 1000);

@@ -12,13 +12,17 @@ mod user_data;
 
 use std::{
     io,
+    net::SocketAddr,
     os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd},
     time::{Duration, Instant},
 };
 
 use io_uring::{opcode, types::Fd};
 use mailbox::Doorbell;
-use rustix::{io::Errno, net::Shutdown};
+use rustix::{
+    io::Errno,
+    net::{Shutdown, SocketAddrAny},
+};
 pub use setup::{Unusable, probe};
 
 use self::{
@@ -26,7 +30,7 @@ use self::{
     ring::{Completed, Ring},
     user_data::{Operation, PLACES_MAX},
 };
-use super::{Backend, Completion, Payload, Purpose, Token, is_shortage, sleep};
+use super::{Backend, Completion, Payload, Purpose, Stage, Token, is_shortage, sleep};
 
 /// One core's sockets on one io_uring. Lives and dies on the thread that made it.
 pub struct Uring<P> {
@@ -40,10 +44,14 @@ pub struct Uring<P> {
     completed: Vec<Completed>,
 }
 
-/// One connection. Boxed, so that a payload stands still while it is sent.
+/// One connection. Boxed, so that what the kernel reads stands still while it may.
 struct Tenant<P> {
     tenancy: u32,
     socket: OwnedFd,
+    /// While it is `Connecting` the kernel holds the connect.
+    stage: Stage,
+    /// Where the kernel is to connect it to, if it was not accepted.
+    address: Option<SocketAddrAny>,
     /// Whether the kernel holds the receive.
     receiving: bool,
     /// What the kernel is sending.
@@ -63,7 +71,7 @@ enum Listener {
 impl<P> Tenant<P> {
     /// Whether the kernel holds nothing of it.
     fn is_released(&self) -> bool {
-        !self.receiving && self.outgoing.is_none()
+        !self.receiving && self.outgoing.is_none() && self.stage != Stage::Connecting
     }
 }
 
@@ -114,6 +122,30 @@ impl<P: Payload> Uring<P> {
         unsafe { ring.push(&receive) };
     }
 
+    /// Moves a connection in. Its place must have been reported free.
+    fn admit(
+        tenants: &mut Vec<Option<Box<Tenant<P>>>>,
+        token: Token,
+        socket: OwnedFd,
+        stage: Stage,
+    ) -> &mut Tenant<P> {
+        let place = token.place();
+        assert!(place < PLACES_MAX, "a place that no user data can name");
+        if place >= tenants.len() {
+            tenants.resize_with(place + 1, || None);
+        }
+        assert!(tenants[place].is_none(), "the kernel may hold operations of this tenant");
+        tenants[place].insert(Box::new(Tenant {
+            tenancy: token.tenancy(),
+            socket,
+            stage,
+            address: None,
+            receiving: false,
+            outgoing: None,
+            purpose: Purpose::Serving,
+        }))
+    }
+
     fn tenant(&mut self, token: Token) -> Option<&mut Tenant<P>> {
         let tenant = self.tenants.get_mut(token.place())?.as_deref_mut()?;
         (tenant.tenancy == token.tenancy()).then_some(tenant)
@@ -152,6 +184,7 @@ impl<P: Payload> Uring<P> {
                 self.handle_receive(token, result, more, lent, sink);
             }
             Some(Operation::Send(token)) => self.handle_send(token, result, sink),
+            Some(Operation::Connect(token)) => self.handle_connect(token, result, sink),
             Some(Operation::Accept) => self.handle_accept(result, more, sink),
             Some(Operation::Doorbell) if !more => self.watch_doorbell(),
             Some(Operation::Doorbell | Operation::Cancel) | None => {}
@@ -207,6 +240,28 @@ impl<P: Payload> Uring<P> {
         let result = result.map(|octets| octets as usize);
         sink(Completion::Sent { token, payload, result });
         self.settle(token, sink);
+    }
+
+    fn handle_connect(
+        &mut self,
+        token: Token,
+        result: Result<u32, Errno>,
+        sink: &mut impl FnMut(Completion<'_, P>),
+    ) {
+        let Some(tenant) = self.tenants.get_mut(token.place()).and_then(Option::as_deref_mut)
+        else {
+            return;
+        };
+        tenant.stage =
+            if result.is_ok() { Stage::Connected } else { Stage::Refused { told: true } };
+        match (tenant.purpose, tenant.stage) {
+            (Purpose::Serving, Stage::Connected) => {
+                Self::receive(&mut self.ring, token, tenant);
+                sink(Completion::Connected { token });
+            }
+            (Purpose::Serving, _) => sink(Completion::Disconnected { token }),
+            (Purpose::Departing | Purpose::Closing, _) => self.settle(token, sink),
+        }
     }
 
     fn handle_accept(
@@ -270,20 +325,20 @@ impl<P: Payload> Backend<P> for Uring<P> {
     }
 
     fn attach(&mut self, token: Token, socket: OwnedFd) {
-        let place = token.place();
-        assert!(place < PLACES_MAX, "a place that no user data can name");
-        if place >= self.tenants.len() {
-            self.tenants.resize_with(place + 1, || None);
-        }
-        assert!(self.tenants[place].is_none(), "the kernel may hold operations of this tenant");
-        let tenant = self.tenants[place].insert(Box::new(Tenant {
-            tenancy: token.tenancy(),
-            socket,
-            receiving: false,
-            outgoing: None,
-            purpose: Purpose::Serving,
-        }));
+        let tenant = Self::admit(&mut self.tenants, token, socket, Stage::Connected);
         Self::receive(&mut self.ring, token, tenant);
+    }
+
+    fn connect(&mut self, token: Token, socket: OwnedFd, address: SocketAddr) {
+        let tenant = Self::admit(&mut self.tenants, token, socket, Stage::Connecting);
+        let socket = Fd(tenant.socket.as_raw_fd());
+        let address = tenant.address.insert(SocketAddrAny::from(address));
+        let connect = opcode::Connect::new(socket, address.as_ptr().cast(), address.addr_len())
+            .build()
+            .user_data(Operation::Connect(token).encode());
+        // SAFETY: the tenant is boxed and keeps socket and address, neither of which changes, as
+        // long as it is `Connecting`, which only the completion of this operation ends.
+        unsafe { self.ring.push(&connect) };
     }
 
     fn send(&mut self, token: Token, payload: P) {
@@ -321,13 +376,17 @@ impl<P: Payload> Backend<P> for Uring<P> {
         let Some(tenant) = self.tenant(token) else { return };
         tenant.purpose = Purpose::Closing;
         let (receiving, sending) = (tenant.receiving, tenant.outgoing.is_some());
+        let connecting = tenant.stage == Stage::Connecting;
         if receiving {
             self.cancel(Operation::Receive(token));
         }
         if sending {
             self.cancel(Operation::Send(token));
         }
-        if !receiving && !sending {
+        if connecting {
+            self.cancel(Operation::Connect(token));
+        }
+        if !receiving && !sending && !connecting {
             self.settled.push(token);
         }
     }

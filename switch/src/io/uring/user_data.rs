@@ -25,6 +25,8 @@ pub enum Operation {
     Receive(Token),
     /// Sending on a connection.
     Send(Token),
+    /// Connecting.
+    Connect(Token),
 }
 
 impl Operation {
@@ -36,6 +38,7 @@ impl Operation {
             Self::Cancel => (3, Token(0)),
             Self::Receive(token) => (4, token),
             Self::Send(token) => (5, token),
+            Self::Connect(token) => (6, token),
         };
         debug_assert!(token.place() < PLACES_MAX);
         token.0 | kind << KIND_SHIFT
@@ -51,6 +54,7 @@ impl Operation {
             3 => Some(Self::Cancel),
             4 => Some(Self::Receive(token)),
             5 => Some(Self::Send(token)),
+            6 => Some(Self::Connect(token)),
             _ => None,
         }
     }
@@ -65,7 +69,8 @@ mod tests {
     fn an_operation_is_recognised_by_its_user_data() {
         let last = Token::new(PLACES_MAX - 1, u32::MAX);
         for token in [Token::new(0, 0), Token::new(7, 3), last] {
-            for operation in [Operation::Receive(token), Operation::Send(token)] {
+            let of = [Operation::Receive, Operation::Send, Operation::Connect];
+            for operation in of.map(|of| of(token)) {
                 assert_eq!(Operation::decode(operation.encode()), Some(operation));
             }
         }

@@ -1,5 +1,7 @@
 //! What every backend promises, run on each of them and on each of them behind a faulty wrapper.
 
+mod connecting;
+
 use std::{
     collections::BTreeMap,
     io::{Read, Write},
@@ -16,10 +18,14 @@ use rustix::{
     process::{Resource, Rlimit, getrlimit, setrlimit},
 };
 
+use self::connecting::{
+    a_connect_may_be_lost_at_once, a_refused_connect_is_told_as_an_end,
+    close_ends_a_connect_under_way, connects_to_a_peer,
+};
 use super::{
     Backend, Completion, Payload, Readiness, SLICES_MAX, Token, Uring,
     faulty::{Cut, Faults, Faulty},
-    socket::{PATIENCE, listen},
+    socket::{PATIENCE, listen, outgoing},
 };
 
 /// A test that is not done by then never will be.
@@ -53,6 +59,7 @@ impl Slices {
 /// All that was said of one connection.
 #[derive(Default)]
 struct Seen {
+    connected: bool,
     received: Vec<u8>,
     disconnected: bool,
     sent: Vec<(Slices, Result<usize, Errno>)>,
@@ -99,6 +106,12 @@ impl<B: Backend<Slices>> Host<B> {
             .wait(deadline, &mut |completion| match completion {
                 Completion::Accepted { socket } => accepted.push(socket),
                 Completion::AcceptStopped => *stopped = true,
+                Completion::Connected { token } => {
+                    of(token, seen, false);
+                    let seen = seen.get_mut(&token).unwrap();
+                    assert!(!seen.disconnected && seen.received.is_empty(), "first of all");
+                    assert!(!std::mem::replace(&mut seen.connected, true), "said once");
+                }
                 Completion::Received { token, bytes } => {
                     of(token, seen, false);
                     assert!(!bytes.is_empty());
@@ -138,6 +151,19 @@ impl<B: Backend<Slices>> Host<B> {
     }
 
     fn attach(&mut self, socket: OwnedFd) -> Token {
+        let token = self.token();
+        self.backend.attach(token, socket);
+        token
+    }
+
+    /// Begins to connect to somebody.
+    fn reach(&mut self, address: SocketAddr) -> Token {
+        let token = self.token();
+        self.backend.connect(token, outgoing(address).unwrap(), address);
+        token
+    }
+
+    fn token(&mut self) -> Token {
         let vacant = self.places.iter().position(|(_, taken)| !taken);
         let place = vacant.unwrap_or_else(|| {
             self.places.push((0, false));
@@ -147,7 +173,6 @@ impl<B: Backend<Slices>> Host<B> {
         (*tenancy, *taken) = (*tenancy + 1, true);
         let token = Token::new(place, *tenancy);
         self.seen.insert(token, Seen::default());
-        self.backend.attach(token, socket);
         token
     }
 
@@ -512,11 +537,13 @@ macro_rules! with_faults {
 #[test]
 fn resets_on_uring() {
     with_faults!(a_reset_connection_ends_and_its_sends_fail, uring, RESETS);
+    with_faults!(a_connect_may_be_lost_at_once, uring, RESETS);
 }
 
 #[test]
 fn resets_on_readiness() {
     with_faults!(a_reset_connection_ends_and_its_sends_fail, readiness, RESETS);
+    with_faults!(a_connect_may_be_lost_at_once, readiness, RESETS);
 }
 
 macro_rules! every_backend {
@@ -545,6 +572,9 @@ macro_rules! every_backend {
 }
 
 every_backend!(
+    connects_to_a_peer,
+    a_refused_connect_is_told_as_an_end,
+    close_ends_a_connect_under_way,
     echoes_many_sizes,
     slices_go_out_in_order,
     a_slow_reader_gets_all_in_parts,
