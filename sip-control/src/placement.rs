@@ -266,7 +266,7 @@ impl Placement {
         let route = Box::new(Route {
             room: Arc::clone(&room.terms),
             participant: member.participant,
-            identities: member.identities,
+            identities: member.identities.into(),
             is_anonymous: member.is_anonymous,
             peer: member.peer,
         });

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Instant};
 
 use mailbox::{
-    Command, CoreId, CoreSet, Epoch, Event, FailureCause, InstallRefusal, Rights, RoomId,
+    Command, CoreId, CoreSet, Epoch, Event, FailureCause, InstallRefusal, News, Rights, RoomId,
     RoomTerms, Route, SessionId,
 };
 use msrp::UriBuf;
@@ -95,6 +95,7 @@ impl Core {
         {
             room.recipients.push(key);
         }
+        self.list(key);
     }
 
     fn change_rights(&mut self, epoch: Epoch, rights: Rights) {
@@ -151,7 +152,11 @@ impl Core {
                 room.epoch = epoch;
                 let others =
                     |core: &CoreId| *core != self.config.id && core.index() < self.config.cores;
+                let known = room.cores;
                 room.cores = cores.iter().filter(others).collect();
+                for core in room.cores.iter().filter(|&core| !known.contains(core)) {
+                    self.describe(key, core);
+                }
             } else {
                 self.counters.commands_stale += 1;
             }
@@ -208,6 +213,7 @@ impl Core {
 
     /// Takes a session out of the fan-out and ends what it was sending and what it was being sent.
     fn abandon(&mut self, key: SessionKey) {
+        self.strike(key);
         self.abort_copies_to(key);
         self.clear_timers(key);
         let Some(session) = self.sessions.get_mut(key) else { return };
@@ -224,6 +230,9 @@ impl Core {
         }
         let key = self.rooms.insert(Room::new(Arc::clone(terms))).ok()?;
         self.rooms_by_id.insert(terms.id, key);
+        if terms.home != self.config.id {
+            self.publish(key, News::Serving);
+        }
         Some(key)
     }
 

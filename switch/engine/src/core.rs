@@ -109,6 +109,8 @@ pub struct Core {
     pub(crate) counters: Counters,
     pub(crate) draining: Draining,
     pub(crate) spare: Vec<Batch>,
+    /// Private messages from here that got to nobody, until their senders are told.
+    pub(crate) lost: Vec<(SessionKey, u64)>,
     /// Memory for headers under construction, kept between messages.
     pub(crate) scratch: Vec<u8>,
     pub(crate) unbound_sessions: Deadlines<Session>,
@@ -170,6 +172,7 @@ impl Core {
             counters: Counters::default(),
             draining: Draining::No,
             spare: Vec::new(),
+            lost: Vec::new(),
             scratch: Vec::new(),
             unbound_sessions: Deadlines::new(limits.session_unbound_max),
             silent_messages: Deadlines::new(limits.message_silence_max),
@@ -304,12 +307,17 @@ impl Core {
     pub fn handle_relay(&mut self, relay: Relay) {
         match relay {
             Relay::Room(relay) => self.handle_room_relay(&relay),
+            Relay::Directory(relay) => self.handle_news(&relay),
+            Relay::Outcome(relay) => self.handle_outcome(relay),
         }
     }
 
     fn handle_room_relay(&mut self, relay: &RoomRelay) {
-        let Some(&room) = self.rooms_by_id.get(&relay.room) else { return };
         let flight = (relay.origin, relay.message);
+        let Some(&room) = self.rooms_by_id.get(&relay.room) else {
+            self.miss(relay);
+            return;
+        };
         let mut portion = Portion::of(&relay.piece);
         match relay.stage {
             Stage::ToHome => self.distribute(room, flight, &mut portion),
@@ -329,10 +337,10 @@ impl Core {
             self.fail_session(now, key, FailureCause::Unbound);
         }
         while let Some(key) = self.silent_messages.expired(now) {
-            self.give_up_message(now, key);
+            self.time_out_message(now, key);
         }
         while let Some(key) = self.gaping_messages.expired(now) {
-            self.give_up_message(now, key);
+            self.time_out_message(now, key);
         }
         while let Some(id) = self.opening_connections.expired(now) {
             self.attempt_next(now, id);
@@ -351,6 +359,7 @@ impl Core {
     /// What to do next. Drain it after a whole batch of completions: what was queued for one
     /// connection meanwhile goes out in one send.
     pub fn poll_operation(&mut self, now: Instant) -> Option<Operation> {
+        self.tell_of_lost(now);
         if let Some(operation) = self.operations.pop_front() {
             return Some(operation);
         }

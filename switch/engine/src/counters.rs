@@ -42,7 +42,7 @@ figures! {
         pub copies_shed: u64,
         /// Relays dropped because the backlog for another core was full.
         pub relays_shed: u64,
-        /// Requests answered with an error, by status: 400, 403, 413, 415, 481, 501, 506.
+        /// Requests answered with an error, by status.
         pub refusals: Refusals,
         /// Responses of 400 and more, and failure reports, that recipients sent about their copies.
         pub copies_refused_by_peer: u64,
@@ -59,10 +59,14 @@ figures! {
         pub bad_request: u64,
         /// 403: not allowed.
         pub forbidden: u64,
+        /// 404: no such participant.
+        pub no_recipient: u64,
         /// 413: stop sending this message.
         pub stop_sending: u64,
         /// 415: content type.
         pub unsupported_type: u64,
+        /// 428: the participant takes no private messages.
+        pub no_private_messages: u64,
         /// 481: no such session.
         pub no_session: u64,
         /// 501: unknown method.

@@ -13,7 +13,8 @@ use std::io::Write;
 
 use bytes::Bytes;
 use mailbox::{
-    Class, CoreId, CoreSet, Opening, ParticipantId, Piece, Relay, RoomId, RoomRelay, Stage,
+    Audience, Class, CoreId, CoreSet, Opening, Outcome, ParticipantId, Piece, Relay, RoomId,
+    RoomRelay, Stage,
 };
 use msrp::{Flag, MediaType};
 
@@ -40,6 +41,7 @@ pub(crate) enum Portion<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct OpeningView<'a> {
     pub(crate) sender: ParticipantId,
+    pub(crate) audience: Audience,
     pub(crate) total: Option<u64>,
     pub(crate) content_headers: &'a [u8],
     /// `None`, from another core, is a type that nobody accepts.
@@ -71,6 +73,7 @@ impl<'a> Portion<'a> {
             Piece::Open { opening, body, last } => Self::Open {
                 opening: OpeningView {
                     sender: opening.sender,
+                    audience: opening.audience,
                     total: opening.total,
                     content_headers: &opening.content_headers,
                     wrapped_type: MediaType::parse(opening.wrapped_type.as_bytes()),
@@ -90,6 +93,7 @@ impl<'a> Portion<'a> {
             Self::Open { opening, body, last } => Piece::Open {
                 opening: Box::new(Opening {
                     sender: opening.sender,
+                    audience: opening.audience,
                     total: opening.total,
                     content_headers: Bytes::copy_from_slice(opening.content_headers),
                     wrapped_type: opening
@@ -154,14 +158,26 @@ impl Core {
     pub(crate) fn distribute(&mut self, key: RoomKey, id: FlightId, portion: &mut Portion<'_>) {
         let Some(room) = self.rooms.get(key) else { return };
         let cores = match portion {
-            Portion::Open { .. } => room.cores,
+            Portion::Open { opening, .. } => match opening.audience {
+                Audience::Room => room.cores,
+                Audience::Participant(addressee) => addressee.cores.without(self.config.id),
+            },
             // What a core did not get from its beginning is nothing to it (CHAT-23).
             Portion::More { .. } | Portion::Abort => {
                 room.flights.get(&id).map_or(CoreSet::EMPTY, |flight| flight.cores)
             }
         };
         let room = room.terms.id;
-        let reached = cores.iter().filter(|&core| self.relay(core, room, id, portion)).collect();
+        let reached: CoreSet =
+            cores.iter().filter(|&core| self.relay(core, room, id, portion)).collect();
+        if let Portion::Open { opening, .. } = portion
+            && let Audience::Participant(addressee) = opening.audience
+        {
+            let missed = reached.iter().fold(cores, CoreSet::without);
+            if !missed.is_empty() {
+                self.tell_outcome(addressee.sender, id, missed, Outcome::Dropped);
+            }
+        }
         self.deliver(key, id, portion, reached);
     }
 
@@ -235,22 +251,38 @@ impl Core {
         let chunk = Chunk { prefix: self.prefix_for(body.octets), middle: &middle, flag };
 
         let mut started = Vec::new();
-        let recipients = self.rooms.get(key).map_or(0, |room| room.recipients.len());
-        for copy in 0..recipients {
-            let Some(&recipient) = self.rooms.get(key).and_then(|room| room.recipients.get(copy))
-            else {
-                break;
+        let mut reached = false;
+        let addressed = match opening.audience {
+            Audience::Room => None,
+            Audience::Participant(addressee) => Some(self.sessions_of(key, addressee)),
+        };
+        let mut copy = 0;
+        loop {
+            let recipient = match &addressed {
+                None => self.rooms.get(key).and_then(|room| room.recipients.get(copy)),
+                Some(sessions) => sessions.get(copy),
             };
+            let Some(&recipient) = recipient else { break };
             if self.is_due(recipient, &opening, size) && self.copy(recipient, copy, &chunk, body) {
+                reached = true;
                 if last {
                     self.counters.copies_delivered += 1;
                 } else {
                     started.push(recipient);
                 }
             }
+            copy += 1;
+        }
+        if let (Audience::Participant(addressee), Some(sessions)) = (opening.audience, addressed) {
+            if !reached {
+                self.say_outcome(addressee, id, self.obstacle(&sessions, opening.class));
+            } else if last {
+                self.say_outcome(addressee, id, Outcome::Delivered);
+            }
         }
         if !last && let Some(room) = self.rooms.get_mut(key) {
             let flight = Flight {
+                audience: opening.audience,
                 recipients: started,
                 message_id,
                 content_headers: opening.content_headers.into(),
@@ -309,6 +341,15 @@ impl Core {
         for recipient in cut {
             self.abort_copy(recipient, &flight);
         }
+        if let Audience::Participant(addressee) = flight.audience {
+            match flag {
+                Flag::More if !flight.recipients.is_empty() => {}
+                Flag::End if !flight.recipients.is_empty() => {
+                    self.say_outcome(addressee, id, Outcome::Delivered);
+                }
+                _ => self.say_outcome(addressee, id, Outcome::Dropped),
+            }
+        }
         if flag == Flag::More
             && let Some(room) = self.rooms.get_mut(key)
         {
@@ -336,14 +377,23 @@ impl Core {
         let key = session.room;
         let Some(room) = self.rooms.get_mut(key) else { return };
         let mut flights = std::mem::take(&mut room.flights);
-        for flight in flights.values_mut() {
+        let mut missed = Vec::new();
+        for (&id, flight) in &mut flights {
             if let Some(at) = flight.recipients.iter().position(|&it| it == recipient) {
                 flight.recipients.swap_remove(at);
                 self.abort_copy(recipient, flight);
+                if let Audience::Participant(addressee) = flight.audience
+                    && flight.recipients.is_empty()
+                {
+                    missed.push((addressee, id));
+                }
             }
         }
         if let Some(room) = self.rooms.get_mut(key) {
             room.flights = flights;
+        }
+        for (addressee, id) in missed {
+            self.say_outcome(addressee, id, Outcome::Gone);
         }
     }
 
@@ -352,7 +402,14 @@ impl Core {
     fn is_due(&mut self, recipient: SessionKey, opening: &OpeningView<'_>, size: u64) -> bool {
         let Some(session) = self.sessions.get(recipient) else { return false };
         let Some(Peer { media, .. }) = session.recipient() else { return false };
-        if session.participant == opening.sender || !media.direction.to_peer() {
+        let wants = match opening.audience {
+            Audience::Room => session.participant != opening.sender && media.direction.to_peer(),
+            // Notifications are no content, and go by what is accepted alone (IMDN-04, SDP-23).
+            Audience::Participant(_) => {
+                opening.class == Class::Disposition || media.takes_private()
+            }
+        };
+        if !wants {
             return false;
         }
         if !opening.wrapped_type.is_some_and(|it| media.accept_wrapped.includes(it)) {
@@ -408,7 +465,7 @@ impl Core {
     /// A prefix for the transaction ids of all copies of a chunk with this body, such that no copy's
     /// end-line occurs in it (WIRE-17, WIRE-19). One scan clears the body for every copy; only a
     /// body that has seven hyphens is looked at again.
-    fn prefix_for(&mut self, body: &[u8]) -> [u8; PREFIX_LEN] {
+    pub(crate) fn prefix_for(&mut self, body: &[u8]) -> [u8; PREFIX_LEN] {
         let hyphens = msrp::has_hyphens(body);
         loop {
             let prefix = self.mint.transaction_prefix();

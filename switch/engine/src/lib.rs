@@ -10,6 +10,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod audience;
 mod batch;
 mod commands;
 mod commons;
@@ -17,12 +18,16 @@ mod connection;
 mod core;
 mod counters;
 mod deadlines;
+mod directory;
 mod fanout;
 mod limits;
 mod message;
 mod mint;
+mod presence;
+mod private;
 mod reach;
 mod reception;
+mod report;
 mod request;
 mod room;
 mod route;

@@ -23,6 +23,11 @@ pub(crate) const ENDED_MAX: usize = 16;
 /// How long they are (CHUNK-25).
 pub(crate) const ENDED_REMEMBERED: Duration = Duration::from_secs(60);
 
+/// Private messages of one session of which it is not known yet what became of them on another core.
+/// That takes no longer than a relay there and back, so hardly ever more than one is; of the oldest
+/// beyond them the sender will not be told.
+pub(crate) const PRIVATE_AWAITED_MAX: usize = 64;
+
 /// Refused requests on a connection without a session, after which it is closed (LIM-07).
 pub(crate) const STRAY_REQUESTS_MAX: u32 = 5;
 

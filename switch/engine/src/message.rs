@@ -1,7 +1,7 @@
 //! One message on its way in, from the octet at position 1 to its `$`.
 //!
 //! ```text
-//! Gathering --wrapper complete, allowed--> Flowing --all there--> Done
+//! Gathering --wrapper complete, allowed--> Flowing or Ignored --all there--> Done
 //!     \---- refused, given up, silent ---\--> Ended: later chunks get the same answer for a while
 //! ```
 
@@ -25,10 +25,14 @@ pub(crate) enum Refusal {
     Malformed,
     /// 403: the sender may not do this (CODE-04).
     Forbidden,
+    /// 404: there is no such participant (CODE-05).
+    NoSuchRecipient,
     /// 413: too large, or no room for it now (CODE-07).
     StopSending,
     /// 415: not the CPIM wrapper, or not readable (CODE-08).
     UnsupportedType,
+    /// 428: the participant takes no private messages (CODE-11).
+    NoPrivateMessages,
     /// 481: no such session for this connection (CODE-12).
     NoSuchSession,
     /// 501: no such method (CODE-13).
@@ -43,8 +47,10 @@ impl Refusal {
         match self {
             Self::Malformed => 400,
             Self::Forbidden => 403,
+            Self::NoSuchRecipient => 404,
             Self::StopSending => 413,
             Self::UnsupportedType => 415,
+            Self::NoPrivateMessages => 428,
             Self::NoSuchSession => 481,
             Self::UnknownMethod => 501,
             Self::SessionInUse => 506,
@@ -104,6 +110,8 @@ pub(crate) enum MessageStage {
     },
     /// Recipients are fixed and get every octet as it comes.
     Flowing,
+    /// It is for nobody. Its sender is answered all the same.
+    Ignored,
     /// All of it has been passed on. The chunk that completed it may have more to come.
     Done,
 }

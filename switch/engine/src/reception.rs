@@ -10,6 +10,7 @@ use crate::{
     core::Core,
     fanout::Portion,
     message::{Message, MessageKey, MessageStage, Refusal},
+    report::Reported,
     route::{Session, SessionKey},
 };
 
@@ -94,23 +95,37 @@ impl Core {
     }
 
     /// A message is not waited for any longer: too long nothing has come of it (CHAT-24, CHAT-25),
-    /// or not what was missing (CHUNK-21). The sender is told once (RPT-09): by the answer to a
-    /// chunk that is still coming in (RESP-17), else by a report.
-    pub(crate) fn give_up_message(&mut self, now: Instant, key: MessageKey) {
+    /// or not what was missing (CHUNK-21).
+    pub(crate) fn time_out_message(&mut self, now: Instant, key: MessageKey) {
+        if self.messages.get(key).is_some() {
+            self.counters.messages_timed_out += 1;
+            self.give_up_message(now, key, Refusal::StopSending, (msrp::status::STOP, &[]));
+        }
+    }
+
+    /// No more of a message is wanted. The sender is told once (RPT-09): by the answer to a chunk
+    /// that is still coming in (RESP-17), else by a report with this status and body.
+    pub(crate) fn give_up_message(
+        &mut self,
+        now: Instant,
+        key: MessageKey,
+        refusal: Refusal,
+        (status, body): (u16, &[u8]),
+    ) {
         let Some(message) = self.messages.get_mut(key).map(std::mem::take) else { return };
         let Some(session) = message.session else { return };
-        self.counters.messages_timed_out += 1;
         let of_message =
             |chunk: &Chunk| chunk.session == session && chunk.message == message.serial;
-        if !self.answer_unfinished_chunk(session, of_message, Refusal::StopSending)
+        if !self.answer_unfinished_chunk(session, of_message, refusal)
             && message.latest.failure_report != FailureReport::No
             && let Some(id) = self.sessions.get(session).and_then(Session::connection)
         {
-            let status = Refusal::StopSending.status();
             let range = message.reported_range();
-            self.report(id, session, &message.latest.way_back, &message.id, range, status);
+            let way_back = &message.latest.way_back;
+            let reported = Reported { way_back, message_id: &message.id, range };
+            self.report(id, session, reported, status, body);
         }
-        self.end_message(now, session, &message, &message.id, Refusal::StopSending);
+        self.end_message(now, session, &message, &message.id, refusal);
     }
 
     /// Answers for the chunk that a session is in the middle of, if it is this one, because what it
@@ -139,6 +154,7 @@ impl Core {
     pub(crate) fn abort_message(&mut self, key: SessionKey, message: &Message) {
         let Some(session) = self.sessions.get(key) else { return };
         let (room, flight) = (session.room, (session.id, message.serial));
+        self.forget_outcome(key, message.serial);
         if matches!(message.stage, MessageStage::Flowing) {
             self.counters.messages_aborted += 1;
             self.submit(room, flight, &mut Portion::Abort);

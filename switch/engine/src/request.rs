@@ -11,7 +11,7 @@ use crate::{
     core::Core,
     limits::{FIRST_HEAD_SIZE_MAX, STRAY_REQUESTS_MAX},
     message::Refusal,
-    mint::{core_of, write_transaction},
+    mint::core_of,
     route::{Binding, SessionKey},
 };
 
@@ -378,44 +378,15 @@ impl Core {
         self.mark_dirty(id);
     }
 
-    /// Tells the sender of a message what became of it (RPT-01 to RPT-03).
-    pub(crate) fn report(
-        &mut self,
-        id: ConnectionId,
-        session: SessionKey,
-        to: &[u8],
-        message_id: &[u8],
-        range: msrp::ByteRange,
-        status: u16,
-    ) {
-        let Some(session) = self.sessions.get(session) else { return };
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        let mut transaction = Vec::with_capacity(16);
-        write_transaction(&mut transaction, &self.mint.transaction_prefix(), 0);
-        let Some(transaction) = TransactionId::parse(&transaction) else { return };
-        let out = connection.writer(&mut self.spare).writer();
-        msrp::Report {
-            transaction: &transaction,
-            to_path: to,
-            from_path: session.uri.as_bytes(),
-            message_id,
-            range,
-            status,
-            comment: msrp::status::comment(status),
-            content_headers: &[],
-            body: &[],
-        }
-        .write(out);
-        self.mark_dirty(id);
-    }
-
     fn count_refusal(&mut self, refusal: Refusal) {
         let refusals = &mut self.counters.refusals;
         *match refusal {
             Refusal::Malformed => &mut refusals.bad_request,
             Refusal::Forbidden => &mut refusals.forbidden,
+            Refusal::NoSuchRecipient => &mut refusals.no_recipient,
             Refusal::StopSending => &mut refusals.stop_sending,
             Refusal::UnsupportedType => &mut refusals.unsupported_type,
+            Refusal::NoPrivateMessages => &mut refusals.no_private_messages,
             Refusal::NoSuchSession => &mut refusals.no_session,
             Refusal::UnknownMethod => &mut refusals.unknown_method,
             Refusal::SessionInUse => &mut refusals.session_in_use,

@@ -2,9 +2,9 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use mailbox::{CoreSet, Epoch, RoomTerms, SessionId};
+use mailbox::{Audience, CoreSet, Epoch, RoomTerms, SessionId};
 
-use crate::{mint::MESSAGE_ID_LEN, route::SessionKey, slots::Key};
+use crate::{directory::Directory, mint::MESSAGE_ID_LEN, route::SessionKey, slots::Key};
 
 /// A room's slot in the core's table.
 pub(crate) type RoomKey = Key<Room>;
@@ -25,6 +25,8 @@ pub(crate) struct Room {
     pub(crate) sessions: Vec<SessionKey>,
     /// The sessions that are due what the room says (CTRL-03), in the order they came.
     pub(crate) recipients: Vec<SessionKey>,
+    /// Who is here, on all cores.
+    pub(crate) directory: Directory,
     /// Messages of which more is to come. In order, so that what is done to all of them is done in
     /// the same order whenever the inputs are the same.
     pub(crate) flights: BTreeMap<FlightId, Flight>,
@@ -34,6 +36,8 @@ pub(crate) struct Room {
 /// CHAT-22).
 #[derive(Debug)]
 pub(crate) struct Flight {
+    /// Whom it is for.
+    pub(crate) audience: Audience,
     /// Who got the beginning and is still to get the rest (CHAT-23).
     pub(crate) recipients: Vec<SessionKey>,
     /// The Message-ID of all copies made here.
@@ -56,6 +60,7 @@ impl Room {
             cores: CoreSet::EMPTY,
             sessions: Vec::new(),
             recipients: Vec::new(),
+            directory: Directory::default(),
             flights: BTreeMap::new(),
         }
     }

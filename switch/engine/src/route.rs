@@ -1,11 +1,14 @@
 //! One session: where its bytes go, what it accepts, and the messages it has begun to send.
 
+use std::sync::Arc;
+
 use mailbox::{Epoch, ParticipantId, PeerMedia, Route, SessionId};
 use msrp::{AddressBuf, TransactionId, UriBuf};
 
 use crate::{
     connection::ConnectionId,
     message::{Ended, MessageKey},
+    private::Private,
     room::RoomKey,
     slots::Key,
 };
@@ -22,7 +25,9 @@ pub(crate) struct Session {
     pub(crate) room: RoomKey,
     pub(crate) participant: ParticipantId,
     /// The addresses that a message from here may name in CPIM `From` (CHAT-03).
-    pub(crate) identities: Box<[AddressBuf]>,
+    pub(crate) identities: Arc<[AddressBuf]>,
+    /// Whether nobody is to learn who it is.
+    pub(crate) is_anonymous: bool,
     /// The switch's URI of this session: its `path` in SDP, From-Path of all it is sent.
     pub(crate) uri: UriBuf,
     /// What its peer says of itself. Until that is known it may bind and send, and answers go back
@@ -31,12 +36,16 @@ pub(crate) struct Session {
     pub(crate) binding: Binding,
     /// Whether the focus wants the room's messages to go here (CTRL-03).
     pub(crate) active: bool,
+    /// Whether the room's directory has it.
+    pub(crate) listed: bool,
     /// Messages begun by the peer and not finished (LIM-05).
     pub(crate) incoming: Vec<MessageKey>,
     /// Messages of the peer that were not to be finished.
     pub(crate) ended: Ended,
     /// Messages begun by the peer so far.
     pub(crate) messages_begun: u64,
+    /// Private messages of the peer of which it is not known whether they got to their recipients.
+    pub(crate) private: Vec<Private>,
 }
 
 /// The far end of a session, as SDP describes it.
@@ -79,20 +88,23 @@ impl Session {
         route: Route,
         uri: UriBuf,
     ) -> Self {
-        let Route { participant, identities, peer, .. } = route;
+        let Route { participant, identities, is_anonymous, peer, .. } = route;
         Self {
             id,
             epoch,
             room,
             participant,
             identities,
+            is_anonymous,
             peer: peer.map(|media| Box::new(Peer::new(media, &uri))),
             uri,
             binding: Binding::Awaited,
             active: false,
+            listed: false,
             incoming: Vec::new(),
             ended: Ended::default(),
             messages_begun: 0,
+            private: Vec::new(),
         }
     }
 

@@ -1,18 +1,20 @@
-//! SEND: from a chunk of a peer to pieces of a room message.
+//! SEND: from a chunk of a peer to pieces of a message.
 
 use std::time::Instant;
 
-use mailbox::Class;
+use mailbox::Audience;
 use msrp::{
     ByteRange, FailureReport, Flag, Head, MediaType, Piece,
     cpim::{CpimError, Wrapper},
 };
 
 use crate::{
+    audience::{Destination, is_heartbeat},
     connection::{Chunk, ConnectionId, Incoming},
     core::Core,
     fanout::{Body, OpeningView, Portion},
     message::{Latest, Message, MessageStage, Refusal},
+    report::Reported,
     request::ReplyTo,
     route::SessionKey,
 };
@@ -140,8 +142,8 @@ impl Core {
             self.respond(connection, session, &reply, msrp::status::OK);
         }
         if success_report && !message_id.is_empty() {
-            let range = ByteRange::EMPTY;
-            self.report(connection, session, way_back, message_id, range, msrp::status::OK);
+            let reported = Reported { way_back, message_id, range: ByteRange::EMPTY };
+            self.report(connection, session, reported, msrp::status::OK, &[]);
         }
     }
 
@@ -160,10 +162,11 @@ impl Core {
         if let Some(refusal) = session.ended.answer_to(now, message_id) {
             return Err(refusal); // CHUNK-25
         }
+        let content_type = head.content_type.and_then(MediaType::parse);
+        let is_ignored = content_type.is_some_and(is_heartbeat);
         let acceptable =
-            head.content_type.and_then(MediaType::parse).is_some_and(|it| it.is_cpim())
-                && head.transfer_encoding.is_none();
-        if !acceptable {
+            content_type.is_some_and(|it| it.is_cpim()) && head.transfer_encoding.is_none();
+        if !acceptable && !is_ignored {
             return Err(Refusal::UnsupportedType);
         }
         let (limits, rooms) = (&self.limits, &self.rooms);
@@ -180,7 +183,11 @@ impl Core {
             return Err(Refusal::StopSending); // LIM-05
         }
         session.messages_begun += 1;
-        Ok(Message::new(session.messages_begun, total))
+        let mut message = Message::new(session.messages_begun, total);
+        if is_ignored {
+            message.stage = MessageStage::Ignored;
+        }
+        Ok(message)
     }
 
     /// Takes in octets of a message, answers for them, and decides what becomes of the message.
@@ -212,7 +219,7 @@ impl Core {
         match message.stage {
             // Complete already: nothing that this chunk still brings is part of it (CHUNK-19).
             MessageStage::Done => return Ok(()),
-            MessageStage::Gathering { .. } | MessageStage::Flowing => {}
+            MessageStage::Gathering { .. } | MessageStage::Flowing | MessageStage::Ignored => {}
         }
         if allowance.is_some_and(|octets| body.len() as u64 > octets) {
             return Err(Refusal::Malformed); // CHUNK-13
@@ -278,13 +285,25 @@ impl Core {
                     Err(CpimError::TooLarge) => return Err(Refusal::StopSending), // CPIM-13
                     Ok(None) | Err(_) => return Err(Refusal::Malformed),
                 };
-                self.check_wrapper(key, &wrapper)?;
+                let announced = message.total.unwrap_or(0).max(whole.len() as u64);
+                let (audience, class) = match self.destination(key, &wrapper, announced)? {
+                    Destination::To(audience, class) => (audience, class),
+                    Destination::Nowhere => {
+                        message.stage = ignored(last);
+                        return Ok(());
+                    }
+                };
+                if let Audience::Participant(addressee) = audience {
+                    let addressing = (wrapper.from_value, wrapper.to_value);
+                    self.await_outcome(key, message.serial, addressee, addressing);
+                }
                 let opening = OpeningView {
                     sender,
+                    audience,
                     total: message.total,
                     content_headers: if kept.is_empty() { content_headers } else { kept },
                     wrapped_type: Some(wrapper.content_type),
-                    class: class_of(wrapper.content_type),
+                    class,
                 };
                 let body = Body::borrowed(whole);
                 self.submit(room, flight, &mut Portion::Open { opening, body, last })
@@ -294,31 +313,17 @@ impl Core {
             MessageStage::Flowing => {
                 self.submit(room, flight, &mut Portion::More { body: Body::borrowed(fresh), last })
             }
+            MessageStage::Ignored => {
+                message.stage = ignored(last);
+                return Ok(());
+            }
             MessageStage::Done => return Ok(()),
         };
         if !passed {
             return Err(Refusal::StopSending);
         }
         message.stage = if last { MessageStage::Done } else { MessageStage::Flowing };
-        Ok(())
-    }
-
-    /// The checks of RFC 7701 section 6.1 and 6.2, in their order.
-    fn check_wrapper(&self, key: SessionKey, wrapper: &Wrapper<'_>) -> Result<(), Refusal> {
-        let session = self.sessions.get(key).ok_or(Refusal::NoSuchSession)?;
-        let room = self.rooms.get(session.room).ok_or(Refusal::NoSuchSession)?;
-        if !session.identities.iter().any(|own| wrapper.from == *own) {
-            return Err(Refusal::Forbidden); // CHAT-03, CHAT-04
-        }
-        if wrapper.to_count > 1 {
-            return Err(Refusal::Forbidden); // CHAT-05
-        }
-        // This release's rooms allow no private messages (PRIV-03), and a message that is not for
-        // the room never goes to the room (CHAT-06).
-        if !room.terms.addresses.iter().any(|room| wrapper.to == *room) {
-            return Err(Refusal::Forbidden);
-        }
-        Ok(())
+        self.check_outcome(key, message.serial)
     }
 
     /// Answers for a piece of a message and decides what becomes of the message. `true`: more of
@@ -344,11 +349,14 @@ impl Core {
             }
             if message.is_complete() {
                 self.counters.messages_accepted += 1;
+                let size = message.next - 1;
+                let range = ByteRange { start: 1, end: Some(size), total: Some(size) };
+                let reported = Reported { way_back, message_id, range };
                 if message.success_report {
-                    let size = message.next - 1;
-                    let range = ByteRange { start: 1, end: Some(size), total: Some(size) };
-                    self.report(connection, session, way_back, message_id, range, msrp::status::OK);
+                    self.report(connection, session, reported, msrp::status::OK, &[]);
                 }
+                let is_wanted = reply.failure_report != FailureReport::No;
+                self.report_outcome(session, message.serial, is_wanted.then_some(reported));
                 self.drop_message(&message);
                 return false;
             }
@@ -367,13 +375,7 @@ impl Core {
     }
 }
 
-/// How urgent a room message is, by what is inside its wrapper.
-fn class_of(wrapped: MediaType<'_>) -> Class {
-    if wrapped.is("application", "im-iscomposing+xml") {
-        Class::Composing
-    } else if wrapped.is("message", "imdn+xml") {
-        Class::Disposition
-    } else {
-        Class::Room
-    }
+/// What is left to do for a message that is for nobody.
+fn ignored(last: bool) -> MessageStage {
+    if last { MessageStage::Done } else { MessageStage::Ignored }
 }

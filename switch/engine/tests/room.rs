@@ -287,7 +287,7 @@ fn a_recipient_gets_only_what_it_can_take() {
         wrapped,
         size_max,
         direction,
-        core: 0,
+        ..Member::default()
     };
     let everything = Direction::SendReceive;
     let (all, _) = node.bound(&member(2, "*", None, everything));

@@ -2,8 +2,8 @@
 //! through.
 //!
 //! The focus owns intent, a core owns sockets: a [`Command`] says what shall be, an [`Event`] says
-//! what happened, a [`Relay`] goes from core to core. Every command is
-//! idempotent, carries the epoch of its room, and is answered where its author has to wait for it.
+//! what happened, a [`Relay`] goes from core to core. Every command is idempotent, carries the
+//! epoch of its room, and is answered where its author has to wait for it.
 //!
 //! What either plane counts is declared by [`figures!`], and published by who knows neither.
 //!
@@ -25,7 +25,10 @@ pub use doorbell::{Doorbell, Sleeper};
 pub use event::{Event, FailureCause, InstallRefusal};
 pub use figures::{Figure, Figures, Value, first_sentence};
 pub use id::{CORES_MAX, CoreId, CoreSet, Epoch, ParticipantId, RoomId, SessionId};
-pub use relay::{Class, Opening, Piece, Relay, RoomRelay, Stage};
+pub use relay::{
+    Addressee, Audience, Class, DirectoryRelay, News, Opening, Outcome, OutcomeRelay, Piece,
+    Presence, Relay, RoomRelay, Stage,
+};
 pub use remote::Remote;
 pub use ring::{Full, Receiver, Sender, ring};
 pub use route::{Chatroom, Direction, NicknamePolicy, PeerMedia, RoomPolicy, RoomTerms, Route};

@@ -4,18 +4,25 @@
 //! and go on once to every other core with members: what crosses between cores grows with the cores
 //! of a room, never with its members.
 
-use bytes::Bytes;
+use std::sync::Arc;
 
-use crate::{ParticipantId, RoomId, SessionId};
+use bytes::Bytes;
+use msrp::{AcceptTypes, AddressBuf};
+
+use crate::{CoreId, CoreSet, ParticipantId, RoomId, SessionId};
 
 /// What one core sends another.
 #[derive(Clone, Debug)]
 pub enum Relay {
-    /// A piece of a room message.
+    /// A piece of a message.
     Room(RoomRelay),
+    /// Who is in a room.
+    Directory(DirectoryRelay),
+    /// What became of a private message (PRIV-13).
+    Outcome(OutcomeRelay),
 }
 
-/// A piece of a room message, on its way to another core.
+/// A piece of a message, on its way to another core.
 #[derive(Clone, Debug)]
 pub struct RoomRelay {
     /// The room it is for.
@@ -65,8 +72,10 @@ pub enum Piece {
 /// What the first piece tells about the whole message.
 #[derive(Clone, Debug)]
 pub struct Opening {
-    /// Who sent it; its sessions get no copy (CHAT-09).
+    /// Who sent it; of what is for the room, its sessions get no copy (CHAT-09).
     pub sender: ParticipantId,
+    /// Whom it is for.
+    pub audience: Audience,
     /// The total the sender announced; `None` is `*`.
     pub total: Option<u64>,
     /// The `Content-*` headers of the copies, whole lines with CRLF, `Content-Type` last (CHAT-13,
@@ -89,4 +98,99 @@ pub enum Class {
     Disposition,
     /// A composing status (RFC 3994), to whomever.
     Composing,
+}
+
+/// Whom a message is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Audience {
+    /// Everybody in the room but its sender (CHAT-08).
+    Room,
+    /// One participant (PRIV-01).
+    Participant(Addressee),
+}
+
+/// The one participant that a message is for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct Addressee {
+    /// Which one.
+    pub participant: ParticipantId,
+    /// Where its sessions are. Each of these cores says what became of the message there.
+    pub cores: CoreSet,
+    /// Whom to tell: the core of the session that sent it.
+    pub sender: CoreId,
+}
+
+/// News about who is in a room, on their way to its home and from there to all its cores.
+#[derive(Clone, Debug)]
+pub struct DirectoryRelay {
+    /// The room.
+    pub room: RoomId,
+    /// The core they come from. They are not told to it again.
+    pub from: CoreId,
+    /// What there is to tell.
+    pub news: News,
+}
+
+/// What one core tells the others of who is in a room.
+#[derive(Clone, Debug)]
+pub enum News {
+    /// It has begun to serve the room, and does not know who is there.
+    Serving,
+    /// These are there, or are served otherwise than before.
+    Present(Arc<[Arc<Presence>]>),
+    /// This session is not there any more.
+    Absent {
+        /// Whose it was.
+        participant: ParticipantId,
+        /// Which one.
+        session: SessionId,
+    },
+}
+
+/// One session that is due what is said in its room, as far as every core of the room has to know it:
+/// whoever writes to its participant is answered at once, wherever the two are. One copy serves all
+/// cores.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Presence {
+    /// Which one.
+    pub session: SessionId,
+    /// Whose it is.
+    pub participant: ParticipantId,
+    /// Where it is.
+    pub core: CoreId,
+    /// The addresses that mean its participant in CPIM `To`; of an anonymous one, the alias (PRIV-08).
+    pub addresses: Arc<[AddressBuf]>,
+    /// Whether private messages may be sent to it: it has declared so (PRIV-04), and takes content at
+    /// all (SDP-23).
+    pub takes_private: bool,
+    /// What it accepts inside the wrapper (PRIV-10).
+    pub accept_wrapped: AcceptTypes,
+    /// Octets of the largest message it takes; `None` is no limit.
+    pub size_max: Option<u64>,
+}
+
+/// What became of a private message on some of the cores it was for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct OutcomeRelay {
+    /// The session that sent it.
+    pub origin: SessionId,
+    /// Which of its messages.
+    pub message: u64,
+    /// The cores that this is about.
+    pub cores: CoreSet,
+    /// What became of it.
+    pub outcome: Outcome,
+}
+
+/// What became of a private message.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// The whole of it is queued for a session of its recipient.
+    Delivered,
+    /// It is for no session there any more.
+    Gone,
+    /// Its recipient has no session there any more that takes private messages.
+    Unsupported,
+    /// Dropped, because it did not fit (FLOW-04, FLOW-05).
+    Dropped,
 }

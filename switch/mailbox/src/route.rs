@@ -16,7 +16,7 @@ pub struct Route {
     pub participant: ParticipantId,
     /// The addresses that a message from here may name in CPIM `From` (CHAT-03). For an anonymous
     /// participant this is the alias alone (CHAT-35).
-    pub identities: Box<[AddressBuf]>,
+    pub identities: Arc<[AddressBuf]>,
     /// Whether nobody is to learn who it is (CHAT-34).
     pub is_anonymous: bool,
     /// What the peer's SDP says; `None` until it has answered an offer of ours. It may bind and
@@ -101,6 +101,14 @@ impl Direction {
     /// Whether chat content is accepted from the peer.
     pub fn from_peer(self) -> bool {
         matches!(self, Self::SendReceive | Self::FromPeer)
+    }
+}
+
+impl PeerMedia {
+    /// Whether private messages may be sent to it: it has declared so (PRIV-04 of msrp.md), and takes
+    /// content at all.
+    pub fn takes_private(&self) -> bool {
+        self.chatroom.is_some_and(|it| it.private_messages) && self.direction.to_peer()
     }
 }
 

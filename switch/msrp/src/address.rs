@@ -4,6 +4,7 @@
 use std::{
     fmt::{self, Write},
     net::Ipv6Addr,
+    sync::Arc,
 };
 
 use crate::uri::{decode_hex, is_unreserved};
@@ -122,10 +123,10 @@ impl Host<'_> {
     }
 }
 
-/// An address, owned, in its normal form.
+/// An address, owned, in its normal form. Clones share it.
 #[derive(Clone, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
 pub struct AddressBuf {
-    text: Box<str>,
+    text: Arc<str>,
 }
 
 impl AddressBuf {
@@ -142,7 +143,7 @@ impl AddressBuf {
 
 impl From<Address<'_>> for AddressBuf {
     fn from(address: Address<'_>) -> Self {
-        Self { text: address.to_string().into_boxed_str() }
+        Self { text: address.to_string().into() }
     }
 }
 

@@ -53,8 +53,12 @@ pub struct Wrapper<'a> {
     pub from: Address<'a>,
     /// The display name of `From` as it came: still quoted and escaped, possibly empty.
     pub from_name: &'a str,
+    /// The value of `From` as it came.
+    pub from_value: &'a str,
     /// The first `To`.
     pub to: Address<'a>,
+    /// The value of the first `To` as it came.
+    pub to_value: &'a str,
     /// How many `To` there are; more than one is refused with 403 (CHAT-05).
     pub to_count: usize,
     /// `DateTime` as it came.
@@ -93,8 +97,8 @@ fn parse(body: &[u8]) -> Result<Option<Wrapper<'_>>, CpimError> {
             Some(line) => message.read(line)?,
         }
     }
-    let (from_name, from) = message.from.ok_or(CpimError::From)?;
-    let to = message.to.ok_or(CpimError::To)?;
+    let (from_value, (from_name, from)) = message.from.ok_or(CpimError::From)?;
+    let (to_value, to) = message.to.ok_or(CpimError::To)?;
 
     let mut part = PartHeaders::default();
     loop {
@@ -108,7 +112,9 @@ fn parse(body: &[u8]) -> Result<Option<Wrapper<'_>>, CpimError> {
     Ok(Some(Wrapper {
         from,
         from_name,
+        from_value,
         to,
+        to_value,
         to_count: message.to_count,
         date_time: message.date_time,
         content_type,
@@ -119,8 +125,8 @@ fn parse(body: &[u8]) -> Result<Option<Wrapper<'_>>, CpimError> {
 
 /// The headers of the message: exact in case, never folded (CPIM-03, CPIM-04).
 struct MessageHeaders<'a> {
-    from: Option<(&'a str, Address<'a>)>,
-    to: Option<Address<'a>>,
+    from: Option<(&'a str, (&'a str, Address<'a>))>,
+    to: Option<(&'a str, Address<'a>)>,
     to_count: usize,
     date_time: Option<&'a str>,
     /// Whether a name without prefix is one of ours, at this line.
@@ -160,11 +166,11 @@ impl<'a> MessageHeaders<'a> {
             "NS" => self.bind(value)?,
             "From" => {
                 let from = parse_mailbox(value).filter(|_| self.from.is_none());
-                self.from = Some(from.ok_or(CpimError::From)?);
+                self.from = Some((value, from.ok_or(CpimError::From)?));
             }
             "To" => {
                 let (_, to) = parse_mailbox(value).ok_or(CpimError::To)?;
-                self.to.get_or_insert(to);
+                self.to.get_or_insert((value, to));
                 self.to_count += 1;
             }
             "DateTime" => self.date_time = Some(value),

@@ -1,6 +1,6 @@
 //! Content types, and the lists of them that SDP brings (RFC 4975 section 8.6).
 
-use std::{collections::BTreeSet, fmt};
+use std::{collections::BTreeSet, fmt, sync::Arc};
 
 use crate::wire::is_token;
 
@@ -49,11 +49,11 @@ impl fmt::Display for MediaType<'_> {
 }
 
 /// The value of `accept-types` or `accept-wrapped-types`, or several of them together (SDP-08,
-/// SDP-12).
+/// SDP-12). Clones share it.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct AcceptTypes {
-    /// `*`, `type/*` and `type/subtype`, in lower case and without parameters.
-    entries: BTreeSet<Box<str>>,
+    /// `*`, `type/*` and `type/subtype`, in lower case and without parameters, each once.
+    entries: Arc<[Box<str>]>,
 }
 
 /// A list of types that has something else in it.
@@ -71,7 +71,7 @@ impl std::error::Error for MalformedTypes {}
 impl AcceptTypes {
     /// Everything is accepted.
     pub fn any() -> Self {
-        Self { entries: BTreeSet::from(["*".into()]) }
+        Self { entries: Arc::new(["*".into()]) }
     }
 
     /// Reads a list: at least one entry, with spaces between them.
@@ -87,7 +87,7 @@ impl AcceptTypes {
             };
             entries.insert(text.into_boxed_str());
         }
-        if entries.is_empty() { Err(MalformedTypes) } else { Ok(Self { entries }) }
+        if entries.is_empty() { Err(MalformedTypes) } else { Ok(Self::of(entries)) }
     }
 
     /// Whether content of this type, given with or without parameters, is accepted. What is no type
@@ -107,9 +107,12 @@ impl AcceptTypes {
 
     /// What either of them accepts (SDP-12).
     #[must_use]
-    pub fn union(mut self, other: &Self) -> Self {
-        self.entries.extend(other.entries.iter().cloned());
-        self
+    pub fn union(self, other: &Self) -> Self {
+        Self::of(self.entries.iter().chain(other.entries.iter()).cloned().collect())
+    }
+
+    fn of(entries: BTreeSet<Box<str>>) -> Self {
+        Self { entries: entries.into_iter().collect() }
     }
 
     /// The entries, in lower case and without parameters: `*`, `type/*` or `type/subtype`.

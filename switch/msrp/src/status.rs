@@ -40,7 +40,7 @@ pub fn comment(status: u16) -> &'static str {
         BAD_REQUEST => "Bad request",
         UNAUTHORIZED => "Unauthorized",
         FORBIDDEN => "Action not allowed",
-        NOT_FOUND => "Recipient not found",
+        NOT_FOUND => "Cannot resolve recipient",
         TIMEOUT => "Timeout",
         STOP => "Stop sending",
         UNSUPPORTED_MEDIA => "Unsupported media type",

@@ -43,10 +43,15 @@ impl Fixture {
         Self::on(Node::new(1))
     }
 
-    pub fn on(mut node: Node) -> Self {
-        let alice = node.bound(&alice());
-        let bob = node.bound(&bob());
-        let carol = node.bound(&carol());
+    pub fn on(node: Node) -> Self {
+        Self::of(node, &[alice(), bob(), carol()])
+    }
+
+    /// The room as these three are in it.
+    pub fn of(mut node: Node, [alice, bob, carol]: &[Member<'_>; 3]) -> Self {
+        let alice = node.bound(alice);
+        let bob = node.bound(bob);
+        let carol = node.bound(carol);
         Self { node, alice, bob, carol }
     }
 

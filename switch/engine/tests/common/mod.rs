@@ -6,14 +6,17 @@ pub mod lobby;
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use engine::{ConnectionId, Core, CoreConfig, Counters, Limits, Operation};
 use mailbox::{
-    Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Remote,
-    Rights, RoomId, RoomPolicy, RoomTerms, Route, SessionId,
+    Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Relay,
+    Remote, Rights, RoomId, RoomPolicy, RoomTerms, Route, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf};
 
@@ -44,11 +47,12 @@ pub struct Node {
     epoch: u64,
     spread: CoreSet,
     relays_held: bool,
-    /// Relays that went from core to core so far.
+    /// Pieces of messages that went from core to core so far.
     pub relayed: usize,
 }
 
 /// What a test wants to say of a member.
+#[derive(Clone, Copy)]
 pub struct Member<'a> {
     pub core: usize,
     pub address: &'a str,
@@ -57,6 +61,8 @@ pub struct Member<'a> {
     pub participant: u64,
     pub size_max: Option<u64>,
     pub direction: Direction,
+    pub chatroom: Option<Chatroom>,
+    pub is_anonymous: bool,
 }
 
 impl Default for Member<'_> {
@@ -69,6 +75,8 @@ impl Default for Member<'_> {
             participant: 1,
             size_max: None,
             direction: Direction::SendReceive,
+            chatroom: Some(Chatroom::default()),
+            is_anonymous: false,
         }
     }
 }
@@ -81,7 +89,7 @@ impl Member<'_> {
             accept_wrapped: AcceptTypes::parse(self.wrapped.as_bytes()).expect("valid"),
             size_max: self.size_max,
             direction: self.direction,
-            chatroom: Some(Chatroom::default()),
+            chatroom: self.chatroom,
         }
     }
 }
@@ -126,6 +134,13 @@ impl Node {
         }
     }
 
+    /// Cores of a room with this policy.
+    pub fn under(cores: usize, policy: RoomPolicy) -> Self {
+        let mut node = Self::new(cores);
+        Arc::make_mut(&mut node.terms).policy = policy;
+        node
+    }
+
     /// Installs and activates a session; returns its id and the URI that was minted for it.
     pub fn join(&mut self, member: &Member<'_>) -> (SessionId, String) {
         let (session, path) = self.install(member);
@@ -155,7 +170,7 @@ impl Node {
             room: Arc::clone(&self.terms),
             participant: ParticipantId(member.participant),
             identities: [AddressBuf::parse(member.address.as_bytes()).expect("valid")].into(),
-            is_anonymous: false,
+            is_anonymous: member.is_anonymous,
             peer,
         };
         let route = Box::new(route);
@@ -274,7 +289,13 @@ impl Node {
 
     /// Joins, connects and binds; returns the connection and the switch's URI.
     pub fn bound(&mut self, member: &Member<'_>) -> (Peer, String) {
-        let (_, uri) = self.join(member);
+        let (peer, uri, _) = self.bound_as(member);
+        (peer, uri)
+    }
+
+    /// The same, and the session's id.
+    pub fn bound_as(&mut self, member: &Member<'_>) -> (Peer, String, SessionId) {
+        let (session, uri) = self.join(member);
         let peer = self.connect(member.core);
         let bind = format!(
             "MSRP bind0001 SEND\r\nTo-Path: {uri}\r\nFrom-Path: {}\r\n-------bind0001$\r\n",
@@ -283,7 +304,7 @@ impl Node {
         self.feed(peer, bind.as_bytes());
         let answer = self.output(peer);
         assert!(answer.starts_with("MSRP bind0001 200 "), "binding was answered {answer:?}");
-        (peer, uri)
+        (peer, uri, session)
     }
 
     /// Whether the rings between the cores are full.
@@ -308,7 +329,7 @@ impl Node {
                         && let Some(relay) = self.cores[core].poll_relay(core_id(to))
                     {
                         quiet = false;
-                        self.relayed += 1;
+                        self.relayed += usize::from(matches!(relay, Relay::Room(_)));
                         self.cores[to].handle_relay(relay);
                     }
                 }
@@ -351,6 +372,13 @@ impl Node {
             }
         }
     }
+}
+
+/// A Message-ID that no other message of the test has: what comes of one that was refused is answered
+/// as it was (CHUNK-25).
+pub fn fresh_id() -> String {
+    static DRAWN: AtomicUsize = AtomicUsize::new(0);
+    format!("fresh{}", DRAWN.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Takes a transaction id or Message-ID that the switch chose out of what it sent, so that the rest
