@@ -1,5 +1,7 @@
 //! Offers and answers, as literal descriptions.
 
+mod fuzz;
+
 use mailbox::{Chatroom, Direction, NicknamePolicy, RoomPolicy};
 use msrp::UriBuf;
 

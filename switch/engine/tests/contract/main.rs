@@ -3,6 +3,7 @@
 //! likes with it. The world in [`world`] checks every operation the moment it is asked for.
 
 mod client;
+mod fuzz;
 mod said;
 mod world;
 

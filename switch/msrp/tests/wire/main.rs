@@ -3,6 +3,7 @@
 mod emission;
 mod faults;
 mod framing;
+mod fuzz;
 mod heads;
 mod limits;
 mod properties;

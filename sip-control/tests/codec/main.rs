@@ -1,5 +1,7 @@
 //! What holds of the codec whatever the bytes.
 
+mod fuzz;
+
 use bytes::Bytes;
 use proptest::prelude::*;
 use sip_control::message::{
