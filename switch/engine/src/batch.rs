@@ -1,41 +1,80 @@
 //! Octets on their way out of one connection, in the order they go.
 
-use bytes::Bytes;
+use std::fmt;
+
+use msrp::Flag;
+
+use crate::{
+    chunk::{Due, write_end, write_start},
+    limits::{BATCH_CAPACITY_KEPT_MAX, BODY_COPIED_MAX, CHUNK_BODY_MIN},
+    mint::{Mint, PREFIX_LEN},
+    route::SessionKey,
+};
 
 /// Slices one vectored send takes at most. What is beyond goes with the next.
 pub const BATCH_SLICES_MAX: usize = 64;
 
-/// Octets an emptied batch may keep allocated for its next use.
-const CAPACITY_KEPT_MAX: usize = 256 * 1024;
-
-/// Octets waiting for one connection: heads, end-lines and small bodies written one after the
-/// other, large bodies shared among all their recipients and cut in where they belong.
+/// Octets of one send: responses, REPORTs, and chunks of copies. Heads, end-lines and small bodies
+/// are written one after the other; large bodies are shared among all their recipients and cut in
+/// where they belong.
 ///
 /// ```text
-/// written: head | end-line head body end-line head | end-line
-/// cuts:         ^ body                             ^ body        each at an offset of `written`
+/// responses | reports | written: head end-line head body end-line head end-line
+///                       cuts:        ^ body                           ^ body
+///                       ends:                 ^                  ^             ^ a chunk
 /// ```
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct Batch {
+    /// Before them stands what was left of a chunk that they have interrupted.
+    responses: Vec<u8>,
+    reports: Vec<u8>,
     written: Vec<u8>,
     cuts: Vec<Cut>,
+    /// Where each chunk ends.
+    ends: Vec<Written>,
     /// Octets of all the cuts together.
     shared: usize,
     /// Octets of the whole that the kernel has taken.
     sent: usize,
+    /// Chunks that it has taken to their end.
+    gone: usize,
 }
 
-#[derive(Debug)]
+/// A flag and the line's end, behind an end-line's transaction id.
+const FLAG_LEN: usize = "$\r\n".len();
+
 struct Cut {
     /// Octets of `written` that go before it.
     at: usize,
-    body: Bytes,
+    /// Octets of the path headers in its head.
+    paths: usize,
+    due: Due,
+}
+
+/// One chunk, from the end of the one before it.
+#[derive(Clone, Copy)]
+struct Written {
+    session: SessionKey,
+    /// Where it ends in `written`.
+    own_end: usize,
+    /// Octets shared by it and those before it.
+    shared_end: usize,
+}
+
+/// That there is more and less on its way to a session.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) struct Change {
+    pub(crate) session: SessionKey,
+    /// Octets that have come to it.
+    pub(crate) more: usize,
+    /// Octets that are gone.
+    pub(crate) less: usize,
 }
 
 impl Batch {
     /// Octets not yet taken by the kernel.
     pub fn len(&self) -> usize {
-        self.written.len() + self.shared - self.sent
+        self.urgent() + self.chunks() - self.sent
     }
 
     /// Whether the kernel has taken all of it.
@@ -47,13 +86,15 @@ impl Batch {
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
         let mut skip = self.sent;
         let mut from = 0;
-        let cuts = self.cuts.iter().map(|cut| (cut.at, &cut.body[..]));
-        cuts.chain([(self.written.len(), &[][..])])
-            .flat_map(move |(at, body)| {
-                let own = &self.written[from..at];
-                from = at;
-                [own, body]
-            })
+        let cuts = self.cuts.iter().map(|cut| (cut.at, &cut.due.body[..]));
+        let chunks = cuts.chain([(self.written.len(), &[][..])]).flat_map(move |(at, body)| {
+            let own = &self.written[from..at];
+            from = at;
+            [own, body]
+        });
+        [&self.responses[..], &self.reports]
+            .into_iter()
+            .chain(chunks)
             .filter_map(move |slice| {
                 let skipped = skip.min(slice.len());
                 skip -= skipped;
@@ -63,72 +104,227 @@ impl Batch {
             .take(BATCH_SLICES_MAX)
     }
 
-    /// Where to write what comes next, if it is worth copying.
+    /// Octets of responses and REPORTs.
+    pub(crate) fn urgent(&self) -> usize {
+        self.responses.len() + self.reports.len()
+    }
+
+    /// Octets of chunks.
+    pub(crate) fn chunks(&self) -> usize {
+        self.written.len() + self.shared
+    }
+
+    /// Octets of memory that it keeps for its next use.
+    pub(crate) fn capacity(&self) -> usize {
+        let Self { responses, reports, written, cuts, ends, .. } = self;
+        responses.capacity()
+            + reports.capacity()
+            + written.capacity()
+            + cuts.capacity() * size_of::<Cut>()
+            + ends.capacity() * size_of::<Written>()
+    }
+
+    /// Whether there is room for one more chunk in one send.
+    pub(crate) fn has_slices(&self) -> bool {
+        // Responses, REPORTs, what is written before each body and behind the last, a body each.
+        2 + 2 * (self.cuts.len() + 1) < BATCH_SLICES_MAX
+    }
+
+    /// Where to write a response.
+    pub(crate) fn responses(&mut self) -> &mut Vec<u8> {
+        &mut self.responses
+    }
+
+    /// Where to write a REPORT, or another request without content.
+    pub(crate) fn reports(&mut self) -> &mut Vec<u8> {
+        &mut self.reports
+    }
+
+    /// Where to write a chunk, as far as it is worth copying. [`Batch::end_chunk`] says when it is
+    /// all there.
     pub(crate) fn writer(&mut self) -> &mut Vec<u8> {
         &mut self.written
     }
 
-    /// Cuts in a body that is shared with other connections.
-    pub(crate) fn share(&mut self, body: Bytes) {
-        self.shared += body.len();
-        self.cuts.push(Cut { at: self.written.len(), body });
+    /// Writes a chunk for a session; `copy` tells its transaction id from those of other copies with
+    /// this prefix. Returns its octets.
+    pub(crate) fn write(
+        &mut self,
+        session: SessionKey,
+        path_headers: &[u8],
+        (prefix, copy): (&[u8; PREFIX_LEN], usize),
+        due: Due,
+    ) -> usize {
+        write_start(&mut self.written, prefix, copy, path_headers);
+        due.write_middle(&mut self.written);
+        let flag = due.flag;
+        if due.body.len() <= BODY_COPIED_MAX {
+            self.written.extend_from_slice(&due.body);
+        } else {
+            self.share(due, path_headers.len());
+        }
+        write_end(&mut self.written, prefix, copy, flag);
+        self.end_chunk(session)
     }
 
-    /// The kernel took `octets` more.
-    pub(crate) fn advance(&mut self, octets: usize) {
+    /// Cuts in a body that is shared with other connections. Its head has been written, with path
+    /// headers of this length.
+    pub(crate) fn share(&mut self, due: Due, paths: usize) {
+        self.shared += due.body.len();
+        self.cuts.push(Cut { at: self.written.len(), paths, due });
+    }
+
+    /// All that was written and shared since the last call is one chunk. Returns its octets.
+    pub(crate) fn end_chunk(&mut self, session: SessionKey) -> usize {
+        let end = Written { session, own_end: self.written.len(), shared_end: self.shared };
+        let before = self.ends.last().map_or(0, Written::end);
+        self.ends.push(end);
+        end.end() - before
+    }
+
+    /// Puts the chunks of another batch, of which nothing is sent, behind its own.
+    pub(crate) fn append_chunks(&mut self, other: &mut Self) {
+        let (own, shared) = (self.written.len(), self.shared);
+        self.written.append(&mut other.written);
+        self.shared += std::mem::take(&mut other.shared);
+        self.cuts.extend(other.cuts.drain(..).map(|cut| Cut { at: cut.at + own, ..cut }));
+        self.ends.extend(other.ends.drain(..).map(|end| Written {
+            own_end: end.own_end + own,
+            shared_end: end.shared_end + shared,
+            ..end
+        }));
+    }
+
+    /// The kernel took `octets` more. Tells what that was of each chunk.
+    pub(crate) fn advance(&mut self, octets: usize, mut taken: impl FnMut(Change)) {
         debug_assert!(octets <= self.len());
+        let urgent = self.urgent();
+        let mut from = self.sent.saturating_sub(urgent);
         self.sent += octets;
+        let to = self.sent.saturating_sub(urgent);
+        while let Some(chunk) = self.ends.get(self.gone)
+            && from < to
+        {
+            let until = chunk.end().min(to);
+            taken(Change { session: chunk.session, more: 0, less: until - from });
+            self.gone += usize::from(until == chunk.end());
+            from = until;
+        }
+    }
+
+    /// Lets in what is urgent, when the kernel has taken a part of the batch: before every chunk that
+    /// has not begun, and into the middle of one that may be interrupted (CHUNK-07). What is left
+    /// of that one follows, under a head of its own (CHUNK-09). Returns by how much that changes
+    /// what there is for its session.
+    pub(crate) fn let_in(&mut self, urgent: &mut Self, mint: &mut Mint) -> Option<Change> {
+        let Some(sent) = self.sent.checked_sub(self.urgent()) else {
+            self.reports.append(&mut urgent.responses);
+            self.reports.append(&mut urgent.reports);
+            return None;
+        };
+        let mut old = std::mem::take(self);
+        let (own_start, start) = old.end_of(old.gone);
+        let broken = old.ends.get(old.gone).filter(|_| sent > start).map(|it| it.session);
+        let gone = old.gone + usize::from(broken.is_some());
+        let (own_end, end) = old.end_of(gone);
+        let passed = old.cuts.iter().take_while(|cut| cut.at < own_end).count();
+        let mut change = None;
+        if let Some(session) = broken {
+            let chunk = &old.written[own_start..own_end];
+            let cut = old.cuts[..passed].last().filter(|cut| cut.at >= own_start);
+            let rest = finish(&mut self.responses, chunk, sent - start, own_start, cut);
+            let less = end - sent;
+            let more = rest.map_or(0, |(paths, due)| {
+                let prefix = due.prefix(mint);
+                self.write(session, paths, (&prefix, 0), due)
+            });
+            change = Some(Change { session, more, less });
+        }
+        self.responses.append(&mut urgent.responses);
+        self.reports.append(&mut urgent.reports);
+        let shared_end = end - own_end;
+        old.written.drain(..own_end);
+        old.cuts.drain(..passed);
+        old.ends.drain(..gone);
+        old.cuts.iter_mut().for_each(|cut| cut.at -= own_end);
+        for it in &mut old.ends {
+            (it.own_end, it.shared_end) = (it.own_end - own_end, it.shared_end - shared_end);
+        }
+        old.shared -= shared_end;
+        self.append_chunks(&mut old);
+        change
+    }
+
+    /// Where the first so many chunks end: in `written`, and with what is shared.
+    fn end_of(&self, chunks: usize) -> (usize, usize) {
+        let last = chunks.checked_sub(1).and_then(|last| self.ends.get(last));
+        last.map_or((0, 0), |it| (it.own_end, it.end()))
     }
 
     /// Makes it as good as new, and keeps what memory is worth keeping.
     pub(crate) fn clear(&mut self) {
         self.cuts.clear();
-        self.written.clear();
-        self.written.shrink_to(CAPACITY_KEPT_MAX);
-        (self.sent, self.shared) = (0, 0);
+        self.ends.clear();
+        for octets in [&mut self.responses, &mut self.reports, &mut self.written] {
+            octets.clear();
+            octets.shrink_to(BATCH_CAPACITY_KEPT_MAX);
+        }
+        (self.shared, self.sent, self.gone) = (0, 0, 0);
+    }
+}
+
+impl Written {
+    /// Octets of all chunks up to its end.
+    fn end(&self) -> usize {
+        self.own_end + self.shared_end
+    }
+}
+
+/// Writes the rest of a chunk of which `begun` octets are gone: all of it, or, if it has a shared
+/// body, so much that both its parts are worth a chunk (CHUNK-06). Then it hands back the other and
+/// the path headers for it.
+fn finish<'a>(
+    out: &mut Vec<u8>,
+    chunk: &'a [u8],
+    begun: usize,
+    own_start: usize,
+    cut: Option<&Cut>,
+) -> Option<(&'a [u8], Due)> {
+    let Some(cut) = cut else {
+        out.extend_from_slice(&chunk[begun..]);
+        return None;
+    };
+    let (head, end_line) = chunk.split_at(cut.at - own_start);
+    let body = &cut.due.body;
+    out.extend_from_slice(&head[begun.min(head.len())..]);
+    let gone = begun.saturating_sub(head.len());
+    let kept = gone.max(CHUNK_BODY_MIN);
+    if body.len() < kept + CHUNK_BODY_MIN {
+        let in_body = gone.min(body.len());
+        out.extend_from_slice(&body[in_body..]);
+        out.extend_from_slice(&end_line[gone - in_body..]);
+        return None;
+    }
+    out.extend_from_slice(&body[gone..kept]);
+    let (before, flag) = end_line.split_at(end_line.len() - FLAG_LEN);
+    out.extend_from_slice(before);
+    out.push(Flag::More.octet());
+    out.extend_from_slice(&flag[1..]);
+    let mut rest = cut.due.clone();
+    rest.split_to(kept);
+    let start_line = head.iter().position(|&octet| octet == b'\n')? + 1;
+    Some((&head[start_line..start_line + cut.paths], rest))
+}
+
+/// Says how much there is, and nothing of what it says (SEC-01).
+impl fmt::Debug for Batch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Batch")
+            .field("octets", &(self.urgent() + self.chunks()))
+            .field("sent", &self.sent)
+            .finish_non_exhaustive()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-
-    use super::{BATCH_SLICES_MAX, Batch};
-
-    fn batch() -> Batch {
-        let mut batch = Batch::default();
-        batch.writer().extend_from_slice(b"head");
-        batch.share(Bytes::from_static(b"body"));
-        batch.writer().extend_from_slice(b"end");
-        batch.share(Bytes::from_static(b"BODY"));
-        batch
-    }
-
-    #[test]
-    fn slices_resume_wherever_the_kernel_stopped() {
-        let whole = b"headbodyendBODY";
-        for sent in 0..=whole.len() {
-            let mut batch = batch();
-            batch.advance(sent);
-            assert_eq!(batch.slices().collect::<Vec<_>>().concat(), whole[sent..], "after {sent}");
-            assert_eq!(batch.len(), whole.len() - sent);
-            assert!(batch.slices().all(|slice| !slice.is_empty()));
-        }
-    }
-
-    #[test]
-    fn a_send_never_takes_more_slices_than_the_kernel_was_promised() {
-        let mut batch = Batch::default();
-        for _ in 0..BATCH_SLICES_MAX {
-            batch.writer().push(b'.');
-            batch.share(Bytes::from_static(b"-"));
-        }
-        assert_eq!(batch.slices().count(), BATCH_SLICES_MAX);
-        batch.advance(BATCH_SLICES_MAX);
-        assert_eq!(batch.slices().count(), BATCH_SLICES_MAX);
-        batch.advance(BATCH_SLICES_MAX);
-        assert!(batch.is_empty());
-        batch.clear();
-        assert_eq!(batch.slices().count(), 0);
-    }
-}
+mod tests;

@@ -207,6 +207,9 @@ impl Core {
         self.events.push_back(Event::Failed { session: session.id, cause });
         self.abandon(key);
         if let Some(connection) = connection {
+            if let Some(it) = self.connections.get_mut(connection) {
+                it.outbox.forget(key);
+            }
             self.unbind(now, connection, key);
         }
     }

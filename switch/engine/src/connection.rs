@@ -4,7 +4,7 @@
 //! At most one send is in flight. What is queued meanwhile rides on the next:
 //!
 //! ```text
-//! queue --take_batch--> in the kernel --sent--> rest goes again, or the batch is spare
+//! outbox --take--> in the kernel --sent--> the rest goes again, or the batch is spare
 //! ```
 
 use std::{
@@ -16,8 +16,8 @@ use mailbox::CoreId;
 use msrp::{Framer, TransactionId};
 
 use crate::{
-    Batch,
     limits::{MALFORMED_MAX, MALFORMED_WINDOW},
+    outbox::Outbox,
     route::SessionKey,
     slots::Key,
 };
@@ -37,7 +37,7 @@ pub struct Connection {
     pub(crate) sessions: Vec<SessionKey>,
     /// Where it comes from, while it counts as a stranger there: until it binds a session (LIM-07).
     pub(crate) stranger_from: Option<IpAddr>,
-    pub(crate) queue: Batch,
+    pub(crate) outbox: Outbox,
     pub(crate) sending: Sending,
     /// Whether the core's list of connections to flush has it.
     pub(crate) dirty: bool,
@@ -147,7 +147,7 @@ impl Connection {
             incoming: Incoming::Nothing,
             sessions: Vec::new(),
             stranger_from: None,
-            queue: Batch::default(),
+            outbox: Outbox::default(),
             sending: Sending::Idle,
             dirty: false,
             stall_watched: false,
@@ -159,7 +159,7 @@ impl Connection {
     /// Whether what is queued may be handed to the kernel now.
     pub(crate) fn may_send(&self) -> bool {
         matches!(self.sending, Sending::Idle)
-            && !self.queue.is_empty()
+            && !self.outbox.is_empty()
             && matches!(self.phase, Phase::Open | Phase::Flushing | Phase::Fresh { .. })
     }
 
@@ -169,16 +169,7 @@ impl Connection {
             Sending::Idle => 0,
             Sending::InFlight { octets, .. } => octets,
         };
-        self.queue.len() + in_flight
-    }
-
-    /// Where to write what shall go out next. An idle connection holds no memory for it: it comes
-    /// from `spare`.
-    pub(crate) fn writer(&mut self, spare: &mut Vec<Batch>) -> &mut Batch {
-        if self.queue.is_empty() {
-            self.queue = spare.pop().unwrap_or_default();
-        }
-        &mut self.queue
+        self.outbox.octets() + in_flight
     }
 
     /// Counts a malformed request; `true` when there were too many (WIRE-34).

@@ -15,18 +15,18 @@ use mailbox::{CoreId, CoreSet, Event, FailureCause, Relay, RoomId, RoomRelay, Se
 
 use crate::{
     Batch, Commons, Counters, Gauges, Limits,
+    backlog::Swing,
+    batch::Change,
     connection::{Connection, ConnectionId, Incoming, Phase, Sending, Side},
     deadlines::Deadlines,
     fanout::Portion,
     message::Message,
     mint::Mint,
+    outbox::{Outbox, Spares},
     room::{Room, RoomKey},
     route::{Session, SessionKey},
     slots::Slots,
 };
-
-/// Emptied batches kept for reuse: as many as connections send at once in a busy turn.
-const SPARE_BATCHES_MAX: usize = 1024;
 
 /// Which core this is.
 #[derive(Clone, Debug)]
@@ -108,7 +108,7 @@ pub struct Core {
     pub(crate) relays: Box<[VecDeque<Relay>]>,
     pub(crate) counters: Counters,
     pub(crate) draining: Draining,
-    pub(crate) spare: Vec<Batch>,
+    pub(crate) spares: Spares,
     /// Private messages from here that got to nobody, until their senders are told.
     pub(crate) lost: Vec<(SessionKey, u64)>,
     /// Memory for headers under construction, kept between messages.
@@ -171,7 +171,7 @@ impl Core {
             relays: (0..config.cores).map(|_| VecDeque::new()).collect(),
             counters: Counters::default(),
             draining: Draining::No,
-            spare: Vec::new(),
+            spares: Spares::default(),
             lost: Vec::new(),
             scratch: Vec::new(),
             unbound_sessions: Deadlines::new(limits.session_unbound_max),
@@ -264,17 +264,19 @@ impl Core {
             self.close(id);
             return;
         };
-        batch.advance(sent);
+        let Self { sessions, limits, counters, .. } = self;
+        batch.advance(sent, |change| note(sessions, limits, counters, change));
         if !batch.is_empty() && !matches!(connection.phase, Phase::Closing) {
+            let change = connection.outbox.let_in(&mut batch, &mut self.mint, &mut self.spares);
+            if let Some(change) = change {
+                note(sessions, limits, counters, change);
+            }
             connection.sending = Sending::InFlight { since: now, octets: batch.len() };
             self.operations.push_back(Operation::Send { connection: id, batch });
             return;
         }
-        batch.clear();
-        if self.spare.len() < SPARE_BATCHES_MAX {
-            self.spare.push(batch);
-        }
-        if !connection.queue.is_empty() {
+        self.spares.keep(batch);
+        if !connection.outbox.is_empty() {
             self.mark_dirty(id);
         } else if matches!(connection.phase, Phase::Flushing) {
             self.close(id);
@@ -369,7 +371,9 @@ impl Core {
             if !connection.may_send() {
                 continue;
             }
-            let batch = std::mem::take(&mut connection.queue);
+            let Self { sessions, limits, counters, .. } = self;
+            let changed = |change| note(sessions, limits, counters, change);
+            let batch = connection.outbox.take(&mut self.mint, &mut self.spares, changed);
             connection.sending = Sending::InFlight { since: now, octets: batch.len() };
             if !connection.stall_watched {
                 connection.stall_watched = true;
@@ -448,7 +452,7 @@ impl Core {
         if matches!(connection.phase, Phase::Departing { .. } | Phase::Closing) {
             return;
         }
-        if connection.queue.is_empty() && matches!(connection.sending, Sending::Idle) {
+        if connection.outbox.is_empty() && matches!(connection.sending, Sending::Idle) {
             self.close(id);
         } else {
             connection.phase = Phase::Flushing;
@@ -463,7 +467,7 @@ impl Core {
         if !matches!(connection.phase, Phase::Closing | Phase::Departing { .. }) {
             connection.phase = Phase::Closing;
             connection.incoming = Incoming::Nothing;
-            connection.queue = Batch::default();
+            connection.outbox = Outbox::default();
             self.operations.push_back(Operation::Close { connection: id });
         }
     }
@@ -512,4 +516,16 @@ impl Core {
             Sending::Idle => connection.stall_watched = false,
         }
     }
+}
+
+/// There is more or less on its way to a session.
+pub(crate) fn note(
+    sessions: &mut Slots<Session>,
+    limits: &Limits,
+    counters: &mut Counters,
+    change: Change,
+) {
+    let Some(session) = sessions.get_mut(change.session) else { return };
+    let swing = session.backlog.change(change.more, change.less, limits.session_queue_bytes_soft);
+    counters.sessions_congested += u64::from(swing == Some(Swing::Congested));
 }

@@ -37,6 +37,10 @@ figures! {
         pub copies_skipped_type: u64,
         /// Copies not begun because the message is too large for the recipient (CHAT-19).
         pub copies_skipped_size: u64,
+        /// Copies not begun because the recipient was congested (FLOW-03).
+        pub copies_skipped_congested: u64,
+        /// Times a session became congested (FLOW-02).
+        pub sessions_congested: u64,
         /// Copies not begun or ended with `#` because the recipient's queue was full (FLOW-04,
         /// FLOW-05).
         pub copies_shed: u64,

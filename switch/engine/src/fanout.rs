@@ -2,14 +2,9 @@
 //!
 //! Every queued chunk is whole, re-chunked at what has arrived, so a stalled sender can never hold
 //! a recipient's connection. Per copy only the transaction id, the paths and the end-line differ;
-//! everything between them is written once:
-//!
-//! ```text
-//! MSRP tid SEND | To-Path, From-Path | Message-ID, Byte-Range, Content-* | body | -------tid$
-//!  per copy        per session          once per piece                    shared   per copy
-//! ```
+//! everything between them is written once. See [`chunk`](crate::chunk).
 
-use std::io::Write;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mailbox::{
@@ -19,10 +14,14 @@ use mailbox::{
 use msrp::{Flag, MediaType};
 
 use crate::{
+    batch::Change,
+    chunk::{
+        CopyHead, Due, definite_end, prefix_for, size_max, write_end, write_middle, write_start,
+    },
     connection::Phase,
-    core::Core,
-    limits::{BODY_COPIED_MAX, CHUNK_BODY_DEFINITE_MAX},
-    mint::{MESSAGE_ID_LEN, PREFIX_LEN, write_transaction},
+    core::{Core, note},
+    limits::{BODY_COPIED_MAX, CONGESTED_SIZE_MAX},
+    mint::{MESSAGE_ID_LEN, PREFIX_LEN},
     room::{Flight, FlightId, RoomKey},
     route::{Peer, Session, SessionKey},
 };
@@ -117,14 +116,49 @@ struct Chunk<'a> {
     prefix: [u8; PREFIX_LEN],
     /// Message-ID, Byte-Range, Content-*, blank line.
     middle: &'a [u8],
+    /// Position of its first octet.
+    at: u64,
     flag: Flag,
+    hyphens: bool,
+    head: Head<'a>,
+}
+
+/// What every chunk of a message says; shared from when the first copy has to wait.
+enum Head<'a> {
+    Made { message_id: [u8; MESSAGE_ID_LEN], opening: OpeningView<'a> },
+    Shared(Arc<CopyHead>),
+}
+
+impl Head<'_> {
+    fn class(&self) -> Class {
+        match self {
+            Self::Made { opening, .. } => opening.class,
+            Self::Shared(head) => head.class,
+        }
+    }
+
+    fn share(&mut self) -> Arc<CopyHead> {
+        let head = match self {
+            Self::Shared(head) => return Arc::clone(head),
+            Self::Made { message_id, opening } => Arc::new(CopyHead {
+                message_id: *message_id,
+                total: opening.total,
+                content_headers: opening.content_headers.into(),
+                sender: opening.sender,
+                class: opening.class,
+            }),
+        };
+        *self = Self::Shared(Arc::clone(&head));
+        head
+    }
 }
 
 impl Chunk<'_> {
-    /// Octets one copy of it takes at most, for the recipient's queue.
-    fn size_max(&self, recipient: &Peer, body: usize) -> usize {
-        const FRAME_SIZE_MAX: usize = "MSRP  SEND\r\n\r\n-------$\r\n".len() + 2 * 32;
-        FRAME_SIZE_MAX + recipient.path_headers.len() + self.middle.len() + body
+    /// It as a part of one copy.
+    fn due(&mut self, body: &mut Body<'_>) -> Due {
+        let (head, body) = (self.head.share(), body.share());
+        let whole = self.at == 1 && self.flag == Flag::End;
+        Due { head, at: self.at, body, flag: self.flag, hyphens: self.hyphens, whole }
     }
 }
 
@@ -239,18 +273,18 @@ impl Core {
     ) {
         let message_id = self.mint.message_id();
         let size = body.octets.len() as u64;
-        let definite = last && body.octets.len() <= CHUNK_BODY_DEFINITE_MAX;
-        let mut middle = std::mem::take(&mut self.scratch);
-        write_middle(
-            &mut middle,
-            &message_id,
-            (1, definite.then_some(size), opening.total),
-            opening.content_headers,
-        );
         let flag = if last { Flag::End } else { Flag::More };
-        let chunk = Chunk { prefix: self.prefix_for(body.octets), middle: &middle, flag };
+        let mut middle = std::mem::take(&mut self.scratch);
+        let end = definite_end(1, body.octets.len(), flag);
+        let range = (1, end, opening.total);
+        write_middle(&mut middle, &message_id, range, opening.content_headers);
+        let hyphens = msrp::has_hyphens(body.octets);
+        let prefix = prefix_for(&mut self.mint, body.octets, hyphens);
+        let head = Head::Made { message_id, opening };
+        let mut chunk = Chunk { prefix, middle: &middle, at: 1, flag, hyphens, head };
 
         let mut started = Vec::new();
+        let most = self.backlog_max(key);
         let mut reached = false;
         let addressed = match opening.audience {
             Audience::Room => None,
@@ -263,7 +297,9 @@ impl Core {
                 Some(sessions) => sessions.get(copy),
             };
             let Some(&recipient) = recipient else { break };
-            if self.is_due(recipient, &opening, size) && self.copy(recipient, copy, &chunk, body) {
+            if self.is_due(recipient, &opening, size, most)
+                && self.copy(recipient, copy, &mut chunk, body, most)
+            {
                 reached = true;
                 if last {
                     self.counters.copies_delivered += 1;
@@ -284,9 +320,7 @@ impl Core {
             let flight = Flight {
                 audience: opening.audience,
                 recipients: started,
-                message_id,
-                content_headers: opening.content_headers.into(),
-                total: opening.total,
+                head: chunk.head.share(),
                 next: size + 1,
                 cores,
             };
@@ -309,12 +343,11 @@ impl Core {
             return;
         };
         let size = body.octets.len() as u64;
-        let definite = flag == Flag::End && body.octets.len() <= CHUNK_BODY_DEFINITE_MAX;
-        let end = definite.then(|| flight.next + size - 1);
         let mut middle = std::mem::take(&mut self.scratch);
-        let range = (flight.next, end, flight.total);
-        write_middle(&mut middle, &flight.message_id, range, &flight.content_headers);
-        let chunk = Chunk { prefix: self.prefix_for(body.octets), middle: &middle, flag };
+        let hyphens = msrp::has_hyphens(body.octets);
+        let prefix = prefix_for(&mut self.mint, body.octets, hyphens);
+        let mut chunk = flight.chunk(prefix, body.octets.len(), flag, hyphens, &mut middle);
+        let most = self.backlog_max(key);
         let mut copy = 0;
         let mut cut = Vec::new();
         flight.recipients.retain(|&recipient| {
@@ -328,7 +361,10 @@ impl Core {
                 cut.push(recipient);
                 return false;
             }
-            let written = self.copy(recipient, copy, &chunk, body);
+            let written = match flag {
+                Flag::Abort => self.end_copy(recipient, copy, &mut chunk),
+                Flag::End | Flag::More => self.copy(recipient, copy, &mut chunk, body, most),
+            };
             match flag {
                 Flag::End if written => self.counters.copies_delivered += 1,
                 Flag::End | Flag::More if !written => cut.push(recipient),
@@ -363,11 +399,36 @@ impl Core {
     /// look complete.
     fn abort_copy(&mut self, recipient: SessionKey, flight: &Flight) {
         let mut middle = Vec::new();
-        let range = (flight.next, None, flight.total);
-        write_middle(&mut middle, &flight.message_id, range, &flight.content_headers);
         let prefix = self.mint.transaction_prefix();
-        let chunk = Chunk { prefix, middle: &middle, flag: Flag::Abort };
-        self.copy(recipient, 0, &chunk, &mut Body::borrowed(&[]));
+        let mut chunk = flight.chunk(prefix, 0, Flag::Abort, false, &mut middle);
+        self.end_copy(recipient, 0, &mut chunk);
+    }
+
+    /// Says `#` where the copy would have gone on; what has not begun to go out never will
+    /// (FLOW-05).
+    fn end_copy(&mut self, recipient: SessionKey, copy: usize, chunk: &mut Chunk<'_>) -> bool {
+        let mut nothing = Body::borrowed(&[]);
+        let head = chunk.head.share();
+        let waiting = self
+            .sessions
+            .get(recipient)
+            .and_then(Session::connection)
+            .and_then(|id| self.connections.get_mut(id))
+            .and_then(|it| it.outbox.take_back(recipient, &head));
+        let Some((at, less)) = waiting else {
+            return self.copy(recipient, copy, chunk, &mut nothing, usize::MAX);
+        };
+        let change = Change { session: recipient, more: 0, less };
+        note(&mut self.sessions, &self.limits, &mut self.counters, change);
+        if at == 1 {
+            return true; // It has heard nothing of the message, and will not.
+        }
+        let mut middle = Vec::new();
+        let range = (at, None, head.total);
+        write_middle(&mut middle, &head.message_id, range, &head.content_headers);
+        let head = Head::Shared(head);
+        let mut chunk = Chunk { middle: &middle, at, head, ..*chunk };
+        self.copy(recipient, copy, &mut chunk, &mut nothing, usize::MAX)
     }
 
     /// Takes a session out of every message in flight to it and ends what it got of them with `#`
@@ -399,7 +460,13 @@ impl Core {
 
     /// Whether the session is to get a copy of this message, as far as can be known at its start
     /// (CHAT-08, CHAT-09, CHAT-17, CHAT-19).
-    fn is_due(&mut self, recipient: SessionKey, opening: &OpeningView<'_>, size: u64) -> bool {
+    fn is_due(
+        &mut self,
+        recipient: SessionKey,
+        opening: &OpeningView<'_>,
+        size: u64,
+        most: usize,
+    ) -> bool {
         let Some(session) = self.sessions.get(recipient) else { return false };
         let Some(Peer { media, .. }) = session.recipient() else { return false };
         let wants = match opening.audience {
@@ -421,7 +488,26 @@ impl Core {
             self.counters.copies_skipped_size += 1;
             return false;
         }
+        let kept_up = match opening.class {
+            Class::Private => true,
+            Class::Room => announced <= CONGESTED_SIZE_MAX,
+            Class::Disposition | Class::Composing => false,
+        };
+        if session.backlog.is_congested() && !kept_up {
+            self.counters.copies_skipped_congested += 1;
+            return false;
+        }
+        if session.backlog.octets() as u64 + announced > most as u64 {
+            self.counters.copies_shed += 1;
+            return false;
+        }
         true
+    }
+
+    /// Octets that may be on their way to one session of a room (FLOW-01).
+    fn backlog_max(&self, room: RoomKey) -> usize {
+        let size_max = self.rooms.get(room).map_or(0, |room| room.terms.size_max);
+        (size_max as usize).saturating_add(self.limits.session_queue_bytes_soft)
     }
 
     /// Queues one copy of a chunk; `false` when the recipient's queue has no room for it
@@ -430,90 +516,58 @@ impl Core {
         &mut self,
         recipient: SessionKey,
         copy: usize,
-        chunk: &Chunk<'_>,
+        chunk: &mut Chunk<'_>,
         body: &mut Body<'_>,
+        most: usize,
     ) -> bool {
         let Some(session) = self.sessions.get(recipient) else { return false };
         let (Some(id), Some(peer)) = (session.connection(), &session.peer) else { return false };
         let open = self.connections.get_mut(id).filter(|it| matches!(it.phase, Phase::Open));
         let Some(connection) = open else { return false };
-        let queued = connection.queued() + chunk.size_max(peer, body.octets.len());
-        if queued > self.limits.connection_queue_bytes_max && chunk.flag != Flag::Abort {
+        let size = size_max(peer.path_headers.len() + chunk.middle.len(), body.octets.len());
+        let full = connection.queued() + size > self.limits.connection_queue_bytes_max
+            || session.backlog.octets() + size > most;
+        if full && chunk.flag != Flag::Abort {
             self.counters.copies_shed += 1;
             return false;
         }
-        let queue = connection.writer(&mut self.spare);
-        let out = queue.writer();
-        out.extend_from_slice(b"MSRP ");
-        write_transaction(out, &chunk.prefix, copy);
-        out.extend_from_slice(b" SEND\r\n");
-        out.extend_from_slice(&peer.path_headers);
-        out.extend_from_slice(chunk.middle);
-        if body.octets.len() <= BODY_COPIED_MAX {
-            out.extend_from_slice(body.octets);
-        } else {
-            queue.share(body.share());
-        }
-        let out = queue.writer();
-        out.extend_from_slice(b"\r\n-------");
-        write_transaction(out, &chunk.prefix, copy);
-        out.extend_from_slice(&[chunk.flag.octet(), b'\r', b'\n']);
+        let sole = connection.sessions.len() == 1;
+        let (class, octets) = (chunk.head.class(), body.octets);
+        let direct = connection.outbox.direct(&mut self.spares, class, octets.len(), sole);
+        let change = match direct {
+            Some(batch) => {
+                let out = batch.writer();
+                write_start(out, &chunk.prefix, copy, &peer.path_headers);
+                out.extend_from_slice(chunk.middle);
+                if octets.len() <= BODY_COPIED_MAX {
+                    out.extend_from_slice(octets);
+                } else {
+                    batch.share(chunk.due(body), peer.path_headers.len());
+                }
+                write_end(batch.writer(), &chunk.prefix, copy, chunk.flag);
+                Change { session: recipient, more: batch.end_chunk(recipient), less: 0 }
+            }
+            None => connection.outbox.wait(recipient, &peer.path_headers, chunk.due(body)),
+        };
+        note(&mut self.sessions, &self.limits, &mut self.counters, change);
         self.mark_dirty(id);
         true
     }
-
-    /// A prefix for the transaction ids of all copies of a chunk with this body, such that no copy's
-    /// end-line occurs in it (WIRE-17, WIRE-19). One scan clears the body for every copy; only a
-    /// body that has seven hyphens is looked at again.
-    pub(crate) fn prefix_for(&mut self, body: &[u8]) -> [u8; PREFIX_LEN] {
-        let hyphens = msrp::has_hyphens(body);
-        loop {
-            let prefix = self.mint.transaction_prefix();
-            if !hyphens || !msrp::collides(body, &prefix) {
-                return prefix;
-            }
-        }
-    }
 }
 
-/// Writes the headers that all copies of one chunk share, and the blank line.
-fn write_middle(
-    out: &mut Vec<u8>,
-    message_id: &[u8; MESSAGE_ID_LEN],
-    (start, end, total): (u64, Option<u64>, Option<u64>),
-    content_headers: &[u8],
-) {
-    out.extend_from_slice(b"Message-ID: ");
-    out.extend_from_slice(message_id);
-    // Writing to memory cannot fail.
-    let _ = write!(out, "\r\nByte-Range: {start}-");
-    for (bound, after) in [(end, "/"), (total, "\r\n")] {
-        let _ = match bound {
-            Some(octets) => write!(out, "{octets}{after}"),
-            None => write!(out, "*{after}"),
-        };
-    }
-    out.extend_from_slice(content_headers);
-    out.extend_from_slice(b"\r\n");
-}
-
-#[cfg(test)]
-mod tests {
-    use mailbox::CoreId;
-
-    use crate::{Core, CoreConfig, Limits, mint::Mint};
-
-    /// WIRE-17, WIRE-19: a body that holds the end-line of the ids at hand gets other ids.
-    #[test]
-    fn ids_that_the_body_would_end_are_not_used() {
-        let seed = [3; 32];
-        let mut foretold = Mint::new(seed);
-        let (first, second) = (foretold.transaction_prefix(), foretold.transaction_prefix());
-        let id = CoreId::new(0).unwrap();
-        let config = CoreConfig { id, cores: 1, authority: "h:2855".to_owned() };
-        let core = || Core::new(config.clone(), Limits::default(), seed);
-        let body = [b"x--------".as_slice(), &first].concat();
-        assert_eq!(core().prefix_for(b"-------"), first);
-        assert_eq!(core().prefix_for(&body), second);
+impl Flight {
+    /// What the copies of its next piece have in common.
+    fn chunk<'a>(
+        &self,
+        prefix: [u8; PREFIX_LEN],
+        body: usize,
+        flag: Flag,
+        hyphens: bool,
+        middle: &'a mut Vec<u8>,
+    ) -> Chunk<'a> {
+        let range = (self.next, definite_end(self.next, body, flag), self.head.total);
+        write_middle(middle, &self.head.message_id, range, &self.head.content_headers);
+        let head = Head::Shared(Arc::clone(&self.head));
+        Chunk { prefix, middle, at: self.next, flag, hyphens, head }
     }
 }

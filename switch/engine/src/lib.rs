@@ -11,7 +11,9 @@
 #![forbid(unsafe_code)]
 
 mod audience;
+mod backlog;
 mod batch;
+mod chunk;
 mod commands;
 mod commons;
 mod connection;
@@ -20,9 +22,11 @@ mod counters;
 mod deadlines;
 mod directory;
 mod fanout;
+mod lanes;
 mod limits;
 mod message;
 mod mint;
+mod outbox;
 mod presence;
 mod private;
 mod reach;

@@ -9,6 +9,32 @@ pub(crate) const BODY_COPIED_MAX: usize = 2048;
 /// interruptible and says `*` (CHUNK-05).
 pub(crate) const CHUNK_BODY_DEFINITE_MAX: usize = 2048;
 
+/// Body octets below which no chunk is made that is neither the last of its message nor cut short
+/// for a reason (CHUNK-06).
+pub(crate) const CHUNK_BODY_MIN: usize = 2048;
+
+/// Body octets that a session, or a message among those of its session, sends before others that
+/// share its connection have their turn (CHUNK-08).
+pub(crate) const TURN_SIZE: usize = 16 * 1024;
+const _: () = assert!(TURN_SIZE >= CHUNK_BODY_MIN);
+
+/// Octets of the small messages of a connection's only session that are written one after the other
+/// without being put into their lanes first.
+pub(crate) const DIRECT_SIZE_MAX: usize = 64 * 1024;
+
+/// Octets of chunks after which a send takes no more: what is urgent waits for no more than that.
+pub(crate) const BATCH_SIZE_MAX: usize = 128 * 1024;
+
+/// Octets that each part of an emptied batch may keep allocated for its next use.
+pub(crate) const BATCH_CAPACITY_KEPT_MAX: usize = 64 * 1024;
+
+/// Octets that all emptied batches of a core may keep together: a busy turn of a thousand ordinary
+/// sends.
+pub(crate) const SPARE_BYTES_MAX: usize = 4 << 20;
+
+/// Octets of a message above which none is begun for a session that is congested (FLOW-03).
+pub(crate) const CONGESTED_SIZE_MAX: u64 = 16 * 1024;
+
 /// Octets of one message held because others before them are missing (CHUNK-21).
 pub(crate) const AHEAD_SIZE_MAX: usize = 64 * 1024;
 
@@ -54,6 +80,9 @@ pub struct Limits {
     pub connection_sessions_max: usize,
     /// Connections of one source address that have not bound a session yet (LIM-07); 0 is no limit.
     pub address_unbound_max: u32,
+    /// Octets on their way to one session above which it is congested, as FLOW-02 has it. As many
+    /// and the largest message of its room are the most there may be (FLOW-01).
+    pub session_queue_bytes_soft: usize,
     /// Octets queued for one connection, above which copies are shed (FLOW-01, FLOW-04).
     pub connection_queue_bytes_max: usize,
     /// Unfinished incoming messages of one session (LIM-05).
@@ -90,6 +119,7 @@ impl Default for Limits {
             rooms_max: 65_536,
             connection_sessions_max: 1000,
             address_unbound_max: 64,
+            session_queue_bytes_soft: 1 << 20,
             connection_queue_bytes_max: 64 << 20,
             session_messages_max: 8,
             message_silence_max: Duration::from_secs(540),

@@ -149,7 +149,7 @@ impl Core {
             return;
         };
         session.binding = Binding::Reaching { connection: id, asked: Some(transaction) };
-        let out = connection.writer(&mut self.spare).writer();
+        let out = connection.outbox.reports(&mut self.spares);
         SendHead {
             transaction: &transaction,
             to_path: peer.media.path.as_bytes(),

@@ -2,7 +2,10 @@
 
 use msrp::{ByteRange, SMALL_BODY_SIZE_MAX, TransactionId};
 
-use crate::{connection::ConnectionId, core::Core, mint::write_transaction, route::SessionKey};
+use crate::{
+    chunk::prefix_for, connection::ConnectionId, core::Core, mint::write_transaction,
+    route::SessionKey,
+};
 
 /// The message that a report is about, and where the report goes.
 #[derive(Clone, Copy)]
@@ -26,11 +29,12 @@ impl Core {
     ) {
         let body = if body.len() <= SMALL_BODY_SIZE_MAX { body } else { &[] };
         let mut transaction = Vec::with_capacity(16);
-        write_transaction(&mut transaction, &self.prefix_for(body), 0);
+        let prefix = prefix_for(&mut self.mint, body, msrp::has_hyphens(body));
+        write_transaction(&mut transaction, &prefix, 0);
         let Some(transaction) = TransactionId::parse(&transaction) else { return };
         let Some(session) = self.sessions.get(session) else { return };
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let out = connection.writer(&mut self.spare).writer();
+        let out = connection.outbox.reports(&mut self.spares);
         let Reported { way_back, message_id, range } = reported;
         let content_headers: &[u8] =
             if body.is_empty() { &[] } else { b"Content-Type: message/cpim\r\n" };

@@ -358,7 +358,7 @@ impl Core {
     ) {
         let Some(session) = self.sessions.get(session) else { return };
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let out = connection.writer(&mut self.spare).writer();
+        let out = connection.outbox.responses(&mut self.spares);
         let from = session.uri.as_bytes();
         let comment = msrp::status::comment(status);
         msrp::write_response(out, &reply.transaction, status, comment, reply.to, from);
@@ -372,7 +372,7 @@ impl Core {
             return;
         }
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let out = connection.writer(&mut self.spare).writer();
+        let out = connection.outbox.responses(&mut self.spares);
         let (status, comment) = (refusal.status(), msrp::status::comment(refusal.status()));
         msrp::write_response(out, &reply.transaction, status, comment, reply.to, own);
         self.mark_dirty(id);

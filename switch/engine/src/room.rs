@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use mailbox::{Audience, CoreSet, Epoch, RoomTerms, SessionId};
 
-use crate::{directory::Directory, mint::MESSAGE_ID_LEN, route::SessionKey, slots::Key};
+use crate::{chunk::CopyHead, directory::Directory, route::SessionKey, slots::Key};
 
 /// A room's slot in the core's table.
 pub(crate) type RoomKey = Key<Room>;
@@ -40,12 +40,8 @@ pub(crate) struct Flight {
     pub(crate) audience: Audience,
     /// Who got the beginning and is still to get the rest (CHAT-23).
     pub(crate) recipients: Vec<SessionKey>,
-    /// The Message-ID of all copies made here.
-    pub(crate) message_id: [u8; MESSAGE_ID_LEN],
-    /// The `Content-*` lines of every chunk.
-    pub(crate) content_headers: Box<[u8]>,
-    /// The total that the sender announced.
-    pub(crate) total: Option<u64>,
+    /// What every chunk says.
+    pub(crate) head: Arc<CopyHead>,
     /// Position of the octet that comes next.
     pub(crate) next: u64,
     /// On the home core: the other cores that got the beginning and are still to get the rest.

@@ -6,6 +6,7 @@ use mailbox::{Epoch, ParticipantId, PeerMedia, Route, SessionId};
 use msrp::{AddressBuf, TransactionId, UriBuf};
 
 use crate::{
+    backlog::Backlog,
     connection::ConnectionId,
     message::{Ended, MessageKey},
     private::Private,
@@ -42,6 +43,8 @@ pub(crate) struct Session {
     pub(crate) incoming: Vec<MessageKey>,
     /// Messages of the peer that were not to be finished.
     pub(crate) ended: Ended,
+    /// What is on its way to the peer.
+    pub(crate) backlog: Backlog,
     /// Messages begun by the peer so far.
     pub(crate) messages_begun: u64,
     /// Private messages of the peer of which it is not known whether they got to their recipients.
@@ -53,7 +56,7 @@ pub(crate) struct Session {
 pub(crate) struct Peer {
     pub(crate) media: PeerMedia,
     /// The two path headers of every copy, whole lines (URI-19, CHAT-11).
-    pub(crate) path_headers: Box<[u8]>,
+    pub(crate) path_headers: Arc<[u8]>,
 }
 
 /// Where a session's bytes go: to one connection at most (RFC 4975 section 5.4).
@@ -101,6 +104,7 @@ impl Session {
             binding: Binding::Awaited,
             active: false,
             listed: false,
+            backlog: Backlog::default(),
             incoming: Vec::new(),
             ended: Ended::default(),
             messages_begun: 0,
@@ -136,7 +140,7 @@ impl Peer {
     fn new(media: PeerMedia, own: &UriBuf) -> Self {
         let path_headers =
             [&b"To-Path: "[..], media.path.as_bytes(), b"\r\nFrom-Path: ", own.as_bytes(), b"\r\n"];
-        let path_headers = path_headers.concat().into_boxed_slice();
+        let path_headers = path_headers.concat().into();
         Self { media, path_headers }
     }
 }

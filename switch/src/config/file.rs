@@ -57,6 +57,7 @@ struct MsrpTable {
     rooms_max: Option<NonZeroU32>,
     connection_sessions_max: Option<NonZeroUsize>,
     address_unbound_max: Option<u32>,
+    session_queue_bytes_soft: Option<NonZeroUsize>,
     connection_queue_bytes_max: Option<NonZeroUsize>,
     session_messages_max: Option<NonZeroUsize>,
     relay_backlog_max: Option<NonZeroUsize>,
@@ -245,7 +246,7 @@ impl MsrpTable {
         put!(self => config.limits;
             sessions_max as number, rooms_max as number, connection_sessions_max as number,
             address_unbound_max,
-            connection_queue_bytes_max as number, session_messages_max as number,
+            session_queue_bytes_soft as number, connection_queue_bytes_max as number, session_messages_max as number,
             relay_backlog_max as number, connection_unbound_max as time,
             session_unbound_max as time, connection_idle_max as time, send_stall_max as time,
         );
