@@ -429,6 +429,12 @@ pub struct Timers {
     pub t2: Duration,
     /// Longest life of a message in the network.
     pub t4: Duration,
+    /// How long a request may wait to be served; above it, nothing new is begun (OPS-01).
+    pub queue_delay_max: Duration,
+    /// When those are to ask again for whom that was too much: a random time from this
+    pub overload_retry_min: Duration,
+    /// to this.
+    pub overload_retry_max: Duration,
     /// How long a core may take to acknowledge an INSTALL (FOC-22).
     pub install: Duration,
     /// How long after the 200 the old leg of a user lives at most (FOC-14).
@@ -479,6 +485,16 @@ pub struct Limits {
     pub subscriptions: usize,
     /// Subscriptions of one user to one session (SUB-09).
     pub subscriptions_per_user: usize,
+    /// Percent of the media plane's CPUs in use, above which nothing new is begun (OPS-01).
+    pub media_load: u8,
+    /// Requests that start something, of one source that nobody vouches for, in a second (OPS-07).
+    pub source_requests: u32,
+    /// Refusals of those above that are answered, if they came by UDP (OPS-07).
+    pub source_refusals: u32,
+    /// INVITEs of one user in a second (OPS-07).
+    pub user_invites: u32,
+    /// SUBSCRIBEs of one user in a minute (OPS-07).
+    pub user_subscribes: u32,
     /// Users whom a roster lists one by one. Who begins to watch a session of more is told their
     /// number only (EVT-14).
     pub roster: usize,
@@ -534,6 +550,9 @@ impl Default for Timers {
             t1: Duration::from_millis(500),
             t2: seconds(4),
             t4: seconds(5),
+            queue_delay_max: Duration::from_millis(100),
+            overload_retry_min: seconds(2),
+            overload_retry_max: seconds(10),
             install: Duration::from_millis(500),
             replacement: seconds(5),
             binding: seconds(30),
@@ -561,6 +580,7 @@ impl Timers {
             ("t1", self.t1.is_zero()),
             ("t2", self.t2 < self.t1),
             ("install", self.install.is_zero()),
+            ("overload_retry_max", self.overload_retry_max < self.overload_retry_min),
             ("ringing", self.ringing.is_zero()),
             // Shorter is not allowed (RFC 4028 section 4).
             ("session_interval_min", self.session_interval_min < Duration::from_secs(90)),
@@ -581,6 +601,11 @@ impl Default for Limits {
             legs_per_user: 4,
             subscriptions: 500_000,
             subscriptions_per_user: 4,
+            media_load: 90,
+            source_requests: 50,
+            source_refusals: 10,
+            user_invites: 5,
+            user_subscribes: 20,
             roster: 200,
             digest_failures: 10,
         }

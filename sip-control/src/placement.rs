@@ -53,6 +53,8 @@ struct Core {
     /// What did not fit into the ring, oldest first.
     kept: VecDeque<Command>,
     drained: bool,
+    /// Percent of a CPU, as it says.
+    load: u8,
 }
 
 #[derive(Debug)]
@@ -143,6 +145,7 @@ impl Placement {
             link,
             kept: VecDeque::new(),
             drained: false,
+            load: 0,
         };
         Self {
             cores: links.into_iter().enumerate().map(core).collect(),
@@ -199,6 +202,12 @@ impl Placement {
     /// Whether some core has said something that is not taken in yet.
     pub fn has_events(&self) -> bool {
         self.cores.iter().any(|core| !core.link.events.is_empty())
+    }
+
+    /// How busy the cores are, all together: percent of what they could do.
+    pub fn load(&self) -> u8 {
+        let sum: usize = self.cores.iter().map(|core| usize::from(core.load)).sum();
+        (sum / self.cores.len()) as u8
     }
 
     /// Tells every core to finish.
@@ -367,6 +376,7 @@ impl Placement {
             Event::Failed { session, cause } => {
                 self.report_live(session, Report::Failed { session, cause });
             }
+            Event::Load { percent } => self.cores[from].load = percent,
             Event::Drained => self.cores[from].drained = true,
         }
     }

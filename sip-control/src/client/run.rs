@@ -299,7 +299,7 @@ impl Running {
     fn receive(&mut self, incoming: Incoming) {
         let now = Instant::now();
         match incoming {
-            Incoming::Message { message, source } => {
+            Incoming::Message { message, source, .. } => {
                 self.client.handle_message(now, source, message);
             }
             Incoming::Undelivered(ticket) => self.client.handle_undelivered(now, ticket),

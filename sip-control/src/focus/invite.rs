@@ -328,6 +328,7 @@ impl Focus {
         let room_id = leg.room;
         room.connect(session, now, now);
         self.counters.joins += 1;
+        self.record_joined(room_id, session);
         self.order(Order::Describe { session, peer: Box::new(peer) });
         self.order(Order::Activate { session });
         self.plan_leg(session);

@@ -22,6 +22,7 @@ mod order;
 mod output;
 mod participant;
 mod policy;
+mod rates;
 mod reconfigure;
 mod refresh;
 mod refusal;
@@ -40,7 +41,7 @@ mod way;
 use std::{
     collections::{HashMap, VecDeque},
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use mailbox::{RoomId, SessionId};
@@ -51,6 +52,7 @@ use self::{
     invite::Call,
     leg::{Connected, Leg},
     participant::Originator,
+    rates::Rates,
     refusal::Refusal,
     room::Room,
     subscription::{Subscription, SubscriptionId},
@@ -72,7 +74,7 @@ use crate::{
     digest::Authenticator,
     message::{Draft, Header, Method, Reply, Request, Response},
     transaction::{ServerId, Tokens},
-    transport::{Source, Target},
+    transport::{Protocol, Source, Target},
 };
 
 /// A request that nobody has answered yet.
@@ -115,6 +117,11 @@ pub struct Focus {
     /// The last id given out. Sessions, rooms and all the others share one count.
     last_id: u64,
     is_stopping: bool,
+    rates: Rates,
+    /// How long the request that is served now has waited.
+    delay: Duration,
+    /// How busy the media plane is, in percent.
+    media_load: u8,
 }
 
 /// What a dialog is for.
@@ -167,6 +174,9 @@ impl Focus {
             counters: Counters::default(),
             last_id: 0,
             is_stopping: false,
+            rates: Rates::default(),
+            delay: Duration::ZERO,
+            media_load: 0,
         }
     }
 
@@ -213,6 +223,27 @@ impl Focus {
     /// An INVITE of ours that was accepted will not be accepted again.
     pub fn handle_settled(&mut self, request: RequestId) {
         self.calls.remove(&request);
+    }
+
+    /// How long the next request has waited to be served.
+    pub fn handle_delay(&mut self, waited: Duration) {
+        self.delay = waited;
+    }
+
+    /// How busy the media plane is, in percent.
+    pub fn handle_load(&mut self, percent: u8) {
+        self.media_load = percent;
+    }
+
+    /// Whether a request is to be dropped without a word: its source has been told often enough that
+    /// it asks too often, and may be a forged one (OPS-07).
+    pub fn is_silenced(&self, now: Instant, request: &Request, source: Source) -> bool {
+        let address = source.remote.ip();
+        source.protocol == Protocol::Udp
+            && request.to_tag().is_none()
+            && !matches!(request.method(), Method::Ack | Method::Cancel)
+            && !screen::is_trusted(&self.config, address)
+            && self.rates.is_silenced(now, address, &self.config.limits)
     }
 
     /// Takes in what the media plane reports.
@@ -281,6 +312,8 @@ impl Focus {
         let request = &incoming.request;
         self.has_room_for(request.method())?;
         let originator = self.originator(now, incoming)?;
+        let method = request.method();
+        self.rates.ask_user(now, &originator.keys, method, &self.config.limits)?;
         screen::method(request)?;
         screen::uri_scheme(request)?;
         if incoming.is_merged {
@@ -303,6 +336,7 @@ impl Focus {
         if screen::is_trusted(&self.config, source) {
             return screen::asserted(&self.config, request);
         }
+        self.rates.ask_source(now, source, &self.config.limits)?;
         let authenticator = self.authenticator.as_mut().ok_or(Refusal::NoIdentity)?;
         let known = authenticator.authenticate(now, request, source)?;
         screen::proven(request, &known).ok_or(Refusal::NoIdentity)
@@ -310,16 +344,31 @@ impl Focus {
 
     /// Whether one more can be served at all. Asked before anything else, for looking costs as much
     /// as serving (OPS-02, OPS-03).
-    fn has_room_for(&self, method: Method) -> Result<(), Refusal> {
+    fn has_room_for(&mut self, method: Method) -> Result<(), Refusal> {
         let limits = &self.config.limits;
         match method {
             _ if self.is_stopping => Err(Refusal::Draining),
+            _ if self.is_overloaded() => Err(Refusal::Overloaded(self.respite())),
             Method::Invite if self.legs.len() >= limits.legs => Err(Refusal::Exhausted),
             Method::Subscribe if self.subscriptions.len() >= limits.subscriptions => {
                 Err(Refusal::Exhausted)
             }
             _ => Ok(()),
         }
+    }
+
+    /// Whether what is served must not become more (OPS-01).
+    fn is_overloaded(&self) -> bool {
+        self.delay > self.config.timers.queue_delay_max
+            || self.media_load > self.config.limits.media_load
+    }
+
+    /// When to ask again: not everybody at once.
+    fn respite(&mut self) -> Duration {
+        let (shortest, longest) =
+            (self.config.timers.overload_retry_min, self.config.timers.overload_retry_max);
+        let span = longest.saturating_sub(shortest).as_secs() as u32;
+        shortest + Duration::from_secs(self.tokens.below(span + 1).into())
     }
 
     fn serve_in_dialog(&mut self, now: Instant, incoming: &Incoming) -> Result<(), Refusal> {

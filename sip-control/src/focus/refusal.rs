@@ -41,6 +41,10 @@ pub enum Refusal {
     Exhausted,
     /// A: the focus is on its way out (OPS-02).
     Draining,
+    /// A: there is more to do than can be done; ask again then (OPS-01).
+    Overloaded(Duration),
+    /// A: the source or the user asks too often (OPS-07).
+    TooOften,
     /// The URI names nothing here (PUB-01).
     NotFound,
     /// B, step 1 (FOC-05).
@@ -87,6 +91,8 @@ impl From<Rejection> for Refusal {
 const RETRY_AFTER_MEDIA: &str = "2";
 /// What a 503 of OPS-02 asks for.
 const RETRY_AFTER_DRAIN: &str = "30";
+/// What a 503 of OPS-07 asks for.
+const RETRY_AFTER_OFTEN: &str = "10";
 /// What a 503 of OPS-03 asks for.
 const RETRY_AFTER_EXHAUSTED: &str = "10";
 
@@ -133,7 +139,12 @@ impl Refusal {
             Self::Pending => 491,
             Self::OutOfOrder => 500,
             Self::MethodUnknown => 501,
-            Self::Exhausted | Self::Draining | Self::MediaPlane | Self::TooManyLegs => 503,
+            Self::Exhausted
+            | Self::Overloaded(_)
+            | Self::TooOften
+            | Self::Draining
+            | Self::MediaPlane
+            | Self::TooManyLegs => 503,
         }
     }
 
@@ -173,6 +184,8 @@ impl Refusal {
             Self::Brief(shortest) => (Header::MinExpires, seconds(shortest)),
             Self::Event => (Header::AllowEvents, "conference".into()),
             Self::MediaPlane | Self::TooManyLegs => (Header::RetryAfter, RETRY_AFTER_MEDIA.into()),
+            Self::Overloaded(respite) => (Header::RetryAfter, seconds(respite)),
+            Self::TooOften => (Header::RetryAfter, RETRY_AFTER_OFTEN.into()),
             Self::Draining => (Header::RetryAfter, RETRY_AFTER_DRAIN.into()),
             Self::Exhausted => (Header::RetryAfter, RETRY_AFTER_EXHAUSTED.into()),
             _ => return Vec::new(),
@@ -216,6 +229,8 @@ impl Refusal {
             Self::Encoding => "encoding",
             Self::Exhausted => "exhausted",
             Self::Draining => "draining",
+            Self::Overloaded(_) => "overloaded",
+            Self::TooOften => "too_often",
             Self::NotFound => "not_found",
             Self::NoSession => "no_session",
             Self::Denied(Denial::Initiation) => "no_initiator",

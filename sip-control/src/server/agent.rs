@@ -102,6 +102,8 @@ impl Agent {
     pub fn handle_message(&mut self, now: Instant, source: Source, message: Message) {
         let target = source.reply_target(&message);
         match admit(message, source.remote) {
+            // Whom silence is due gets not even a transaction.
+            Admission::Request(request) if self.focus.is_silenced(now, &request, source) => {}
             Admission::Request(request) => self.transactions.handle_request(now, source, request),
             Admission::Response(response) => self.transactions.handle_response(now, response),
             Admission::Refused { fault, answer } => {
@@ -113,6 +115,11 @@ impl Agent {
                 tracing::debug!(remote = %source.remote, ?fault, "dropped");
             }
         }
+    }
+
+    /// How long the message that is handled next has waited for us (OPS-01).
+    pub fn handle_delay(&mut self, waited: Duration) {
+        self.focus.handle_delay(waited);
     }
 
     /// A message could not be sent.
@@ -152,6 +159,7 @@ impl Agent {
     /// The cores have something to say.
     pub fn handle_events(&mut self) {
         self.placement.handle_events();
+        self.focus.handle_load(self.placement.load());
     }
 
     /// Time has passed.

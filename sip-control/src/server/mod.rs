@@ -255,7 +255,8 @@ impl Running {
     fn take_in(&mut self, incoming: Incoming) {
         let now = Instant::now();
         match incoming {
-            Incoming::Message { message, source } => {
+            Incoming::Message { message, source, read_at } => {
+                self.agent.handle_delay(now.saturating_duration_since(read_at));
                 self.agent.handle_message(now, source, message);
             }
             Incoming::Undelivered(ticket) => self.agent.handle_undelivered(now, ticket),

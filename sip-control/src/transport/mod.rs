@@ -73,6 +73,8 @@ pub enum Incoming {
         message: Message,
         /// Where it came from.
         source: Source,
+        /// When it was read.
+        read_at: std::time::Instant,
     },
     /// What was sent with this ticket did not go out.
     Undelivered(Ticket),
@@ -162,8 +164,8 @@ impl Transport {
                 return std::future::pending().await;
             };
             match arrival {
-                Arrival::Message { message, source } => {
-                    return Incoming::Message { message, source };
+                Arrival::Message { message, source, read_at } => {
+                    return Incoming::Message { message, source, read_at };
                 }
                 Arrival::Accepted { stream, local, remote } => self.accept(stream, local, remote),
                 Arrival::Undelivered(ticket) => self.fail(Some(ticket)),

@@ -39,7 +39,7 @@ const PONG: Bytes = Bytes::from_static(b"\r\n");
 /// What the tasks tell the transport.
 #[derive(Debug)]
 pub(super) enum Arrival {
-    Message { message: Message, source: Source },
+    Message { message: Message, source: Source, read_at: std::time::Instant },
     Accepted { stream: TcpStream, local: SocketAddr, remote: SocketAddr },
     Undelivered(Ticket),
     Closed(ConnectionId),
@@ -223,7 +223,9 @@ impl Line {
                     Frame::Message(message) => {
                         begun = None;
                         tally.received();
-                        if arrivals.send(Arrival::Message { message, source }).await.is_err() {
+                        let read_at = std::time::Instant::now();
+                        let arrival = Arrival::Message { message, source, read_at };
+                        if arrivals.send(arrival).await.is_err() {
                             return;
                         }
                     }

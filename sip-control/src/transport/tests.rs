@@ -28,7 +28,7 @@ async fn connected(transport: &Transport) -> TcpStream {
 
 async fn message(transport: &mut Transport) -> (Message, Source) {
     match transport.receive().await {
-        Incoming::Message { message, source } => (message, source),
+        Incoming::Message { message, source, .. } => (message, source),
         Incoming::Undelivered(ticket) => panic!("{ticket:?}"),
     }
 }

@@ -38,7 +38,11 @@ pub(super) async fn receive(
             continue;
         };
         let source = Source { local, remote, protocol: Protocol::Udp, connection: None };
-        match arrivals.try_send(Arrival::Message { message, source }) {
+        match arrivals.try_send(Arrival::Message {
+            message,
+            source,
+            read_at: std::time::Instant::now(),
+        }) {
             Ok(()) => tally.received(),
             Err(_) => tally.datagram_lost(),
         }

@@ -13,7 +13,7 @@ use mailbox::{
 };
 use msrp::UriBuf;
 use sip_control::{
-    config::{Config, Listen, Network, Room, RoomKind, Rules, Users},
+    config::{Config, Limits, Listen, Network, Room, RoomKind, Rules, Users},
     focus::WallClock,
     group::{GroupDocument, Groups},
     message::Message,
@@ -123,6 +123,8 @@ pub fn vectors() -> Config {
         trusted: vec![Network::parse("192.0.2.0/24").unwrap()],
         identity_from_from_header: false,
         product: "demo/0.1".to_owned(),
+        // Where it matters how often somebody may ask, the test says so.
+        limits: Limits { user_invites: 1000, user_subscribes: 1000, ..Limits::default() },
         any_room: None,
         rooms: vec![
             Room {
@@ -277,6 +279,11 @@ impl World {
         self.cores[0].events.push(event).unwrap();
         self.agent.handle_events();
         self.settle();
+    }
+
+    /// What comes next has waited so long to be served.
+    pub fn delayed(&mut self, waited: Duration) {
+        self.agent.handle_delay(waited);
     }
 
     pub fn bound(&mut self, session: SessionId) {

@@ -11,6 +11,7 @@ mod hostile;
 mod inviting;
 mod joining;
 mod offerless;
+mod overload;
 mod proving;
 mod replacing;
 mod restoring;

@@ -61,6 +61,11 @@ pub enum Event {
         /// Why, for one log line and one counter (PEER-15).
         cause: FailureCause,
     },
+    /// How busy the core is. Told when it changes, and not after every turn.
+    Load {
+        /// Of a CPU.
+        percent: u8,
+    },
     /// Every connection is closed and nothing is queued.
     Drained,
 }

@@ -106,6 +106,11 @@ struct SipLimitsTable {
     subscriptions: Option<usize>,
     subscriptions_per_user: Option<usize>,
     roster: Option<usize>,
+    media_load: Option<u8>,
+    source_requests: Option<NonZeroU32>,
+    source_refusals: Option<u32>,
+    user_invites: Option<NonZeroU32>,
+    user_subscribes: Option<NonZeroU32>,
     digest_failures: Option<NonZeroUsize>,
 }
 
@@ -115,6 +120,9 @@ struct TimersTable {
     t1: Option<Time>,
     t2: Option<Time>,
     t4: Option<Time>,
+    queue_delay_max: Option<Time>,
+    overload_retry_min: Option<Time>,
+    overload_retry_max: Option<Time>,
     install: Option<Time>,
     replacement: Option<Time>,
     binding: Option<Time>,
@@ -285,10 +293,12 @@ impl SipTable {
         sip.persist_sessions = self.persist_sessions;
         put!(self.limits => sip.limits;
             sessions as number, users_per_room as number, legs as number, legs_per_user as number,
-            subscriptions, subscriptions_per_user, roster, digest_failures as number,
+            subscriptions, subscriptions_per_user, roster, media_load, source_requests as number, source_refusals,
+            user_invites as number, user_subscribes as number, digest_failures as number,
         );
         put!(self.timers => sip.timers;
-            t1 as time, t2 as time, t4 as time, install as time, replacement as time,
+            t1 as time, t2 as time, t4 as time, queue_delay_max as time,
+            overload_retry_min as time, overload_retry_max as time, install as time, replacement as time,
             binding as time, ringing as time, media_grace as time, session_linger as time, restored_session as time, shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,
             digest_nonce as time, digest_window as time, digest_penalty as time,

@@ -11,6 +11,7 @@
 //! where it is and is offered again; nothing is dropped and nobody spins.
 
 mod linger;
+mod load;
 mod mesh;
 mod meter;
 
@@ -28,6 +29,7 @@ use engine::{
 use mailbox::{Command, Event};
 
 use self::linger::Lingering;
+use self::load::Load;
 use self::mesh::Adoption;
 pub use self::{
     mesh::{Ends, Link, mesh},
@@ -97,6 +99,7 @@ impl<B: Backend<Batch>> Runtime<B> {
     /// Serves until the core is drained; comes back with what it has counted. An error is the end of
     /// the backend.
     pub fn run(mut self) -> io::Result<Counters> {
+        let mut load = Load::new(Instant::now());
         loop {
             let now = Instant::now();
             self.take_in(now);
@@ -106,10 +109,11 @@ impl<B: Backend<Batch>> Runtime<B> {
             self.carry_out(now);
             let waiting = self.pass_on();
             self.ends.meter.tell(&self.core);
+            self.tell_load(&mut load, now);
             if self.drained {
                 return Ok(*self.core.counters());
             }
-            self.sleep(now, waiting)?;
+            self.sleep(now, waiting, load.next())?;
         }
     }
 
@@ -218,10 +222,21 @@ impl<B: Backend<Batch>> Runtime<B> {
         waiting
     }
 
+    /// Tells how busy the core is, if that is news.
+    fn tell_load(&mut self, load: &mut Load, now: Instant) {
+        let events = &self.ends.events;
+        if events.room() > 0
+            && let Some(percent) = load.take(now)
+        {
+            // There is room: nobody else pushes into this ring.
+            let _ = events.send(Event::Load { percent });
+        }
+    }
+
     /// Waits, and feeds the core all there is.
-    fn sleep(&mut self, now: Instant, waiting: bool) -> io::Result<()> {
+    fn sleep(&mut self, now: Instant, waiting: bool, look: Option<Instant>) -> io::Result<()> {
         let retry = waiting.then(|| now + RETRY);
-        let timers = [self.core.poll_timeout(), self.lingering.next(), self.accept_at, retry];
+        let timers = [self.core.poll_timeout(), self.lingering.next(), self.accept_at, retry, look];
         let mut deadline = timers.into_iter().flatten().min();
         self.ends.doorbell.announce_sleep();
         if self.ends.have_something() {

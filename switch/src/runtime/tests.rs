@@ -67,12 +67,17 @@ impl Node {
         Self { links: links.collect(), bell, addresses, threads, terms, epoch: 0 }
     }
 
-    /// What a core says next, slept for as a focus would.
+    /// What a core says next, slept for as a focus would. How busy it is does not count.
     fn event(&mut self, core: usize) -> Event {
         let hopeless = std::time::Instant::now() + HOPELESS;
         loop {
             self.bell.announce_sleep();
-            if let Some(event) = self.links[core].1.pop() {
+            let next = self.links[core].1.pop();
+            if matches!(next, Some(Event::Load { .. })) {
+                self.bell.awake();
+                continue;
+            }
+            if let Some(event) = next {
                 self.bell.awake();
                 return event;
             }

@@ -543,6 +543,7 @@ impl World {
             Event::Removed { .. } => self.removals.answered += 1,
             Event::Bound { session } => *self.bound.entry(session).or_default() += 1,
             Event::Failed { session, .. } => *self.failed.entry(session).or_default() += 1,
+            Event::Load { .. } => panic!("a core has no clock to tell its load by"),
             Event::Drained => {
                 assert_eq!(self.cores[core].occupancy().0, 0, "there are connections left");
                 self.drained[core] += 1;
