@@ -383,7 +383,7 @@ impl FakeCore {
             Command::Spread { room, epoch, .. } => Some(Event::Spread { room: room.id, epoch }),
             Command::Close { room, epoch } => Some(Event::Closed { room, epoch }),
             Command::Drain => Some(Event::Drained),
-            Command::Activate { .. } | Command::Policy { .. } => None,
+            Command::Activate { .. } | Command::Connect { .. } | Command::Policy { .. } => None,
         }
     }
 }
@@ -402,6 +402,7 @@ fn named(command: &Command) -> String {
             format!("Install {whose}{}", identities.join(" "))
         }
         Command::Activate { .. } => "Activate".to_owned(),
+        Command::Connect { .. } => "Connect".to_owned(),
         Command::Remove { .. } => "Remove".to_owned(),
         Command::Close { room: RoomId(_), .. } => "Close".to_owned(),
         Command::Spread { .. } => "Spread".to_owned(),

@@ -60,9 +60,14 @@ struct MsrpTable {
     session_queue_bytes_soft: Option<NonZeroUsize>,
     connection_queue_bytes_max: Option<NonZeroUsize>,
     session_messages_max: Option<NonZeroUsize>,
+    message_silence_max: Option<Time>,
+    message_gap_max: Option<Time>,
     relay_backlog_max: Option<NonZeroUsize>,
     connection_unbound_max: Option<Time>,
     session_unbound_max: Option<Time>,
+    connect_attempt_max: Option<Time>,
+    connect_max: Option<Time>,
+    binding_answer_max: Option<Time>,
     connection_idle_max: Option<Time>,
     send_stall_max: Option<Time>,
 }
@@ -256,7 +261,8 @@ impl MsrpTable {
             address_unbound_max,
             session_queue_bytes_soft as number, connection_queue_bytes_max as number, session_messages_max as number,
             relay_backlog_max as number, connection_unbound_max as time,
-            session_unbound_max as time, connection_idle_max as time, send_stall_max as time,
+            session_unbound_max as time, message_silence_max as time, message_gap_max as time,
+            connect_attempt_max as time, connect_max as time, binding_answer_max as time, connection_idle_max as time, send_stall_max as time,
         );
         let media = &mut config.sip.media;
         if let Some(octets) = self.message_bytes_max {
