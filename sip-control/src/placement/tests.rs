@@ -37,6 +37,7 @@ fn name(command: &Command) -> &'static str {
     match command {
         Command::Install { .. } => "Install",
         Command::Activate { .. } => "Activate",
+        Command::Connect { .. } => "Connect",
         Command::Policy { .. } => "Policy",
         Command::Remove { .. } => "Remove",
         Command::Close { .. } => "Close",
@@ -49,6 +50,7 @@ fn epoch(command: &Command) -> Epoch {
     match command {
         Command::Install { epoch, .. }
         | Command::Activate { epoch, .. }
+        | Command::Connect { epoch, .. }
         | Command::Policy { epoch, .. }
         | Command::Remove { epoch, .. }
         | Command::Close { epoch, .. }
