@@ -444,6 +444,9 @@ pub struct Timers {
     /// How long somebody who is invited may take to answer. Shorter than a core waits for a session
     /// to be bound (msrp/LIM-08), for it waits from before the call.
     pub ringing: Duration,
+    /// How long the session of a leg lives at most once a re-offer has made it another one
+    /// (msrp/SDP-20).
+    pub retirement: Duration,
     /// How long a leg outlives its MSRP connection (LEAVE-04).
     pub media_grace: Duration,
     /// How long a session outlives its last user, so that a rejoin finds it (LEAVE-06).
@@ -557,6 +560,7 @@ impl Default for Timers {
             replacement: seconds(5),
             binding: seconds(30),
             ringing: seconds(50),
+            retirement: seconds(60),
             media_grace: seconds(60),
             session_linger: Duration::ZERO,
             restored_session: seconds(600),

@@ -19,10 +19,11 @@ use msrp::UriBuf;
 use super::{
     Focus, RequestId, Usage,
     conference_info::{Disconnection, Progress},
+    exchange::{Exchange, Theirs},
     join::{SUPPORTED, contact_of, origin_of},
-    leg::{Ack, Connected, Farewell, Inviting, Leg, Media, Phase, Stage, Theirs},
+    leg::{Ack, Connected, Farewell, Inviting, Leg, Media, Phase, Stage},
     link::Link,
-    order::{Member, Order},
+    order::Order,
     output::Output,
     participant::Originator,
     refusal::{ACCEPT, ALLOW},
@@ -33,6 +34,7 @@ use super::{
 };
 use crate::{
     message::{Draft, Header, Method, Response, SipUri, status},
+    offer_answer::Shape,
     transport::Target,
 };
 
@@ -107,12 +109,7 @@ impl Focus {
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let shown = Some(first).filter(|_| !invitee.is_hidden);
         let participant = room.expect(fresh, session, &invitee.user, shown);
-        let member = Member {
-            participant: participant.id,
-            identities: participant.identities.clone().into(),
-            peer: None,
-            is_anonymous: false,
-        };
+        let (participant_id, member) = (participant.id, participant.member(None));
         let inviting = Inviting {
             uri: invitee.uri,
             invitation,
@@ -122,7 +119,7 @@ impl Focus {
         let leg = Leg {
             session,
             room: room_id,
-            participant: participant.id,
+            participant: participant_id,
             instance: None,
             phase: Phase::Inviting(Box::new(inviting)),
             alarm: None,
@@ -143,11 +140,12 @@ impl Focus {
             return self.fail_invitation(now, session, UNAVAILABLE);
         };
         let origin = origin_of(self.clock.utc(now), session);
-        let ours = Bytes::from(room.venue.media.offer(origin, path));
+        let ours = Bytes::from(room.venue.media.offer(&Shape::default(), origin, path));
+        let exchange = Box::new(Exchange::new(session, origin, path.clone(), ours.clone()));
         let (uri, target) = (inviting.uri.clone(), way.target);
         let (call_id, tag) = (self.tokens.token(), self.tokens.token());
         let draft = self.draft_invite(session, &way, &call_id, &tag);
-        let Some(draft) = draft.map(|draft| draft.body("application/sdp", ours.clone())) else {
+        let Some(draft) = draft.map(|draft| draft.body("application/sdp", ours)) else {
             return;
         };
         let request = RequestId(self.next_id());
@@ -158,7 +156,7 @@ impl Focus {
         if let Some(Phase::Inviting(inviting)) =
             self.legs.get_mut(&session).map(|leg| &mut leg.phase)
         {
-            inviting.stage = Stage::Called { request, ours };
+            inviting.stage = Stage::Called { request, exchange };
             inviting.deadline = now + ringing;
         }
         self.plan_leg(session);
@@ -298,23 +296,25 @@ impl Focus {
         let leg = self.legs.get_mut(&session).ok_or(Farewell::Surplus)?;
         let room = self.rooms.get_mut(&leg.room).ok_or(Farewell::Surplus)?;
         let Phase::Inviting(inviting) = &leg.phase else { return Err(Farewell::Surplus) };
-        let Stage::Called { ours, .. } = &inviting.stage else { return Err(Farewell::Surplus) };
+        let Stage::Called { exchange, .. } = &inviting.stage else { return Err(Farewell::Surplus) };
         let participant = room.participant(leg.participant).ok_or(Farewell::Surplus)?;
         let snapshot = room.snapshot(&participant.keys, at, &self.config.limits);
         if !room.venue.policy.has_seat(snapshot) {
             return Err(Farewell::NoSeat);
         }
-        let peer = room.venue.media.read_answer(&ok.body()).map_err(|fault| {
-            tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
-            Farewell::Unanswered
-        })?;
+        let peer =
+            room.venue.media.read_answer(&exchange.shape(), &ok.body()).map_err(|fault| {
+                tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
+                Farewell::Unanswered
+            })?;
         let timer = SessionTimer::agreed(ok);
         let timers = &self.config.timers;
         leg.instance = ok
             .address(Header::Contact)
             .and_then(|contact| contact.params().get("+sip.instance").map(str::to_owned));
         self.dialogs.insert(link.id().clone(), Usage::Leg(session));
-        let ours = ours.clone();
+        let theirs = Some(Theirs { shape: exchange.shape(), peer: Some(peer.clone()) });
+        let exchange = Exchange { theirs, ..(**exchange).clone() };
         leg.phase = Phase::Connected(Box::new(Connected {
             link,
             ack: Ack::Received(now),
@@ -322,8 +322,7 @@ impl Focus {
             timer,
             refresh_due: timer.map(|timer| now + timer.patience()),
             replaces_at: Some(now + timers.replacement),
-            ours,
-            theirs: Theirs::Agreed(ok.body()),
+            exchange,
         }));
         let room_id = leg.room;
         room.connect(session, now, now);

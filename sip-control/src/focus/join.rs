@@ -19,10 +19,11 @@ use super::{
     Focus, Incoming, Subject, Usage,
     conference_info::Disconnection,
     directory::{Place, SESSION_TOKEN_SIZE},
+    exchange::{Exchange, Open, Theirs},
     invite::UNAVAILABLE,
-    leg::{Ack, Connected, Farewell, Installing, Leg, Media, Phase, Theirs},
+    leg::{Ack, Connected, Installing, Leg, Media, Phase},
     link::Link,
-    order::{Member, Order},
+    order::Order,
     participant::Originator,
     policy::{Petition, Snapshot},
     refusal::{ACCEPT, ALLOW, Refusal},
@@ -34,7 +35,7 @@ use super::{
 };
 use crate::{
     message::{Header, Reply, Request},
-    offer_answer::{MediaOffer, Origin, Unacceptable},
+    offer_answer::{MediaOffer, Origin, Shape},
     store::Change,
     transaction::ServerId,
 };
@@ -184,12 +185,8 @@ impl Focus {
         let fresh = ParticipantId(self.next_id());
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let participant = room.take_seat(fresh, session, originator, is_anonymous);
-        let member = Member {
-            participant: participant.id,
-            identities: participant.identities.clone().into(),
-            is_anonymous: participant.is_anonymous,
-            peer: installing.offer.as_ref().map(|offer| offer.peer().clone()),
-        };
+        let participant_id = participant.id;
+        let member = participant.member(installing.offer.as_ref().map(|o| o.peer().clone()));
         self.invites.insert(installing.transaction, session);
         let instance = installing
             .request
@@ -198,7 +195,7 @@ impl Focus {
         let leg = Leg {
             session,
             room: room_id,
-            participant: participant.id,
+            participant: participant_id,
             instance,
             phase: Phase::Installing(Box::new(installing)),
             alarm: None,
@@ -210,22 +207,31 @@ impl Focus {
 
     /// The media plane expects the leg: it is answered, activated, and told of (steps 6 to 11).
     pub(super) fn installed(&mut self, now: Instant, session: SessionId, path: &UriBuf) {
+        if let Some(leg) = self.routes.get(&session).copied() {
+            return self.rerouted(now, leg, session, path);
+        }
         let Some(leg) = self.legs.get_mut(&session) else { return };
         let Phase::Installing(installing) = &leg.phase else {
             return self.call(now, session, path);
         };
         let Some(room) = self.rooms.get_mut(&leg.room) else { return };
-        let Installing { transaction, request, link, offer, timer, .. } = &**installing;
+        let Installing { transaction, link, offer, timer, .. } = &**installing;
         let (transaction, timer, room_id) = (*transaction, *timer, leg.room);
         let timers = &self.config.timers;
 
         let origin = origin_of(self.clock.utc(now), session);
         let media = &room.venue.media;
-        let (ours, theirs) = match offer {
-            Some(offer) => (offer.answer(media, origin, path), Theirs::Agreed(request.body())),
-            None => (media.offer(origin, path), Theirs::Awaited),
+        let (theirs, open) = match offer {
+            Some(offer) => (Some(Theirs::offered(offer)), None),
+            None => (None, Some(Open::Ours(transaction))),
         };
-        let (ours, is_agreed) = (Bytes::from(ours), theirs != Theirs::Awaited);
+        let ours = match offer {
+            Some(offer) => Bytes::from(offer.answer(media, origin, path)),
+            None => Bytes::from(media.offer(&Shape::default(), origin, path)),
+        };
+        let is_agreed = theirs.is_some();
+        let exchange = Exchange::new(session, origin, path.clone(), ours.clone());
+        let exchange = Exchange { theirs, open, ..exchange };
         let contact = contact_of(&room.identity);
         self.dialogs.insert(link.id().clone(), Usage::Leg(session));
         leg.phase = Phase::Connected(Box::new(Connected {
@@ -235,8 +241,7 @@ impl Focus {
             timer,
             refresh_due: timer.map(|timer| now + timer.patience()),
             replaces_at: is_agreed.then(|| now + timers.replacement),
-            ours: ours.clone(),
-            theirs,
+            exchange,
         }));
         let hidden_until = now + timers.notify_min_interval;
         let begins = !room.has_begun();
@@ -262,42 +267,22 @@ impl Focus {
         }
     }
 
-    /// The answer to our offer, in the ACK: the leg is a recipient from now on, or it ends (FOC-21).
-    /// Only now is it certain that it can take the place of an older one (FOC-14).
-    pub(super) fn take_answer(&mut self, now: Instant, session: SessionId, ack: &Request) {
-        let Some(leg) = self.legs.get_mut(&session) else { return };
-        let Some(room) = self.rooms.get(&leg.room) else { return };
-        let Some(connected) = leg.connected_mut() else { return };
-        let answer = match screen::body(ack) {
-            Ok(true) => room.venue.media.read_answer(&ack.body()),
-            Ok(false) | Err(_) => Err(Unacceptable::Missing),
-        };
-        let peer = match answer {
-            Ok(peer) => Box::new(peer),
-            Err(fault) => {
-                tracing::debug!(leg = session.0, fault = fault.warn_text(), "no usable answer");
-                return self.end_leg(now, session, Farewell::Unanswered);
-            }
-        };
-        connected.theirs = Theirs::Agreed(ack.body());
-        connected.replaces_at = Some(now + self.config.timers.replacement);
-        let is_bound = connected.media == Media::Bound;
-        self.order(Order::Describe { session, peer });
-        self.order(Order::Activate { session });
-        if is_bound {
-            self.replace_older(now, session);
-        }
-    }
-
     /// The media plane did not take the leg (FOC-22).
     pub(super) fn not_installed(&mut self, now: Instant, session: SessionId) {
+        if let Some(leg) = self.routes.get(&session).copied() {
+            return self.drop_change(leg, &Refusal::MediaPlane);
+        }
         self.abandon(now, session, &Refusal::MediaPlane);
         self.fail_invitation(now, session, UNAVAILABLE);
     }
 
     /// The INVITE is withdrawn. Once it is answered that changes nothing (DLG-16).
     pub(super) fn cancel(&mut self, now: Instant, invite: ServerId) {
-        if let Some(session) = self.invites.get(&invite).copied() {
+        let Some(session) = self.invites.get(&invite).copied() else { return };
+        let change = self.connected(session).and_then(|connected| connected.exchange.change());
+        if change.is_some_and(|change| change.transaction == invite) {
+            self.drop_change(session, &Refusal::Terminated);
+        } else {
             self.abandon(now, session, &Refusal::Terminated);
         }
     }

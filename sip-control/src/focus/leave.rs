@@ -7,8 +7,9 @@ use mailbox::{FailureCause, RoomId, SessionId};
 use super::{
     Focus, Incoming, Purpose, Subject,
     conference_info::Disconnection,
+    exchange::Open,
     invite::{NO_ANSWER, UNAVAILABLE, WITHDRAWN},
-    leg::{Ack, Connected, Farewell, Leg, Media, Phase, Stage, Theirs},
+    leg::{Ack, Connected, Farewell, Leg, Media, Phase, Stage},
     link::Link,
     order::Order,
     refusal::Refusal,
@@ -28,23 +29,28 @@ impl Focus {
         if let Some(id) = DialogId::of_request(&incoming.request) {
             self.dialogs.remove(&id);
         }
-        let is_connected = leg.connected().is_some();
-        if is_connected {
-            self.counters.leaves += 1;
-            self.order(Order::Remove { session });
-        }
+        let Phase::Connected(connected) = leg.phase else {
+            return self.reply(incoming.transaction, self.plain_reply(200));
+        };
+        self.counters.leaves += 1;
+        let unanswered = self.end_routes(connected.media, connected.exchange);
         self.reply(incoming.transaction, self.plain_reply(200));
-        if is_connected {
-            self.vacate(now, leg.room, session, Disconnection::Departed);
-        }
+        self.give_up_change(unanswered);
+        self.vacate(now, leg.room, session, Disconnection::Departed);
     }
 
     /// The ACK to a 200 of the leg is here.
-    pub(super) fn acknowledged(&mut self, now: Instant, session: SessionId, ack: &Request) {
+    pub(super) fn acknowledged(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        invite: ServerId,
+        ack: &Request,
+    ) {
         match self.legs.get_mut(&session).map(|leg| &mut leg.phase) {
             Some(Phase::Connected(connected)) => {
                 connected.ack = Ack::Received(now);
-                if connected.theirs == Theirs::Awaited {
+                if matches!(connected.exchange.open, Some(Open::Ours(of)) if of == invite) {
                     self.take_answer(now, session, ack);
                 }
                 self.plan_leg(session);
@@ -65,23 +71,28 @@ impl Focus {
         }
     }
 
-    /// The MSRP session is in use: whoever this leg replaces may go (FOC-14).
-    pub(super) fn bound(&mut self, now: Instant, session: SessionId) {
-        if let Some(connected) = self.connected(session) {
-            connected.media = Media::Bound;
-            if connected.theirs != Theirs::Awaited {
-                self.replace_older(now, session);
-            }
+    /// The MSRP session is in use: what was there before may go, a session of this leg as well as a
+    /// leg that it replaces (FOC-14).
+    pub(super) fn bound(&mut self, now: Instant, route: SessionId) {
+        let session = self.leg_of(route);
+        let Some(connected) = self.in_force(session, route) else { return };
+        connected.media = Media::Bound;
+        let is_agreed = connected.exchange.theirs.is_some();
+        self.retire(session);
+        if is_agreed {
+            self.replace_older(now, session);
         }
     }
 
     /// The MSRP session is dead. The user may come back to its place for a while (LEAVE-04), but
     /// not to this leg if nobody ever came to it (FOC-33).
-    pub(super) fn media_failed(&mut self, now: Instant, session: SessionId, cause: FailureCause) {
+    pub(super) fn media_failed(&mut self, now: Instant, route: SessionId, cause: FailureCause) {
         let until = now + self.config.timers.media_grace;
-        let Some(connected) = self.connected(session) else {
+        let session = self.leg_of(route);
+        if self.connected(session).is_none() {
             return self.fail_invitation(now, session, UNAVAILABLE);
-        };
+        }
+        let Some(connected) = self.in_force(session, route) else { return };
         connected.media = Media::Lost { until };
         self.note_failure(session, cause.name());
         if cause == FailureCause::Unbound {
@@ -89,6 +100,13 @@ impl Focus {
         } else {
             self.plan_leg(session);
         }
+    }
+
+    /// The connected leg whose media that session is, not that it was or will be.
+    fn in_force(&mut self, session: SessionId, route: SessionId) -> Option<&mut Connected> {
+        let connected = self.connected(session)?;
+        let is_it = connected.exchange.route == route && connected.media != Media::Held;
+        is_it.then_some(connected)
     }
 
     /// The one line about a leg that failed, and the one reason (msrp/PEER-15). Its URI is a secret;
@@ -111,7 +129,17 @@ impl Focus {
                 if let Some(farewell) = connected.overdue(now, timers) {
                     return self.end_leg(now, session, farewell);
                 }
-                if connected.replaces_at.is_some_and(|at| at <= now) {
+                let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
+                let exchange = &connected.exchange;
+                let replaces = is_due(connected.replaces_at);
+                let retires = is_due(exchange.retiring.map(|retiring| retiring.at));
+                if is_due(exchange.change().map(|change| change.deadline)) {
+                    self.drop_change(session, &Refusal::MediaPlane);
+                }
+                if retires {
+                    self.retire(session);
+                }
+                if replaces {
                     self.replace_older(now, session);
                 }
                 self.plan_leg(session);
@@ -188,13 +216,14 @@ impl Focus {
             self.legs.insert(session, leg);
             return;
         };
-        let Connected { link, ack, media, .. } = *connected;
+        let Connected { link, ack, media, exchange, .. } = *connected;
         let has_failed = matches!(farewell.disconnection(), Disconnection::Failed(_));
         if has_failed && !matches!(media, Media::Lost { .. }) {
             self.note_failure(session, farewell.name());
         }
         *self.counters.farewells.entry(farewell.name()).or_default() += 1;
-        self.order(Order::Remove { session });
+        let unanswered = self.end_routes(media, exchange);
+        self.give_up_change(unanswered);
         match ack {
             Ack::Awaited => {
                 let phase = Phase::Parting { link: Box::new(link), farewell };

@@ -2,12 +2,11 @@
 
 use std::{sync::Arc, time::Instant};
 
-use bytes::Bytes;
 use mailbox::{ParticipantId, RoomId, SessionId};
 
 use super::{
-    conference_info::Disconnection, invite::Invitation, link::Link, output::RequestId,
-    session_timer::SessionTimer,
+    conference_info::Disconnection, exchange::Exchange, invite::Invitation, link::Link,
+    output::RequestId, session_timer::SessionTimer,
 };
 use crate::{config::Timers, message::Request, offer_answer::MediaOffer, transaction::ServerId};
 
@@ -86,8 +85,8 @@ pub enum Stage {
     Called {
         /// By what its answers are known.
         request: RequestId,
-        /// What we offer in it.
-        ours: Bytes,
+        /// Of which so far there is only the offer in it.
+        exchange: Box<Exchange>,
     },
 }
 
@@ -106,19 +105,8 @@ pub struct Connected {
     pub refresh_due: Option<Instant>,
     /// When the legs that this one replaces go at the latest (FOC-14).
     pub replaces_at: Option<Instant>,
-    /// Our description.
-    pub ours: Bytes,
-    /// What the peer has said to it.
-    pub theirs: Theirs,
-}
-
-/// The peer's description.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Theirs {
-    /// Ours is an offer. The answer comes with the ACK (FOC-21).
-    Awaited,
-    /// It is in force. A refresh repeats it to the letter (SDP-21).
-    Agreed(Bytes),
+    /// What both sides have said of the media.
+    pub exchange: Exchange,
 }
 
 /// Where the ACK to the 200 is.
@@ -126,7 +114,7 @@ pub enum Theirs {
 pub enum Ack {
     /// Not here. The transaction says when it is too late (FOC-31).
     Awaited,
-    /// Here, since then.
+    /// Here, since then; or what the peer has to know of our side went in an answer that needs none.
     Received(Instant),
 }
 
@@ -137,6 +125,8 @@ pub enum Media {
     Awaited,
     /// In use.
     Bound,
+    /// Not wanted for now: there is no session in the media plane (SDP-21).
+    Held,
     /// Dead. The dialog goes on until then, for the user may come back (LEAVE-04).
     Lost {
         /// When the grace is over.
@@ -211,8 +201,14 @@ impl Connected {
     }
 
     fn next_deadline(&self, timers: &Timers) -> Option<Instant> {
-        let deadlines =
-            [self.binding_deadline(timers), self.grace(), self.refresh_due, self.replaces_at];
+        let deadlines = [
+            self.binding_deadline(timers),
+            self.grace(),
+            self.refresh_due,
+            self.replaces_at,
+            self.exchange.change().map(|change| change.deadline),
+            self.exchange.retiring.map(|retiring| retiring.at),
+        ];
         deadlines.into_iter().flatten().min()
     }
 
@@ -226,7 +222,7 @@ impl Connected {
     fn grace(&self) -> Option<Instant> {
         match self.media {
             Media::Lost { until } => Some(until),
-            Media::Awaited | Media::Bound => None,
+            Media::Awaited | Media::Bound | Media::Held => None,
         }
     }
 }

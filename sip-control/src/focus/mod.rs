@@ -12,6 +12,7 @@ mod agenda;
 mod conference_info;
 mod counters;
 mod directory;
+mod exchange;
 mod grouping;
 mod invite;
 mod join;
@@ -26,6 +27,7 @@ mod rates;
 mod reconfigure;
 mod refresh;
 mod refusal;
+mod renegotiate;
 mod restore;
 mod room;
 mod roster;
@@ -103,6 +105,8 @@ pub struct Focus {
     directory: Directory,
     rooms: HashMap<RoomId, Room>,
     legs: HashMap<SessionId, Leg>,
+    /// Sessions in the media plane that a leg has besides the one it is named for.
+    routes: HashMap<SessionId, SessionId>,
     subscriptions: HashMap<SubscriptionId, Subscription>,
     dialogs: HashMap<DialogId, Usage>,
     /// INVITEs that are not over: not answered, or not acknowledged.
@@ -164,6 +168,7 @@ impl Focus {
             tokens,
             rooms: HashMap::new(),
             legs: HashMap::new(),
+            routes: HashMap::new(),
             subscriptions: HashMap::new(),
             dialogs: HashMap::new(),
             invites: HashMap::new(),
@@ -194,7 +199,7 @@ impl Focus {
     /// The 200 to an INVITE is acknowledged.
     pub fn handle_acknowledged(&mut self, now: Instant, invite: ServerId, ack: &Request) {
         if let Some(session) = self.invites.remove(&invite) {
-            self.acknowledged(now, session, ack);
+            self.acknowledged(now, session, invite, ack);
         }
     }
 
@@ -385,6 +390,11 @@ impl Focus {
     /// The connected leg of that name.
     fn connected(&mut self, session: SessionId) -> Option<&mut Connected> {
         self.legs.get_mut(&session).and_then(Leg::connected_mut)
+    }
+
+    /// The leg that a session in the media plane belongs to.
+    fn leg_of(&self, route: SessionId) -> SessionId {
+        self.routes.get(&route).copied().unwrap_or(route)
     }
 
     fn usage(&self, request: &Request) -> Option<Usage> {

@@ -2,11 +2,12 @@
 
 use std::time::Instant;
 
-use mailbox::{ParticipantId, SessionId};
+use mailbox::{ParticipantId, PeerMedia, SessionId};
 use msrp::AddressBuf;
 
 use super::{
     conference_info::{Disconnection, Endpoint, Joining, Progress, Status, User},
+    order::Member,
     user::UserKey,
     utc::WallClock,
 };
@@ -145,6 +146,16 @@ impl Participant {
             legs: Vec::new(),
             succeeds,
             hidden_until: None,
+        }
+    }
+
+    /// A leg of it, as the cores have to know it.
+    pub fn member(&self, peer: Option<PeerMedia>) -> Member {
+        Member {
+            participant: self.id,
+            identities: self.identities.clone().into(),
+            is_anonymous: self.is_anonymous,
+            peer,
         }
     }
 

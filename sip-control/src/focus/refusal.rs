@@ -64,7 +64,9 @@ pub enum Refusal {
     /// A request of the dialog came before one that was sent earlier (DLG-10).
     OutOfOrder,
     /// An offer of ours is not answered yet (DLG-11).
-    Pending,
+    Glare,
+    /// An offer of the peer is not answered yet; this many seconds are worth waiting (DLG-11).
+    Unfinished(u32),
     /// The request was withdrawn (DLG-15), or its dialog ended (DLG-14).
     Terminated,
     /// SUBSCRIBE to another package, or to none that is named (SUB-05).
@@ -136,8 +138,8 @@ impl Refusal {
             Self::Terminated => 487,
             Self::Media(_) => 488,
             Self::Event => 489,
-            Self::Pending => 491,
-            Self::OutOfOrder => 500,
+            Self::Glare => 491,
+            Self::OutOfOrder | Self::Unfinished(_) => 500,
             Self::MethodUnknown => 501,
             Self::Exhausted
             | Self::Overloaded(_)
@@ -183,6 +185,7 @@ impl Refusal {
             Self::Interval(shortest) => (Header::MinSe, seconds(shortest)),
             Self::Brief(shortest) => (Header::MinExpires, seconds(shortest)),
             Self::Event => (Header::AllowEvents, "conference".into()),
+            Self::Unfinished(after) => (Header::RetryAfter, after.to_string().into()),
             Self::MediaPlane | Self::TooManyLegs => (Header::RetryAfter, RETRY_AFTER_MEDIA.into()),
             Self::Overloaded(respite) => (Header::RetryAfter, seconds(respite)),
             Self::TooOften => (Header::RetryAfter, RETRY_AFTER_OFTEN.into()),
@@ -202,7 +205,11 @@ impl Refusal {
             Self::Denied(_) => "step 2",
             Self::Media(_) => "step 5",
             Self::Interval(_) | Self::MediaPlane | Self::TooManyLegs => "stage C",
-            Self::NoDialog | Self::OutOfOrder | Self::Pending | Self::Terminated => "dialog",
+            Self::NoDialog
+            | Self::OutOfOrder
+            | Self::Glare
+            | Self::Unfinished(_)
+            | Self::Terminated => "dialog",
             Self::NotFound => "dispatch",
             Self::Event | Self::NotAcceptable | Self::Brief(_) | Self::NotWatching => {
                 "subscription"
@@ -247,7 +254,8 @@ impl Refusal {
             Self::TooManyLegs => "too_many_legs",
             Self::NoDialog => "no_dialog",
             Self::OutOfOrder => "out_of_order",
-            Self::Pending => "pending",
+            Self::Glare => "glare",
+            Self::Unfinished(_) => "unfinished",
             Self::Terminated => "terminated",
             Self::Event => "event_package",
             Self::NotAcceptable => "not_acceptable",

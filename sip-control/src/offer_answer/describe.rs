@@ -6,7 +6,7 @@ use std::fmt::Write;
 use mailbox::{Direction, RoomPolicy};
 use msrp::{Host, UriBuf};
 
-use super::{MediaOffer, RoomMedia};
+use super::{MediaOffer, RoomMedia, Shape};
 
 /// What identifies a description of ours: the `o=` line without its address. The session stays
 /// for the life of a leg, the version grows with every change (SDP-15).
@@ -29,23 +29,15 @@ impl MediaOffer {
             cema: self.cema,
             direction: self.peer.direction,
         };
-        let mut text = session_lines(origin, path);
-        for (at, line) in self.lines.iter().enumerate() {
-            let port = if at == self.chat { port(path) } else { 0 };
-            // Writing to a String cannot fail.
-            let _ = write!(text, "m={} {port} {} {}\r\n", line.kind, line.transport, line.formats);
-            if at == self.chat {
-                text += &chat.attributes(room);
-            }
-        }
-        text
+        described(&self.shape, &chat, room, origin)
     }
 }
 
 impl RoomMedia {
-    /// The offer of a session with `path` as ours: all that the room takes (FOC-21). The peer may
-    /// choose who connects, for we can be reached; `passive` is not for offers (msrp/SETUP-03).
-    pub fn offer(&self, origin: Origin, path: &UriBuf) -> String {
+    /// The offer of a session with `path` as ours, in these lines: all that the room takes (FOC-21).
+    /// The peer may choose who connects, for we can be reached; `passive` is not for offers
+    /// (msrp/SETUP-03).
+    pub fn offer(&self, shape: &Shape, origin: Origin, path: &UriBuf) -> String {
         let chat = Chat {
             path,
             types: &self.wrapped_types,
@@ -53,8 +45,7 @@ impl RoomMedia {
             cema: false,
             direction: Direction::SendReceive,
         };
-        let (session, port) = (session_lines(origin, path), port(path));
-        format!("{session}m=message {port} TCP/MSRP *\r\n{}", chat.attributes(self))
+        described(shape, &chat, self, origin)
     }
 }
 
@@ -84,8 +75,22 @@ impl Chat<'_> {
     }
 }
 
+/// A description in these lines, of which all but the chat have port 0.
+fn described(shape: &Shape, chat: &Chat<'_>, room: &RoomMedia, origin: Origin) -> String {
+    let mut text = session_lines(origin, chat.path);
+    for (at, line) in shape.lines.iter().enumerate() {
+        let port = if at == shape.chat { port(chat.path) } else { 0 };
+        // Writing to a String cannot fail.
+        let _ = write!(text, "m={} {port} {} {}\r\n", line.kind, line.transport, line.formats);
+        if at == shape.chat {
+            text += &chat.attributes(room);
+        }
+    }
+    text
+}
+
 /// Everything above the media lines.
-fn session_lines(origin: Origin, path: &UriBuf) -> String {
+pub(super) fn session_lines(origin: Origin, path: &UriBuf) -> String {
     let (family, address) = match path.as_uri().host() {
         Host::V6(address) => ("IP6", address.to_string()),
         Host::V4(address) => ("IP4", address.to_string()),

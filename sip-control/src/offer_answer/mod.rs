@@ -6,6 +6,7 @@
 //! `allow_active` off), and so is TLS (SDP-08 with `plain_only`).
 
 mod describe;
+mod later;
 mod offer;
 #[cfg(test)]
 mod tests;
@@ -13,5 +14,6 @@ mod types;
 mod unacceptable;
 
 pub use describe::Origin;
+pub use later::{Hold, LaterOffer, Shape};
 pub use offer::{MediaOffer, RoomMedia};
 pub use unacceptable::Unacceptable;

@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use mailbox::{Chatroom, Direction, PeerMedia, RoomPolicy};
 use msrp::{AcceptTypes, Host, PathBuf, Scheme};
 
-use super::{Unacceptable, types};
+use super::{Shape, Unacceptable, types};
 use crate::sdp::{Attributes, Description, Family, Media};
 
 /// The media of a room, as far as offers are measured against it.
@@ -35,9 +35,7 @@ const DISCARD_PORT: u16 = 9;
 #[derive(Clone, Debug)]
 pub struct MediaOffer {
     /// The `m=` lines of the offer, for the same lines in the answer.
-    pub(super) lines: Vec<Line>,
-    /// Which of them is the chat.
-    pub(super) chat: usize,
+    pub(super) shape: Shape,
     /// The wrapped types that offer and room have in common.
     pub(super) selected_types: Vec<String>,
     /// The c/m address differs and the peer has said that it knows (RFC 6714).
@@ -79,7 +77,8 @@ impl MediaOffer {
         for (chat, media) in offer.media.iter().enumerate().filter(|(_, media)| is_chat(media)) {
             match Chat::read(media, &offer.attributes, room, Role::Offerer) {
                 Ok(Chat { peer, selected_types, cema }) => {
-                    return Ok(Self { lines: lines(&offer), chat, selected_types, cema, peer });
+                    let shape = Shape { lines: lines(&offer), chat };
+                    return Ok(Self { shape, selected_types, cema, peer });
                 }
                 Err(found) => fault = fault.or(Some(found)),
             }
@@ -91,14 +90,21 @@ impl MediaOffer {
     pub fn peer(&self) -> &PeerMedia {
         &self.peer
     }
+
+    /// Its `m=` lines.
+    pub fn shape(&self) -> &Shape {
+        &self.shape
+    }
 }
 
 impl RoomMedia {
-    /// Reads the answer to an [`offer`](Self::offer) of ours: what the peer says of itself. An
-    /// answer has the lines of the offer, and ours has one (RFC 3264 section 6).
-    pub fn read_answer(&self, body: &[u8]) -> Result<PeerMedia, Unacceptable> {
+    /// Reads the answer to an [`offer`](Self::offer) of ours in these lines: what the peer says of
+    /// itself. An answer has the lines of the offer (RFC 3264 section 6).
+    pub fn read_answer(&self, shape: &Shape, body: &[u8]) -> Result<PeerMedia, Unacceptable> {
         let answer = Description::parse(body).map_err(|_| Unacceptable::Malformed)?;
-        let [media] = &answer.media[..] else { return Err(Unacceptable::Malformed) };
+        let is_whole = answer.media.len() == shape.lines.len();
+        let media = answer.media.get(shape.chat).filter(|_| is_whole);
+        let media = media.ok_or(Unacceptable::Malformed)?;
         if !is_chat(media) {
             return Err(Unacceptable::NoChatLine);
         }
@@ -162,14 +168,17 @@ impl Chat {
     }
 }
 
-/// A chat line that is on offer: port 0 is not, and a file transfer is no chat (RFC 5547).
+/// A chat line that is on offer: port 0 is not.
 fn is_chat(media: &Media) -> bool {
-    media.kind.eq_ignore_ascii_case("message")
-        && media.port != 0
-        && !media.attributes.has("file-selector")
+    is_chat_line(media) && media.port != 0
 }
 
-fn lines(offer: &Description) -> Vec<Line> {
+/// A line for chat, which a file transfer is not (RFC 5547).
+pub(super) fn is_chat_line(media: &Media) -> bool {
+    media.kind.eq_ignore_ascii_case("message") && !media.attributes.has("file-selector")
+}
+
+pub(super) fn lines(offer: &Description) -> Vec<Line> {
     let line = |media: &Media| Line {
         kind: media.kind.clone(),
         transport: media.transport.clone(),

@@ -7,7 +7,7 @@ use msrp::UriBuf;
 
 use proptest::prelude::*;
 
-use super::{MediaOffer, Origin, RoomMedia, Unacceptable};
+use super::{MediaOffer, Origin, RoomMedia, Shape, Unacceptable};
 use crate::sdp::Description;
 
 /// The offer of TV-01.
@@ -336,7 +336,7 @@ fn chatroom_tokens_are_read_generously() {
 /// connects: only a peer that says so does.
 #[test]
 fn an_answer_to_our_offer_is_held_to_the_rules_of_offers() {
-    let read = |answer: &str| room().read_answer(answer.as_bytes());
+    let read = |answer: &str| room().read_answer(&Shape::default(), answer.as_bytes());
     let peer = read(OFFER).unwrap();
     assert_eq!(peer.path.as_str(), "msrp://192.0.2.21:9/k3Zq8vT1wY6uPb2nLx;tcp");
     assert!(peer.accept_wrapped.accepts(b"text/plain") && !peer.accept_wrapped.accepts(b"text/x"));

@@ -8,8 +8,8 @@ pub enum Unacceptable {
     Missing,
     /// Not a session description (SDP-06).
     Malformed,
-    /// It would change a session that runs, and that is not served.
-    Change,
+    /// Lines of the description before it are missing (RFC 3264 section 8).
+    LinesMissing,
     /// No line offers chat (SDP-07).
     NoChatLine,
     /// A transport that is not served (SDP-08).
@@ -45,7 +45,7 @@ impl Unacceptable {
             Self::Path | Self::AcceptTypes | Self::AcceptWrappedTypes => 306,
             Self::Missing
             | Self::Malformed
-            | Self::Change
+            | Self::LinesMissing
             | Self::Format
             | Self::DiscardPort
             | Self::Setup
@@ -57,7 +57,7 @@ impl Unacceptable {
     pub fn warn_text(self) -> &'static str {
         match self {
             Self::Missing => "Session description missing",
-            Self::Change => "Session description cannot be changed",
+            Self::LinesMissing => "Media lines are missing",
             Self::Malformed => "Malformed session description",
             Self::NoChatLine => "Media type not available",
             Self::Transport => "Incompatible transport protocol",

@@ -18,6 +18,7 @@ enum Step {
     Join { user: u8, anonymous: bool, offer: &'static str, ack: Ack },
     Cancelled { user: u8 },
     Watch { user: u8 },
+    Offer { nth: usize, method: &'static str, path: u8, port: u16, ack: Ack },
     Bye { nth: usize },
     Bound { nth: usize },
     Failed { nth: usize },
@@ -34,11 +35,14 @@ fn step() -> impl Strategy<Value = Step> {
     let offer = prop_oneof![2 => Just(OFFER), 1 => Just("")];
     let ack = prop_oneof![Just(None), Just(Some("")), Just(Some(OFFER))];
     prop_oneof![
-        4 => (user.clone(), any::<bool>(), offer, ack).prop_map(
+        4 => (user.clone(), any::<bool>(), offer, ack.clone()).prop_map(
             |(user, anonymous, offer, ack)| Step::Join { user, anonymous, offer, ack }
         ),
         1 => user.clone().prop_map(|user| Step::Cancelled { user }),
         2 => user.prop_map(|user| Step::Watch { user }),
+        4 => (nth.clone(), prop_oneof![Just("INVITE"), Just("UPDATE")], 0u8..4, 0u16..3, ack).prop_map(
+            |(nth, method, path, port, ack)| Step::Offer { nth, method, path, port: 9 * port.min(1), ack }
+        ),
         3 => nth.clone().prop_map(|nth| Step::Bye { nth }),
         2 => nth.clone().prop_map(|nth| Step::Bound { nth }),
         1 => nth.prop_map(|nth| Step::Failed { nth }),
@@ -95,11 +99,27 @@ fn carry_out(world: &mut World, calls: &mut Vec<Call>, step: Step) {
             let bye = calls.remove(nth).next(world, "BYE", "Content-Length: 0\n\n");
             world.hear(&bye);
         }
+        Step::Offer { nth, method, path, port, ack } if nth < calls.len() => {
+            let moved = OFFER
+                .replace("cX2vB5nM8kL1jH4gFd", &format!("path{path}"))
+                .replace("message 9", &format!("message {port}"));
+            let offer = if path == 0 { "" } else { &moved };
+            let request = calls[nth].offering(world, method, "", offer);
+            world.hear(&request);
+            match ack {
+                None => {}
+                Some("") => calls[nth].ack(world),
+                Some(sdp) => {
+                    let kind = "Content-Type: application/sdp\nContent-Length: ?\n\n";
+                    calls[nth].ack_with(world, &format!("{kind}{sdp}"));
+                }
+            }
+        }
         Step::Bound { nth } if nth < calls.len() => world.bound(calls[nth].session()),
         Step::Failed { nth } if nth < calls.len() => {
             world.failed(calls[nth].session(), FailureCause::ConnectionLost);
         }
-        Step::Bye { .. } | Step::Bound { .. } | Step::Failed { .. } => {}
+        Step::Offer { .. } | Step::Bye { .. } | Step::Bound { .. } | Step::Failed { .. } => {}
         Step::Core(core) => world.core = core,
         Step::CoreAnswers => {
             world.answer_installs();
@@ -132,8 +152,12 @@ proptest! {
             let bye = call.next(&mut world, "BYE", "Content-Length: 0\n\n");
             world.hear(&bye);
         }
-        for call in calls.iter().skip(1).step_by(2) {
+        for call in calls.iter_mut().skip(1).step_by(2) {
             world.failed(call.session(), FailureCause::ConnectionLost);
+            // A leg on hold may stay for ever. Nobody comes to where it is taken up.
+            let resumed = OFFER.replace("cX2vB5nM8kL1jH4gFd", "the-last");
+            let update = call.offering(&mut world, "UPDATE", "", &resumed);
+            world.hear(&update);
         }
         world.wait(Duration::from_secs(200));
         prop_assert!(world.is_idle());

@@ -8,8 +8,8 @@ use std::{
 };
 
 use mailbox::{
-    Command, Doorbell, Epoch, Event, FailureCause, InstallRefusal, Receiver, Rights, RoomId,
-    Sender, SessionId, ring,
+    Command, Doorbell, Epoch, Event, FailureCause, InstallRefusal, PeerMedia, Receiver, Rights,
+    RoomId, Sender, SessionId, ring,
 };
 use msrp::UriBuf;
 use sip_control::{
@@ -49,6 +49,8 @@ pub struct World {
     cores: Vec<FakeCore>,
     /// What the focus sent and ordered, in order, one line each.
     journal: Vec<String>,
+    /// The same orders, with all that matters of them.
+    orders: Vec<String>,
     sent: VecDeque<Sent>,
     serial: u32,
     /// What the focus wants remembered, all of it.
@@ -171,10 +173,19 @@ impl World {
         let now = Instant::now();
         let clock = WallClock::new(now, SystemTime::UNIX_EPOCH);
         let agent = Agent::new(Arc::new(config), names, links, [[1; 32], [2; 32]], clock);
-        let (journal, sent) = (Vec::new(), VecDeque::new());
-        let (core, is_polite, serial) = (Core::Quick, false, 0);
-        let (changes, remembers) = (Vec::new(), true);
-        Self { agent, now, core, is_polite, cores, journal, sent, serial, changes, remembers }
+        Self {
+            agent,
+            now,
+            core: Core::Quick,
+            is_polite: false,
+            cores,
+            journal: Vec::new(),
+            orders: Vec::new(),
+            sent: VecDeque::new(),
+            serial: 0,
+            changes: Vec::new(),
+            remembers: true,
+        }
     }
 
     /// The proxy sends `text` over TCP; what comes of it at once is done.
@@ -225,6 +236,11 @@ impl World {
     /// What was sent and ordered since the last time.
     pub fn journal(&mut self) -> Vec<String> {
         std::mem::take(&mut self.journal)
+    }
+
+    /// What was ordered since the last time, session by session.
+    pub fn orders(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.orders)
     }
 
     /// Answers a request of the focus.
@@ -352,6 +368,7 @@ impl World {
         for (number, core) in self.cores.iter_mut().enumerate() {
             while let Some(command) = core.commands.pop() {
                 self.journal.push(format!("core {number}: {}", named(&command)));
+                self.orders.extend(detailed(&command));
                 if let Some(event) = core.react(command, self.core) {
                     core.events.push(event).unwrap();
                     has_said = true;
@@ -410,8 +427,29 @@ fn named(command: &Command) -> String {
             format!("Policy {}", peer.path.as_str())
         }
         Command::Policy { .. } => "Policy".to_owned(),
+        Command::Connect { .. } => "Connect".to_owned(),
         Command::Drain => "Drain".to_owned(),
     }
+}
+
+/// What is asked about one session.
+fn detailed(command: &Command) -> Option<String> {
+    let terms = |peer: &PeerMedia| {
+        let path = peer.path.as_str();
+        format!("{path} {:?} {:?} {:?}", peer.direction, peer.size_max, peer.chatroom)
+    };
+    Some(match command {
+        Command::Install { session, route, .. } => {
+            let peer = route.peer.as_ref().map_or("no peer".to_owned(), terms);
+            format!("Install {} {peer}", session.0)
+        }
+        Command::Policy { rights: Rights::Peer(session, peer), .. } => {
+            format!("Policy {} {}", session.0, terms(peer))
+        }
+        Command::Activate { session, .. } => format!("Activate {}", session.0),
+        Command::Remove { session, .. } => format!("Remove {}", session.0),
+        _ => return None,
+    })
 }
 
 /// A message as it is on the wire: lines end in CRLF, and `Content-Length: ?` is counted.
@@ -499,10 +537,30 @@ impl Call {
         world.hear(&text);
     }
 
+    /// Acknowledges the INVITE that got this answer.
+    pub fn ack_of(&self, world: &mut World, ok: &Sent, rest: &str) {
+        let cseq = ok.header("CSeq").split(' ').next().unwrap().parse().unwrap();
+        let text = self.request("ACK", cseq, world.serial(), rest);
+        world.hear(&text);
+    }
+
     /// As [`ack_with`](Self::ack_with), but the INVITE that made the dialog.
     pub fn ack_first(&self, world: &mut World, rest: &str) {
         let text = self.request("ACK", 1, world.serial(), rest);
         world.hear(&text);
+    }
+
+    /// Offers `body` in a request inside the dialog, and takes the answer.
+    pub fn offer(&mut self, world: &mut World, method: &str, lines: &str, body: &str) -> Sent {
+        let request = self.offering(world, method, lines, body);
+        world.ask_for("SIP/2.0", &request)
+    }
+
+    /// A request inside the dialog that offers `body`, or nothing.
+    pub fn offering(&mut self, world: &mut World, method: &str, lines: &str, body: &str) -> String {
+        let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\n" };
+        let contact = "Contact: <sip:again@192.0.2.22:50300;transport=tcp>\n";
+        self.next(world, method, &format!("{contact}{lines}{kind}Content-Length: ?\n\n{body}"))
     }
 
     pub fn bye(&mut self, world: &mut World) -> Sent {

@@ -13,6 +13,7 @@ mod joining;
 mod offerless;
 mod overload;
 mod proving;
+mod reoffering;
 mod replacing;
 mod restoring;
 mod stage_a;

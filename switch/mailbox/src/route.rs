@@ -25,7 +25,7 @@ pub struct Route {
 }
 
 /// What only the peer's own SDP can tell of a session.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct PeerMedia {
     /// Its `path`, next hop first (URI-19).
     pub path: PathBuf,

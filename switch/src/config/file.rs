@@ -132,6 +132,7 @@ struct TimersTable {
     replacement: Option<Time>,
     binding: Option<Time>,
     ringing: Option<Time>,
+    retirement: Option<Time>,
     media_grace: Option<Time>,
     session_linger: Option<TimeOrZero>,
     restored_session: Option<Time>,
@@ -304,8 +305,10 @@ impl SipTable {
         );
         put!(self.timers => sip.timers;
             t1 as time, t2 as time, t4 as time, queue_delay_max as time,
-            overload_retry_min as time, overload_retry_max as time, install as time, replacement as time,
-            binding as time, ringing as time, media_grace as time, session_linger as time, restored_session as time, shutdown as time, notify_min_interval as time, session_interval as time,
+            overload_retry_min as time, overload_retry_max as time, install as time,
+            replacement as time, binding as time, ringing as time, retirement as time,
+            media_grace as time, session_linger as time, restored_session as time,
+            shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,
             digest_nonce as time, digest_window as time, digest_penalty as time,
         );

@@ -3,7 +3,7 @@
 
 use hostile::Nearly;
 
-use super::{MediaOffer, answer, room};
+use super::{MediaOffer, Shape, answer, room};
 use crate::sdp::Description;
 
 const OFFERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/offer_answer/tests/corpus");
@@ -17,7 +17,7 @@ fn fuzz_sdp() {
         assert!(MediaOffer::read(offer, &room()).is_ok(), "{}", offer.escape_ascii());
     }
     bolero::check!().with_generator(offers).for_each(|offer| {
-        let _ = room().read_answer(offer);
+        let _ = room().read_answer(&Shape::default(), offer);
         let Ok(read) = MediaOffer::read(offer, &room()) else { return };
         let peer = read.peer();
         assert!(!peer.path.as_str().contains(|letter: char| letter.is_control()));

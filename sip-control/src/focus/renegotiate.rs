@@ -1,0 +1,310 @@
+//! Offers within a leg: other terms, another path, on hold and back (SDP-21, RFC 3264 section 8).
+//!
+//! ```text
+//! offer -> weigh -> terms:  POLICY, 200
+//!                -> hold:   REMOVE, 200
+//!                -> route:  INSTALL -> Installed -> 200, ACTIVATE -> Bound or too long -> REMOVE old
+//!                                |
+//!                                refused, too late or withdrawn: all is as it was
+//! ```
+
+use std::time::Instant;
+
+use mailbox::SessionId;
+use msrp::UriBuf;
+
+use super::{
+    Focus, Incoming,
+    exchange::{Change, Exchange, Open, Retiring, Step, Theirs},
+    join::{contact_of, with_timer},
+    leg::{Ack, Farewell, Media},
+    order::Order,
+    refusal::Refusal,
+    screen,
+    session_timer::SessionTimer,
+};
+use crate::{
+    message::{Header, Method, Reply, Request},
+    offer_answer::Unacceptable,
+    transaction::ServerId,
+};
+
+/// The longest wait, in seconds, that is asked of a peer whose offer came too early (RFC 3261
+/// section 14.2).
+const RETRY_AFTER_MAX: u32 = 10;
+
+impl Focus {
+    /// A re-INVITE or an UPDATE: it keeps the session alive (TMR-07), and may change it. Whatever is
+    /// refused changes nothing.
+    pub(super) fn renegotiate(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        session: SessionId,
+    ) -> Result<(), Refusal> {
+        let (request, transaction) = (&incoming.request, incoming.transaction);
+        let has_offer = screen::body(request)?;
+        let is_invite = request.method() == Method::Invite;
+        let retry_after = self.tokens.below(RETRY_AFTER_MAX + 1);
+        let leg = self.legs.get(&session).ok_or(Refusal::NoDialog)?;
+        let room = self.rooms.get(&leg.room).ok_or(Refusal::NoDialog)?;
+        let connected = leg.connected().ok_or(Refusal::NoDialog)?;
+        let exchange = &connected.exchange;
+        if has_offer || is_invite {
+            exchange.may_begin(retry_after)?;
+        }
+        connected.link.clone().refresh(request)?;
+        let is_live = matches!(connected.media, Media::Awaited | Media::Bound);
+        let media = &room.venue.media;
+        let weighed = has_offer.then(|| exchange.weigh(&request.body(), media, is_live));
+        let step = weighed.transpose().map_err(Refusal::Media)?;
+        let timer = SessionTimer::negotiate(request, &self.config.timers)?;
+        // A re-INVITE without an offer asks for ours (RFC 3261 section 14.2).
+        let asks = !has_offer && is_invite;
+        let route = match step {
+            Some(Step::Route(offer)) => Some(Some(offer)),
+            None if asks && !is_live => Some(None),
+            Some(Step::Terms(agreement)) => {
+                let route = exchange.route;
+                let peer = self.connected(session).and_then(|it| it.exchange.agree(agreement));
+                if let Some(peer) = peer {
+                    self.order(Order::Describe { session: route, peer });
+                }
+                None
+            }
+            Some(Step::Hold(agreement)) => {
+                self.put_on_hold(session);
+                self.connected(session).and_then(|it| it.exchange.agree(agreement));
+                None
+            }
+            None => {
+                let shape = exchange.shape();
+                let ours = exchange.renew(|origin| media.offer(&shape, origin, &exchange.path));
+                if let Some(connected) = self.connected(session).filter(|_| asks) {
+                    connected.exchange.set_ours(ours);
+                    connected.exchange.open = Some(Open::Ours(transaction));
+                }
+                None
+            }
+        };
+        if let Some(offer) = route {
+            let (request, route) = (request.clone(), SessionId(self.next_id()));
+            let deadline = now + self.config.timers.install;
+            let change = Change { transaction, request, route, offer, timer, deadline };
+            self.reroute(session, change);
+        } else {
+            self.agree(now, session, transaction, request, timer, has_offer || asks);
+        }
+        Ok(())
+    }
+
+    /// The 200 to a re-INVITE or an UPDATE, with our description if it was about descriptions.
+    fn agree(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        transaction: ServerId,
+        request: &Request,
+        timer: Option<SessionTimer>,
+        describes: bool,
+    ) {
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let contact = contact_of(&room.identity);
+        let Some(connected) = leg.connected_mut() else { return };
+        if connected.link.refresh(request).is_err() {
+            // It was tried when the request came.
+            return;
+        }
+        connected.timer = timer;
+        connected.refresh_due = timer.map(|timer| now + timer.patience());
+        let ours = connected.exchange.ours.clone();
+        if request.method() == Method::Invite {
+            connected.ack = Ack::Awaited;
+            self.invites.insert(transaction, session);
+        } else if matches!(connected.ack, Ack::Received(_)) {
+            connected.ack = Ack::Received(now);
+        }
+        let reply = self.capabilities(Reply::new(200)).header(Header::Contact, &contact);
+        let reply = with_timer(reply, timer);
+        let reply = if describes { reply.body("application/sdp", ours) } else { reply };
+        self.reply(transaction, reply);
+        self.plan_leg(session);
+    }
+
+    /// Asks the media plane for another session. Nothing is answered and nothing is changed before
+    /// it is there.
+    fn reroute(&mut self, session: SessionId, change: Change) {
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let (room_id, participant) = (leg.room, leg.participant);
+        let Some(room) = self.rooms.get(&room_id) else { return };
+        let Some(participant) = room.participant(participant) else { return };
+        let member = participant.member(change.offer.as_ref().map(|offer| offer.peer().clone()));
+        let Some(connected) = leg.connected_mut() else { return };
+        let route = change.route;
+        if change.request.method() == Method::Invite {
+            self.invites.insert(change.transaction, session);
+        }
+        connected.exchange.open = Some(Open::Theirs(Box::new(change)));
+        self.routes.insert(route, session);
+        self.plan_leg(session);
+        self.order(Order::Install { session: route, room: room_id, member: Box::new(member) });
+    }
+
+    /// The new session is there: it is the one in force from now on, and new messages are due to it
+    /// alone (msrp/SDP-20).
+    pub(super) fn rerouted(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        route: SessionId,
+        path: &UriBuf,
+    ) {
+        let retirement = self.config.timers.retirement;
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let Some(connected) = leg.connected_mut() else { return };
+        let exchange = &mut connected.exchange;
+        if exchange.change().is_none_or(|change| change.route != route) {
+            return;
+        }
+        let Some(change) = exchange.take_change() else { return };
+        let Change { transaction, request, offer, timer, .. } = *change;
+        let quiet = exchange.quiet_peer();
+        let former = std::mem::replace(&mut exchange.route, route);
+        exchange.path.clone_from(path);
+        let media = &room.venue.media;
+        let shape = exchange.shape();
+        let ours = exchange.renew(|origin| match &offer {
+            Some(offer) => offer.answer(media, origin, path),
+            None => media.offer(&shape, origin, path),
+        });
+        exchange.set_ours(ours);
+        if let Some(offer) = &offer {
+            exchange.theirs = Some(Theirs::offered(offer));
+        } else {
+            // Of the new session's peer nothing is known.
+            exchange.forget_peer();
+            exchange.open = Some(Open::Ours(transaction));
+        }
+        let before = std::mem::replace(&mut connected.media, Media::Awaited);
+        let retires = before == Media::Bound;
+        let retiring = Retiring { route: former, at: now + retirement };
+        let earlier = std::mem::replace(&mut exchange.retiring, retires.then_some(retiring));
+        let over = earlier.map(|earlier| earlier.route);
+        let over = over.into_iter().chain((!retires && before != Media::Held).then_some(former));
+        for route in over {
+            self.remove_route(route);
+        }
+        self.agree(now, session, transaction, &request, timer, true);
+        if let Some(peer) = quiet.filter(|_| retires).map(Box::new) {
+            self.order(Order::Describe { session: former, peer });
+        }
+        if offer.is_some() {
+            self.order(Order::Activate { session: route });
+        }
+    }
+
+    /// The answer to our offer, in the ACK (FOC-21). The first one makes the leg a recipient, or
+    /// ends it; only then is it certain that it can take the place of an older one (FOC-14). Without
+    /// a later one, all goes on as before, if there is anything to go on with.
+    pub(super) fn take_answer(&mut self, now: Instant, session: SessionId, ack: &Request) {
+        let replaces_at = now + self.config.timers.replacement;
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let Some(connected) = leg.connected_mut() else { return };
+        let shape = connected.exchange.shape();
+        let answer = match screen::body(ack) {
+            Ok(true) => room.venue.media.read_answer(&shape, &ack.body()),
+            Ok(false) | Err(_) => Err(Unacceptable::Missing),
+        };
+        let exchange = &mut connected.exchange;
+        exchange.open = None;
+        let is_first = exchange.theirs.is_none();
+        let had_peer = exchange.peer().is_some();
+        let peer = match answer {
+            Ok(peer) => peer,
+            Err(fault) => {
+                tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
+                if !had_peer {
+                    self.end_leg(now, session, Farewell::Unanswered);
+                }
+                return;
+            }
+        };
+        let (route, is_news) = (exchange.route, exchange.peer() != Some(&peer));
+        exchange.theirs = Some(Theirs { shape, peer: Some(peer.clone()) });
+        let is_bound = connected.media == Media::Bound;
+        if is_first {
+            connected.replaces_at = Some(replaces_at);
+        }
+        if is_news {
+            self.order(Order::Describe { session: route, peer: Box::new(peer) });
+        }
+        self.order(Order::Activate { session: route });
+        if is_first && is_bound {
+            self.replace_older(now, session);
+        }
+    }
+
+    /// A re-offer comes to nothing: all is as it was before it.
+    pub(super) fn drop_change(&mut self, session: SessionId, refusal: &Refusal) {
+        let change = self.connected(session).and_then(|it| it.exchange.take_change());
+        if let Some(change) = change {
+            self.remove_route(change.route);
+            self.refuse_change(&change, refusal);
+        }
+    }
+
+    /// The session that was in force before is not needed any more.
+    pub(super) fn retire(&mut self, session: SessionId) {
+        let retiring = self.connected(session).and_then(|it| it.exchange.retiring.take());
+        if let Some(Retiring { route, .. }) = retiring {
+            self.remove_route(route);
+        }
+    }
+
+    /// Ends all sessions that a leg has in the media plane. The re-offer that was not answered is
+    /// left to be refused.
+    pub(super) fn end_routes(
+        &mut self,
+        media: Media,
+        mut exchange: Exchange,
+    ) -> Option<Box<Change>> {
+        let change = exchange.take_change();
+        let in_force = (media != Media::Held).then_some(exchange.route);
+        let retiring = exchange.retiring.map(|retiring| retiring.route);
+        let changing = change.as_ref().map(|change| change.route);
+        for route in in_force.into_iter().chain(retiring).chain(changing) {
+            self.remove_route(route);
+        }
+        change
+    }
+
+    /// The dialog is over, and with it a re-offer that was not answered (DLG-14).
+    pub(super) fn give_up_change(&mut self, change: Option<Box<Change>>) {
+        if let Some(change) = change {
+            self.refuse_change(&change, &Refusal::Terminated);
+        }
+    }
+
+    fn refuse_change(&mut self, change: &Change, refusal: &Refusal) {
+        self.invites.remove(&change.transaction);
+        self.refuse(change.transaction, &change.request, refusal);
+    }
+
+    /// The media stops: there is no session in the media plane until the peer offers one.
+    fn put_on_hold(&mut self, session: SessionId) {
+        self.retire(session);
+        let Some(connected) = self.connected(session) else { return };
+        let route = connected.exchange.route;
+        if std::mem::replace(&mut connected.media, Media::Held) != Media::Held {
+            self.remove_route(route);
+        }
+    }
+
+    fn remove_route(&mut self, route: SessionId) {
+        self.routes.remove(&route);
+        self.order(Order::Remove { session: route });
+    }
+}
