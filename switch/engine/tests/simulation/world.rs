@@ -22,8 +22,14 @@ use crate::{
     peer::{Life, Link, Peer, TEMPERS, Temper},
 };
 
-/// Octets that one connection may have queued in a world that sheds.
-const TIGHT_QUEUE: usize = 30_000;
+/// Octets that may be on their way to one session in a world that sheds, beside one message.
+const TIGHT_QUEUE: usize = 20_000;
+
+/// Octets of the largest message that the room takes.
+const SIZE_MAX: usize = 64 * 1024;
+
+/// Octets of one send beside what is queued of messages: answers to a flood, and heads.
+const ANSWERS_SIZE_MAX: usize = 64 * 1024;
 
 /// What kind of world a seed makes.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +63,8 @@ pub struct World {
     now: Instant,
     pub cores: Vec<Core>,
     pub terms: Arc<RoomTerms>,
+    /// Octets that one connection can be sent at once, with one session on it (FLOW-01).
+    batch_max: usize,
     spread: CoreSet,
     epoch: u64,
     relays: Vec<VecDeque<Relay>>,
@@ -92,7 +100,7 @@ impl World {
         let cores = 1 + dice.below(4);
         let mut limits = Limits::default();
         if shape.is_tight {
-            limits.connection_queue_bytes_max = TIGHT_QUEUE;
+            limits.session_queue_bytes_soft = TIGHT_QUEUE;
         }
         let core = |number: usize| {
             let authority = "sw.example.com:2855".to_owned();
@@ -105,7 +113,7 @@ impl World {
             id: RoomId(1),
             addresses: [AddressBuf::parse(ROOM.as_bytes()).unwrap()].into(),
             home: core_id(dice.below(cores)),
-            size_max: 1 << 20,
+            size_max: SIZE_MAX as u64,
             policy: RoomPolicy { private_messages: true, ..RoomPolicy::default() },
         };
         Self {
@@ -113,6 +121,7 @@ impl World {
             now: Instant::now(),
             cores: (0..cores).map(core).collect(),
             terms: Arc::new(terms),
+            batch_max: limits.session_queue_bytes_soft + SIZE_MAX + ANSWERS_SIZE_MAX,
             spread: CoreSet::EMPTY,
             epoch: 0,
             relays: (0..cores * cores).map(|_| VecDeque::new()).collect(),
@@ -552,6 +561,7 @@ impl World {
             Operation::Send { connection, batch } => {
                 let link = Link { core, id: connection };
                 assert!(!batch.is_empty(), "nothing is not worth a send");
+                assert!(batch.len() <= self.batch_max, "{} octets are queued", batch.len());
                 assert!(!self.sends.iter().any(|(it, _)| *it == link), "one send at a time");
                 assert!(!self.closing.contains(&link) && !self.detaching.contains(&link));
                 self.sends.push((link, batch));
@@ -594,7 +604,7 @@ impl World {
             }
             Event::Removed { .. } => self.removed += 1,
             Event::Spread { .. } => {}
-            Event::Refused { .. } | Event::Closed { .. } | Event::Drained => {
+            Event::Refused { .. } | Event::Closed { .. } | Event::Load { .. } | Event::Drained => {
                 panic!("nobody asked for {event:?}")
             }
         }
