@@ -23,6 +23,7 @@ use std::{
     },
 };
 
+use engine::Core;
 use mailbox::{Command, CoreSet};
 
 use crate::{peer::Life, world::World};
@@ -63,7 +64,7 @@ fn check_promises(world: &World) {
             }
         }
     }
-    let counters = world.cores.iter().map(|core| core.counters());
+    let counters = world.cores.iter().map(Core::counters);
     let shed: u64 = counters.map(|it| it.copies_shed + it.copies_skipped_congested).sum();
     assert!(missed <= shed, "{missed} copies are missed, {shed} were shed");
 }
