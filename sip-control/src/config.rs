@@ -14,6 +14,7 @@ use std::{
 
 use msrp::AcceptTypes;
 
+pub use crate::offer_answer::Cema;
 use crate::{
     digest::Algorithm,
     focus::{UserKey, Way, is_session_identity},
@@ -406,6 +407,12 @@ pub struct Media {
     pub size_max: u64,
     /// A c/m address that differs from the path is tolerated (SDP-11).
     pub accept_sbc_rewrite: bool,
+    /// Middleboxes are reckoned with (RFC 6714).
+    pub cema: Cema,
+    /// Peers that wait to be connected to are connected to (SDP-13).
+    pub allow_active: bool,
+    /// They may be anywhere, even on this host or on this link (msrp/SEC-02).
+    pub connect_anywhere: bool,
     /// How participants are dealt to cores.
     pub placement: Deal,
 }
@@ -541,6 +548,9 @@ impl Default for Media {
             wrapped_types: "*".to_owned(),
             size_max: 10 * 1024 * 1024,
             accept_sbc_rewrite: false,
+            cema: Cema::On,
+            allow_active: true,
+            connect_anywhere: false,
             placement: Deal::Together,
         }
     }

@@ -7,7 +7,9 @@
 //!
 //! A command ring that is full is never waited for. An `Install` is refused then, which becomes a
 //! 503; whatever ends or completes something is kept and tried again. No `Install` passes what is
-//! kept, so no more than three commands per live session and one per room can be.
+//! kept, so no more than four commands per live session and one per room can be.
+
+mod reach;
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,11 +17,13 @@ use std::{
 };
 
 use mailbox::{
-    Command, CoreId, CoreSet, Epoch, Event, Full, Receiver, Rights, RoomId, RoomPolicy, RoomTerms,
-    Route, Sender, SessionId,
+    Command, CoreId, CoreSet, Epoch, Event, Full, NextHop, ParticipantId, Receiver, Rights, RoomId,
+    RoomPolicy, RoomTerms, Route, Sender, SessionId,
 };
 use msrp::UriBuf;
 
+pub use self::reach::{Found, Lookup};
+use self::reach::{Reach, next_hop};
 use crate::{
     config::Deal,
     focus::{Member, Order, Report},
@@ -44,6 +48,7 @@ pub struct Placement {
     rooms: HashMap<RoomId, Room>,
     sessions: HashMap<SessionId, Session>,
     reports: VecDeque<Report>,
+    reach: Reach,
 }
 
 #[derive(Debug)]
@@ -80,6 +85,9 @@ struct Session {
     room: RoomId,
     core: CoreId,
     state: State,
+    participant: ParticipantId,
+    /// Where its peer waits, if it does.
+    next_hop: Option<NextHop>,
 }
 
 #[derive(Debug)]
@@ -154,6 +162,7 @@ impl Placement {
             rooms: HashMap::new(),
             sessions: HashMap::new(),
             reports: VecDeque::new(),
+            reach: Reach::default(),
         }
     }
 
@@ -165,11 +174,15 @@ impl Placement {
             }
             Order::Install { session, room, member } => self.install(session, room, *member),
             Order::Describe { session, peer } => {
+                if let Some(placed) = self.sessions.get_mut(&session) {
+                    placed.next_hop = next_hop(&peer);
+                }
                 let rights = Rights::Peer(session, peer);
                 self.tell_core_of(session, |epoch| Command::Policy { epoch, rights });
             }
             Order::Activate { session } => {
                 self.tell_core_of(session, |epoch| Command::Activate { session, epoch });
+                self.reach_out(session);
             }
             Order::Remove { session } => self.remove(session),
             Order::Resize { room, size_max } => self.resize(room, size_max),
@@ -272,15 +285,18 @@ impl Placement {
         if spread > room.spread_answered {
             room.waiting.push(session);
         }
+        let next_hop = member.peer.as_ref().and_then(next_hop);
+        let participant = member.participant;
         let route = Box::new(Route {
             room: Arc::clone(&room.terms),
-            participant: member.participant,
+            participant,
             identities: member.identities.into(),
             is_anonymous: member.is_anonymous,
             peer: member.peer,
         });
         let state = State::Installing { path: None, spread };
-        self.sessions.insert(session, Session { room: room_id, core, state });
+        let placed = Session { room: room_id, core, state, participant, next_hop };
+        self.sessions.insert(session, placed);
         self.tell(core, room_id, |epoch| Command::Install { session, epoch, route });
     }
 
@@ -288,6 +304,7 @@ impl Placement {
         let Some(placed) = self.sessions.get_mut(&session) else { return };
         placed.state = State::Removing;
         let (room, core) = (placed.room, placed.core);
+        self.reached(session);
         self.tell(core, room, |epoch| Command::Remove { session, epoch });
     }
 
@@ -372,8 +389,12 @@ impl Placement {
                     self.forget_closed(room);
                 }
             }
-            Event::Bound { session } => self.report_live(session, Report::Bound { session }),
+            Event::Bound { session } => {
+                self.reached(session);
+                self.report_live(session, Report::Bound { session });
+            }
             Event::Failed { session, cause } => {
+                self.reached(session);
                 self.report_live(session, Report::Failed { session, cause });
             }
             Event::Load { percent } => self.cores[from].load = percent,

@@ -129,7 +129,7 @@ async fn serve(config: &Config, sip: server::Bound) -> Result<(), Failure> {
         links.len()
     );
     let cores = links.len();
-    let links = Cores { links, doorbell: bell };
+    let links = Cores { links, doorbell: bell, listeners: vec![address] };
     let mut first_end = None;
     let (told, was_told) = tokio::sync::oneshot::channel::<()>();
     let stop = async {

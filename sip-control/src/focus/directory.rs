@@ -184,6 +184,8 @@ fn room_media(config: &Config) -> RoomMedia {
         // Nicknames and private messages are not served yet, and are declared so.
         policy: mailbox::RoomPolicy::default(),
         accept_sbc_rewrite: media.accept_sbc_rewrite,
+        cema: media.cema,
+        allow_active: media.allow_active,
     }
 }
 

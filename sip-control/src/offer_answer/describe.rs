@@ -3,10 +3,10 @@
 
 use std::fmt::Write;
 
-use mailbox::{Direction, RoomPolicy};
+use mailbox::{Direction, RoomPolicy, Setup};
 use msrp::{Host, UriBuf};
 
-use super::{MediaOffer, RoomMedia, Shape};
+use super::{Cema, MediaOffer, RoomMedia, Shape};
 
 /// What identifies a description of ours: the `o=` line without its address. The session stays
 /// for the life of a leg, the version grows with every change (SDP-15).
@@ -20,13 +20,14 @@ pub struct Origin {
 
 impl MediaOffer {
     /// The answer that accepts this offer with `path` as ours: one line per line offered, all but
-    /// the chat with port 0 (FOC-26). We wait to be connected to, and say so (SDP-16).
+    /// the chat with port 0 (FOC-26). Who connects is said (SDP-16), and our port is the real one even
+    /// if nobody will connect to it (msrp/SETUP-05).
     pub fn answer(&self, room: &RoomMedia, origin: Origin, path: &UriBuf) -> String {
         let chat = Chat {
             path,
             types: &self.selected_types,
-            setup: "passive",
-            cema: self.cema,
+            setup: own_setup(&self.peer.setup),
+            cema: self.is_anchored,
             direction: self.peer.direction,
         };
         described(&self.shape, &chat, room, origin)
@@ -42,7 +43,7 @@ impl RoomMedia {
             path,
             types: &self.wrapped_types,
             setup: "actpass",
-            cema: false,
+            cema: self.cema != Cema::Off,
             direction: Direction::SendReceive,
         };
         described(shape, &chat, self, origin)
@@ -114,6 +115,14 @@ fn tokens(room: &RoomPolicy) -> &'static str {
         (true, false) => ":nickname",
         (false, true) => ":private-messages",
         (true, true) => ":nickname private-messages",
+    }
+}
+
+/// Our part in the connection, which is always said (msrp/SETUP-01).
+fn own_setup(setup: &Setup) -> &'static str {
+    match setup {
+        Setup::Passive => "passive",
+        Setup::Active(_) => "active",
     }
 }
 

@@ -2,12 +2,13 @@
 //! and a `MediaOffer` becomes the text of an answer. Where the peer makes no offer, a [`RoomMedia`]
 //! makes one and reads the answer.
 //!
-//! The switch waits to be connected to: an offer that asks it to connect is refused (SDP-13 with
-//! `allow_active` off), and so is TLS (SDP-08 with `plain_only`).
+//! The switch would rather wait to be connected to, and connects where the peer waits (SDP-13). TLS
+//! is refused (SDP-08 with `plain_only`).
 
 mod describe;
 mod later;
 mod offer;
+mod setup;
 #[cfg(test)]
 mod tests;
 mod types;
@@ -16,4 +17,5 @@ mod unacceptable;
 pub use describe::Origin;
 pub use later::{Hold, LaterOffer, Shape};
 pub use offer::{MediaOffer, RoomMedia};
+pub use setup::Cema;
 pub use unacceptable::Unacceptable;

@@ -1,12 +1,14 @@
 //! Reading what the peer says of its media, in an offer (step 5 of the change request) or in its
 //! answer to an offer of ours: by the same rules, as far as an answer can break them (FOC-21).
 
-use std::net::IpAddr;
-
 use mailbox::{Chatroom, Direction, PeerMedia, RoomPolicy};
-use msrp::{AcceptTypes, Host, PathBuf, Scheme};
+use msrp::{AcceptTypes, PathBuf, Scheme};
 
-use super::{Shape, Unacceptable, types};
+use super::{
+    Shape, Unacceptable,
+    setup::{Arrangement, Cema},
+    types,
+};
 use crate::sdp::{Attributes, Description, Family, Media};
 
 /// The media of a room, as far as offers are measured against it.
@@ -21,15 +23,16 @@ pub struct RoomMedia {
     pub policy: RoomPolicy,
     /// A c/m address that differs from the path is tolerated (SDP-11).
     pub accept_sbc_rewrite: bool,
+    /// Middleboxes are reckoned with (RFC 6714).
+    pub cema: Cema,
+    /// We connect to peers that wait for it (SDP-13).
+    pub allow_active: bool,
 }
 
 /// The largest `path` that is kept (SDP-10).
 const PATH_SIZE_MAX: usize = 2048;
 /// The longest relay chain that is kept (SDP-10).
 const PATH_URIS_MAX: usize = 8;
-
-/// The port of a peer that only connects (RFC 6135 section 4.2.2).
-const DISCARD_PORT: u16 = 9;
 
 /// An offer that an answer fits.
 #[derive(Clone, Debug)]
@@ -38,8 +41,8 @@ pub struct MediaOffer {
     pub(super) shape: Shape,
     /// The wrapped types that offer and room have in common.
     pub(super) selected_types: Vec<String>,
-    /// The c/m address differs and the peer has said that it knows (RFC 6714).
-    pub(super) cema: bool,
+    /// Both sides know that middleboxes may change c= and m= (RFC 6714).
+    pub(super) is_anchored: bool,
     /// What the peer said of itself.
     pub(super) peer: PeerMedia,
 }
@@ -50,12 +53,12 @@ struct Chat {
     /// (SDP-17).
     peer: PeerMedia,
     selected_types: Vec<String>,
-    cema: bool,
+    is_anchored: bool,
 }
 
 /// The peer's part in the exchange.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Role {
+pub(super) enum Role {
     Offerer,
     Answerer,
 }
@@ -76,9 +79,9 @@ impl MediaOffer {
         let mut fault = None;
         for (chat, media) in offer.media.iter().enumerate().filter(|(_, media)| is_chat(media)) {
             match Chat::read(media, &offer.attributes, room, Role::Offerer) {
-                Ok(Chat { peer, selected_types, cema }) => {
+                Ok(Chat { peer, selected_types, is_anchored }) => {
                     let shape = Shape { lines: lines(&offer), chat };
-                    return Ok(Self { shape, selected_types, cema, peer });
+                    return Ok(Self { shape, selected_types, is_anchored, peer });
                 }
                 Err(found) => fault = fault.or(Some(found)),
             }
@@ -142,18 +145,8 @@ impl Chat {
         if selected_types.is_empty() {
             return Err(Unacceptable::Types);
         }
-        let setup = Setup::read(of.first("setup").or_else(|| session.first("setup")));
-        if !setup.connects(peer_is) {
-            return Err(Unacceptable::Setup);
-        }
-        if setup != Setup::Active && media.port == DISCARD_PORT {
-            return Err(Unacceptable::DiscardPort);
-        }
-        let differs = addresses_differ(media, &path);
-        let cema = differs && of.has("msrp-cema");
-        if differs && !cema && !room.accept_sbc_rewrite {
-            return Err(Unacceptable::AddressesDiffer);
-        }
+        let Arrangement { setup, is_anchored } =
+            Arrangement::read(media, session, &path, room, peer_is)?;
         let peer = PeerMedia {
             path,
             accept_wrapped: wrapped,
@@ -162,9 +155,10 @@ impl Chat {
                 .and_then(|size| size.trim().parse().ok())
                 .filter(|&size| size > 0),
             direction: direction(of).or_else(|| direction(session)).unwrap_or_default(),
+            setup,
             chatroom: of.first("chatroom").map(chatroom),
         };
-        Ok(Self { peer, selected_types, cema })
+        Ok(Self { peer, selected_types, is_anchored })
     }
 }
 
@@ -221,21 +215,6 @@ fn is_wrapper(entry: &str) -> bool {
     entry == "message/cpim"
 }
 
-/// Whether the c/m address is another than that of the peer's next hop (SDP-11). A name and a
-/// number cannot be compared without asking the DNS, and port 9 is nobody's.
-fn addresses_differ(media: &Media, path: &PathBuf) -> bool {
-    let Some(next_hop) = path.uris().next() else { return true };
-    let told = &media.connection.address;
-    let hosts_differ = match (next_hop.host(), told.parse::<IpAddr>()) {
-        (Host::V4(hop), Ok(IpAddr::V4(told))) => hop != told,
-        (Host::V6(hop), Ok(IpAddr::V6(told))) => hop != told,
-        (Host::Name(hop), Err(_)) => !hop.eq_ignore_ascii_case(told),
-        (Host::Name(_), Ok(_)) | (Host::V4(_) | Host::V6(_), Err(_)) => false,
-        (Host::V4(_) | Host::V6(_), Ok(_)) => true,
-    };
-    hosts_differ || media.port != DISCARD_PORT && next_hop.port() != Some(media.port)
-}
-
 /// The direction as the switch sees it: what the peer sends, we receive (SDP-22).
 fn direction(of: &Attributes) -> Option<Direction> {
     let known = [
@@ -253,36 +232,5 @@ fn chatroom(tokens: &str) -> Chatroom {
     Chatroom {
         nickname: has("nickname") || has("nicknames"),
         private_messages: has("private-messages"),
-    }
-}
-
-/// Who connects (RFC 4145, RFC 6135).
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum Setup {
-    Active,
-    Passive,
-    ActPass,
-    /// Not said, or said in a way that means nothing for MSRP: the offerer connects (SDP-13).
-    Absent,
-}
-
-impl Setup {
-    fn read(value: Option<&str>) -> Self {
-        match value.map(|value| value.trim().to_ascii_lowercase()).as_deref() {
-            Some("active") => Self::Active,
-            Some("passive") => Self::Passive,
-            Some("actpass") => Self::ActPass,
-            _ => Self::Absent,
-        }
-    }
-
-    /// Whether the peer who says so connects: that is for the offerer to do, unless one of them says
-    /// something else (SDP-13, msrp/SETUP-07). What does not know `setup` at all and answers, waits.
-    fn connects(self, peer_is: Role) -> bool {
-        match self {
-            Self::Active => true,
-            Self::Passive => false,
-            Self::ActPass | Self::Absent => peer_is == Role::Offerer,
-        }
     }
 }

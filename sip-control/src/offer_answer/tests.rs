@@ -2,12 +2,12 @@
 
 mod fuzz;
 
-use mailbox::{Chatroom, Direction, NicknamePolicy, RoomPolicy};
+use mailbox::{Chatroom, Direction, NextHop, NicknamePolicy, RoomPolicy, Setup};
 use msrp::UriBuf;
 
 use proptest::prelude::*;
 
-use super::{MediaOffer, Origin, RoomMedia, Shape, Unacceptable};
+use super::{Cema, MediaOffer, Origin, RoomMedia, Shape, Unacceptable};
 use crate::sdp::Description;
 
 /// The offer of TV-01.
@@ -30,6 +30,8 @@ fn room() -> RoomMedia {
         size_max: 1_048_576,
         policy: RoomPolicy::default(),
         accept_sbc_rewrite: false,
+        cema: Cema::On,
+        allow_active: true,
     }
 }
 
@@ -40,6 +42,17 @@ fn read(offer: &str) -> Result<MediaOffer, Unacceptable> {
 fn read_with(line: &str, other: &str) -> Result<MediaOffer, Unacceptable> {
     assert!(OFFER.contains(line), "{line:?}");
     read(&OFFER.replace(line, other))
+}
+
+/// The offer of a peer that has a port of its own, with this `a=setup`.
+fn reachable(setup: &str) -> String {
+    let offer = OFFER.replace("m=message 9", "m=message 7654").replace(":9/", ":7654/");
+    offer.replace("a=setup:active\r\n", setup)
+}
+
+/// We connect, to there.
+fn to(host: &str, port: u16, is_anchored: bool) -> Setup {
+    Setup::Active(NextHop { host: host.into(), port, is_anchored })
 }
 
 fn fault(offer: Result<MediaOffer, Unacceptable>) -> (u16, &'static str) {
@@ -259,23 +272,23 @@ fn a_room_for_all_types_selects_from_the_offer() {
 /// SDP-13, SDP-16, msrp/SETUP-02, msrp/SETUP-04, msrp/SETUP-07: we wait, whatever the offer says but passive.
 #[test]
 fn the_answer_is_passive_to_all_who_can_connect() {
-    let reachable = OFFER.replace("m=message 9", "m=message 7654").replace(":9/", ":7654/");
     for setup in ["a=setup:actpass\r\n", "a=setup:active\r\n", "a=setup:holdconn\r\n", ""] {
-        let offer = read(&reachable.replace("a=setup:active\r\n", setup)).unwrap();
+        let offer = read(&reachable(setup)).unwrap();
+        assert_eq!(offer.peer().setup, Setup::Passive);
         assert!(answer(&offer, &room()).contains("a=setup:passive\r\n"), "{setup:?}");
     }
-    let passive = read(&reachable.replace("setup:active", "setup:passive"));
-    assert_eq!(fault(passive).0, 399);
 }
 
 /// SDP-11: c= and m= name the next hop of the path, unless CEMA or an operator says otherwise.
 #[test]
 fn an_address_that_is_not_the_paths_needs_a_reason() {
     let differ = (399, "Path and connection address differ");
-    let moved = OFFER.replace("c=IN IP4 192.0.2.21", "c=IN IP4 203.0.113.1");
+    let offer = reachable("a=setup:actpass\r\n");
+    let moved = offer.replace("c=IN IP4 192.0.2.21", "c=IN IP4 203.0.113.1");
     assert_eq!(fault(read(&moved)), differ);
-    assert_eq!(fault(read_with("m=message 9", "m=message 7000")), differ);
-    assert_eq!(fault(read_with("c=IN IP4 192.0.2.21", "c=IN IP6 2001:db8::1")), differ);
+    assert_eq!(fault(read(&offer.replace("m=message 7654", "m=message 7000"))), differ);
+    let other_family = offer.replace("c=IN IP4 192.0.2.21", "c=IN IP6 2001:db8::1");
+    assert_eq!(fault(read(&other_family)), differ);
     let cema = read(&moved.replace("a=sendrecv", "a=msrp-cema")).unwrap();
     assert!(answer(&cema, &room()).contains("a=msrp-cema\r\n"));
     assert!(!answer(&read(OFFER).unwrap(), &room()).contains("cema"));
@@ -283,6 +296,167 @@ fn an_address_that_is_not_the_paths_needs_a_reason() {
     assert!(MediaOffer::read(moved.as_bytes(), &tolerant).is_ok());
     let named = OFFER.replace("a=path:msrp://192.0.2.21:9", "a=path:msrp://alice.example.com:9");
     assert!(read(&named).is_ok(), "a name is not compared with a number");
+}
+
+/// SDP-13, SDP-16, msrp/SETUP-06, msrp/URI-18: we connect to who waits, and say so with our real
+/// port; who waits where nobody can go is refused, and so are all where we do not connect.
+#[test]
+fn a_passive_offer_is_answered_active_if_there_is_somewhere_to_go() {
+    let passive = reachable("a=setup:passive\r\n");
+    let offer = read(&passive).unwrap();
+    assert_eq!(offer.peer().setup, to("192.0.2.21", 7654, false));
+    let said = answer(&offer, &room());
+    assert!(said.contains("a=setup:active\r\n") && said.contains("m=message 2855 "), "{said}");
+    let named = passive.replace("msrp://192.0.2.21:", "msrp://Alice.example.com:");
+    assert_eq!(read(&named).unwrap().peer().setup, to("alice.example.com", 7654, false));
+    let six = passive
+        .replace("IP4 192.0.2.21", "IP6 2001:db8::21")
+        .replace("192.0.2.21", "[2001:DB8::21]");
+    assert_eq!(read(&six).unwrap().peer().setup, to("2001:db8::21", 7654, false));
+    for nowhere in [
+        passive.replace("msrp://192.0.2.21:", "msrp://df7jal23ls0d.invalid:"),
+        passive.replace(";tcp", ";ws"),
+        passive.replace(":7654/", ":9/"),
+        passive.replace(":7654/", ":0/"),
+    ] {
+        let offer = nowhere.replace("m=message 7654", "m=message 7000");
+        let offer = if nowhere.contains(":7654/") {
+            nowhere
+        } else {
+            offer.replace("a=s", "a=msrp-cema\r\na=s")
+        };
+        let offer = MediaOffer::read(offer.as_bytes(), &RoomMedia { cema: Cema::Off, ..room() });
+        assert!(matches!(offer, Err(Unacceptable::Unreachable | Unacceptable::AddressesDiffer)));
+    }
+    let waiting = RoomMedia { allow_active: false, ..room() };
+    let refused = MediaOffer::read(passive.as_bytes(), &waiting);
+    assert_eq!(refused.unwrap_err(), Unacceptable::Setup);
+    // One that fits is taken instead: port 0 for the other.
+    let (session, chat) = passive.split_at(passive.find("m=").unwrap());
+    let lost = chat.replace(";tcp", ";ws");
+    let two = read(&format!("{session}{lost}{chat}")).unwrap();
+    let lines = answer(&two, &room());
+    assert!(lines.contains("m=message 0 ") && lines.contains("m=message 2855 "), "{lines}");
+}
+
+/// msrp/SETUP-09: `a=connection` means nothing here, and we never say it.
+#[test]
+fn the_connection_attribute_is_ignored() {
+    for connection in ["existing", "new", "what"] {
+        let offer =
+            OFFER.replace("a=sendrecv", &format!("a=connection:{connection}\r\na=sendrecv"));
+        let offer = read(&offer).unwrap();
+        assert_eq!(answer(&offer, &room()), answer(&read(OFFER).unwrap(), &room()));
+    }
+    let path = UriBuf::parse(b"msrp://198.51.100.5:2855/x;tcp").unwrap();
+    let ours = room().offer(&Shape::default(), Origin { session: 1, version: 1 }, &path);
+    assert!(!ours.contains("a=connection"));
+}
+
+/// msrp/PEER-13: browsers do not know their address, and need none to connect.
+#[test]
+fn a_browser_is_accepted() {
+    let path = "msrp://df7jal23ls0d.invalid:2855/98cjs;ws";
+    let offer = reachable("a=setup:active\r\n");
+    let offer = offer.replace("msrp://192.0.2.21:7654/k3Zq8vT1wY6uPb2nLx;tcp", path);
+    let offer = read(&offer).unwrap();
+    assert_eq!((offer.peer().path.as_str(), &offer.peer().setup), (path, &Setup::Passive));
+}
+
+const RELAY: &str = "msrp://relay.example.com:2855/r;tcp msrp://192.0.2.21:7654/k;tcp";
+
+/// An offer with c= at a middlebox, this path and this setup, and with or without `msrp-cema`.
+fn moved(path: &str, setup: &str, cema: bool) -> String {
+    let offer = reachable(setup)
+        .replace("c=IN IP4 192.0.2.21", "c=IN IP4 203.0.113.1")
+        .replace("m=message 7654", "m=message 7000")
+        .replace("msrp://192.0.2.21:7654/k3Zq8vT1wY6uPb2nLx;tcp", path);
+    if cema { offer.replace("a=sendrecv", "a=msrp-cema\r\na=sendrecv") } else { offer }
+}
+
+const DIRECT: &str = "msrp://192.0.2.21:7654/k;tcp";
+const PASSIVE: &str = "a=setup:passive\r\n";
+const ACTPASS: &str = "a=setup:actpass\r\n";
+const ACTIVE: &str = "a=setup:active\r\n";
+
+/// msrp/CEMA-02, SDP-11: an address that is not that of the path is a reason to refuse, unless the
+/// peer says that it knows, or connects by itself and we are not strict about it (JC-12 of msrp.md).
+#[test]
+fn a_middlebox_nobody_was_told_of_is_refused() {
+    let strict = RoomMedia { cema: Cema::Strict, ..room() };
+    for setup in [PASSIVE, ACTPASS, ""] {
+        for path in [DIRECT, RELAY] {
+            assert_eq!(
+                read(&moved(path, setup, false)).unwrap_err(),
+                Unacceptable::AddressesDiffer
+            );
+        }
+    }
+    let active = moved(DIRECT, ACTIVE, false);
+    assert_eq!(read(&active).unwrap().peer().setup, Setup::Passive);
+    let refused = MediaOffer::read(active.as_bytes(), &strict);
+    assert_eq!(refused.unwrap_err(), Unacceptable::AddressesDiffer);
+    assert!(!answer(&read(&active).unwrap(), &room()).contains("cema"));
+}
+
+/// msrp/CEMA-03, msrp/CEMA-04, msrp/CEMA-05, msrp/CEMA-10: who connects, where to, and whether the
+/// answer knows of it, for every offer that does.
+#[test]
+fn an_offer_that_knows_of_middleboxes_is_answered_alike() {
+    for (path, setup, role, cema) in [
+        (DIRECT, ACTIVE, Setup::Passive, true),
+        (DIRECT, ACTPASS, Setup::Passive, true),
+        (DIRECT, "", Setup::Passive, true),
+        (DIRECT, PASSIVE, to("203.0.113.1", 7000, true), true),
+        (RELAY, ACTIVE, Setup::Passive, false),
+        (RELAY, "", Setup::Passive, false),
+        (RELAY, ACTPASS, to("203.0.113.1", 7000, true), true),
+        (RELAY, PASSIVE, to("203.0.113.1", 7000, true), true),
+    ] {
+        let offer = read(&moved(path, setup, true)).unwrap();
+        assert_eq!(offer.peer().setup, role, "{path} {setup}");
+        let said = answer(&offer, &room());
+        assert_eq!(said.contains("a=msrp-cema\r\n"), cema, "{path} {setup}");
+        let role =
+            if role == Setup::Passive { "a=setup:passive\r\n" } else { "a=setup:active\r\n" };
+        assert!(said.contains(role), "{said}");
+    }
+    // Also where nothing was changed on the way.
+    let same = reachable(ACTPASS).replace("a=sendrecv", "a=msrp-cema\r\na=sendrecv");
+    assert!(answer(&read(&same).unwrap(), &room()).contains("a=msrp-cema\r\n"));
+    let off = RoomMedia { cema: Cema::Off, ..room() };
+    let same = MediaOffer::read(same.as_bytes(), &off).unwrap();
+    assert!(!answer(&same, &off).contains("cema"));
+}
+
+/// msrp/CEMA-01: our offers say that we know of middleboxes, and who may connect.
+#[test]
+fn our_offers_know_of_middleboxes() {
+    let path = UriBuf::parse(b"msrp://198.51.100.5:2855/x;tcp").unwrap();
+    let origin = Origin { session: 1, version: 1 };
+    let ours = room().offer(&Shape::default(), origin, &path);
+    let media = &ours[ours.find("m=message").unwrap()..];
+    assert!(media.contains("a=msrp-cema\r\n") && media.contains("a=setup:actpass\r\n"), "{ours}");
+    let off = RoomMedia { cema: Cema::Off, ..room() };
+    assert!(!off.offer(&Shape::default(), origin, &path).contains("cema"));
+}
+
+/// msrp/CEMA-05, msrp/CEMA-08, msrp/SDP-04: as offerer we connect to c= and m= if the answer knows
+/// of middleboxes, and to the path and nowhere else if it does not.
+#[test]
+fn an_answer_says_where_to_connect() {
+    let read = |answer: &str| room().read_answer(&Shape::default(), answer.as_bytes());
+    let anchored = read(&moved(DIRECT, PASSIVE, true)).unwrap();
+    assert_eq!(anchored.setup, to("203.0.113.1", 7000, true));
+    let relayed = read(&moved(RELAY, PASSIVE, true)).unwrap();
+    assert_eq!(relayed.setup, to("203.0.113.1", 7000, true));
+    let plain = read(&moved(DIRECT, PASSIVE, false)).unwrap();
+    assert_eq!(plain.setup, to("192.0.2.21", 7654, false));
+    // The address of the peer itself, behind its relay: nobody has changed anything.
+    let own = reachable(PASSIVE).replace("msrp://192.0.2.21:7654/k3Zq8vT1wY6uPb2nLx;tcp", RELAY);
+    assert_eq!(read(&own).unwrap().setup, to("relay.example.com", 2855, false));
+    assert_eq!(read(&moved(RELAY, PASSIVE, false)).unwrap_err(), Unacceptable::AddressesDiffer);
+    assert_eq!(read(&moved(DIRECT, ACTIVE, false)).unwrap_err(), Unacceptable::AddressesDiffer);
 }
 
 /// SDP-20: an address family that we lack is 301.
@@ -332,7 +506,7 @@ fn chatroom_tokens_are_read_generously() {
     assert_eq!(tokens("a=nothing"), None);
 }
 
-/// FOC-21, SDP-13, msrp/SETUP-07: an answer of the peer is read as an offer would be, but for who
+/// FOC-21, msrp/CONN-01, msrp/SETUP-07: an answer of the peer is read as an offer would be, but for who
 /// connects: only a peer that says so does.
 #[test]
 fn an_answer_to_our_offer_is_held_to_the_rules_of_offers() {
@@ -340,10 +514,9 @@ fn an_answer_to_our_offer_is_held_to_the_rules_of_offers() {
     let peer = read(OFFER).unwrap();
     assert_eq!(peer.path.as_str(), "msrp://192.0.2.21:9/k3Zq8vT1wY6uPb2nLx;tcp");
     assert!(peer.accept_wrapped.accepts(b"text/plain") && !peer.accept_wrapped.accepts(b"text/x"));
-    let reachable = OFFER.replace("m=message 9", "m=message 7654").replace(":9/", ":7654/");
     for setup in ["", "a=setup:passive\r\n", "a=setup:actpass\r\n", "a=setup:holdconn\r\n"] {
-        let answer = reachable.replace("a=setup:active\r\n", setup);
-        assert_eq!(read(&answer).unwrap_err(), Unacceptable::Setup, "{setup:?}");
+        let waits = read(&reachable(setup)).unwrap();
+        assert_eq!(waits.setup, to("192.0.2.21", 7654, false), "{setup:?}");
     }
     for (answer, fault) in [
         (format!("{OFFER}m=audio 4000 RTP/AVP 0\r\n"), Unacceptable::Malformed),

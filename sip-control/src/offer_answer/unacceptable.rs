@@ -28,8 +28,10 @@ pub enum Unacceptable {
     AcceptWrappedTypes,
     /// No type in common (SDP-12).
     Types,
-    /// We would have to connect (SDP-13).
+    /// We would have to connect, and do not (SDP-13).
     Setup,
+    /// We would have to connect, and it does not say where to (msrp/SETUP-06).
+    Unreachable,
     /// The address of `c=` and `m=` is not that of `path` (SDP-11).
     AddressesDiffer,
 }
@@ -49,6 +51,7 @@ impl Unacceptable {
             | Self::Format
             | Self::DiscardPort
             | Self::Setup
+            | Self::Unreachable
             | Self::AddressesDiffer => 399,
         }
     }
@@ -69,6 +72,7 @@ impl Unacceptable {
             Self::AcceptWrappedTypes => "Attribute not understood: accept-wrapped-types",
             Self::Types => "Incompatible media format",
             Self::Setup => "The focus does not connect",
+            Self::Unreachable => "Path cannot be connected to",
             Self::AddressesDiffer => "Path and connection address differ",
         }
     }

@@ -1,12 +1,12 @@
 //! Placement between orders on one side and mailboxes on the other.
 
 use mailbox::{
-    Command, CoreSet, Direction, Doorbell, Epoch, Event, FailureCause, InstallRefusal,
-    ParticipantId, PeerMedia, Receiver, Rights, RoomId, RoomPolicy, Sender, SessionId, ring,
+    Command, CoreSet, Direction, Doorbell, Epoch, Event, FailureCause, InstallRefusal, NextHop,
+    ParticipantId, PeerMedia, Receiver, Rights, RoomId, RoomPolicy, Sender, SessionId, Setup, ring,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf, UriBuf};
 
-use super::{CoreLink, Placement};
+use super::{CoreLink, Found, Placement};
 use crate::{
     config::Deal,
     focus::{Member, Order, Report},
@@ -82,6 +82,7 @@ fn peer() -> PeerMedia {
         accept_wrapped: AcceptTypes::any(),
         size_max: Some(50),
         direction: Direction::SendReceive,
+        setup: mailbox::Setup::Passive,
         chatroom: None,
     }
 }
@@ -339,4 +340,91 @@ fn all_cores_are_drained() {
         placement.handle_events();
     }
     assert!(placement.is_drained());
+}
+
+/// Installs and activates a session of this participant whose peer waits at this host.
+fn passive(placement: &mut Placement, session: u64, participant: u64, host: &str) {
+    let next_hop = NextHop { host: host.into(), port: 7654, is_anchored: false };
+    let member = Member {
+        participant: ParticipantId(participant),
+        identities: [AddressBuf::parse(b"sip:alice@example.com").unwrap()].into(),
+        is_anonymous: false,
+        peer: Some(PeerMedia { setup: Setup::Active(next_hop), ..peer() }),
+    };
+    let session = SessionId(session);
+    placement.handle_order(Order::Install { session, room: ROOM, member: Box::new(member) });
+    placement.handle_order(Order::Activate { session });
+}
+
+fn lookups(placement: &mut Placement) -> Vec<(u64, String)> {
+    let asked = std::iter::from_fn(|| placement.poll_lookup());
+    asked.map(|it| (it.session.0, format!("{}:{}", it.host, it.port))).collect()
+}
+
+fn found() -> Found {
+    Found::Addresses(["192.0.2.7:7654".parse().unwrap()].into())
+}
+
+/// msrp/CONN-10: a peer that waits is looked up when its session is activated, and connected to
+/// under the name that it gave itself.
+#[test]
+fn a_peer_that_waits_is_looked_up_and_connected_to() {
+    let (mut placement, mut cores) = placement(1, 8, Deal::Together);
+    passive(&mut placement, 1, 1, "alice.example.com");
+    assert_eq!(lookups(&mut placement), [(1, "alice.example.com:7654".to_owned())]);
+    assert_eq!(cores.names(0), ["Install", "Activate"]);
+    placement.handle_found(SessionId(1), found());
+    let told = cores.told(0);
+    let [Command::Connect { session: SessionId(1), remote, .. }] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!(remote.shared_as.as_deref(), Some("alice.example.com:7654"));
+    assert_eq!(*remote.addresses, ["192.0.2.7:7654".parse().unwrap()]);
+    placement.handle_order(Order::Activate { session: SessionId(1) });
+    assert_eq!(lookups(&mut placement), [], "once is enough");
+}
+
+/// msrp/SEC-02: one connect per participant at a time, in the order they were asked for, however
+/// each of them ends.
+#[test]
+fn a_participant_is_connected_to_once_at_a_time() {
+    let (mut placement, cores) = placement(2, 32, Deal::Spread);
+    for session in 1..=4 {
+        passive(&mut placement, session, 7, "victim.example.com");
+    }
+    passive(&mut placement, 5, 8, "other.example.com");
+    let asked = |placement: &mut Placement| -> Vec<u64> {
+        lookups(placement).into_iter().map(|(session, _)| session).collect()
+    };
+    assert_eq!(asked(&mut placement), [1, 5]);
+    placement.handle_found(SessionId(1), found());
+    assert_eq!(asked(&mut placement), []);
+    cores.says(0, Event::Bound { session: SessionId(1) });
+    assert_eq!(reports(&mut placement).len(), 1);
+    assert_eq!(asked(&mut placement), [2]);
+    placement.handle_order(Order::Remove { session: SessionId(2) });
+    assert_eq!(asked(&mut placement), [3]);
+    placement.handle_found(SessionId(2), found());
+    cores.says(0, Event::Failed { session: SessionId(3), cause: FailureCause::ConnectFailed });
+    reports(&mut placement);
+    assert_eq!(asked(&mut placement), [4]);
+}
+
+/// What cannot be connected to fails at once, is told once, and is gone from its core.
+#[test]
+fn a_peer_without_an_address_fails() {
+    for (found, cause) in [
+        (Found::Nothing, FailureCause::Unresolvable),
+        (Found::Forbidden, FailureCause::ConnectForbidden),
+    ] {
+        let (mut placement, mut cores) = placement(1, 8, Deal::Together);
+        passive(&mut placement, 1, 1, "nobody.invalid");
+        lookups(&mut placement);
+        placement.handle_found(SessionId(1), found);
+        let failed = Report::Failed { session: SessionId(1), cause };
+        assert_eq!(reports(&mut placement), [failed]);
+        assert_eq!(cores.names(0), ["Install", "Activate", "Remove"]);
+        cores.says(0, Event::Failed { session: SessionId(1), cause: FailureCause::Unbound });
+        assert_eq!(reports(&mut placement), []);
+    }
 }

@@ -9,12 +9,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use mailbox::SessionId;
+
 use crate::{
     config::Config,
     focus::{Counters, Focus, Gauges, Incoming, Output, RequestId, WallClock},
     group::Groups,
     message::{Admission, Message, Method, admit},
-    placement::{CoreLink, Placement},
+    placement::{CoreLink, Found, Lookup, Placement},
     store::{Change, Remembered},
     transaction::{self, ClientId, Event, Transactions},
     transport::{Source, Ticket, Transmit},
@@ -160,6 +162,16 @@ impl Agent {
     pub fn handle_events(&mut self) {
         self.placement.handle_events();
         self.focus.handle_load(self.placement.load());
+    }
+
+    /// An answer to what [`poll_lookup`](Self::poll_lookup) asked.
+    pub fn handle_found(&mut self, session: SessionId, found: Found) {
+        self.placement.handle_found(session, found);
+    }
+
+    /// What has to be looked up next.
+    pub fn poll_lookup(&mut self) -> Option<Lookup> {
+        self.placement.poll_lookup()
     }
 
     /// Time has passed.

@@ -6,6 +6,7 @@
 
 mod agent;
 mod desk;
+mod resolver;
 
 use std::{
     future::Future,
@@ -24,6 +25,7 @@ use tokio::{
 };
 
 use self::desk::{Instruction, desk};
+use self::resolver::{Resolver, Rules};
 pub use self::{
     agent::{Agent, LocalNames},
     desk::{Census, Desk},
@@ -76,6 +78,8 @@ pub struct Cores {
     pub links: Vec<CoreLink>,
     /// What the cores ring when they have said something: the bell of all event rings.
     pub doorbell: Doorbell,
+    /// Where they listen. Nobody can have us connect there (msrp/SEC-02).
+    pub listeners: Vec<SocketAddr>,
 }
 
 /// A control plane that listens, and serves nobody yet.
@@ -136,6 +140,7 @@ impl Bound {
         let Self { config, transport, library, store, seeds, instructions, desk: _desk } = self;
         let clock = WallClock::new(Instant::now(), SystemTime::now());
         let shutdown_max = config.timers.shutdown;
+        let connect_anywhere = config.media.connect_anywhere;
         let mut agent = Agent::new(config, names, cores.links, seeds, clock);
         let first = library.as_ref().map(Library::groups).unwrap_or_default();
         agent.handle_groups(Instant::now(), &first);
@@ -148,7 +153,9 @@ impl Bound {
                 .inspect_err(|error| tracing::error!(%error, "group documents are not watched"))
         });
         let bell = listen_for(cores.doorbell);
-        let mut running = Running { agent, transport, store, groups, instructions, bell };
+        let own = [transport.tcp_addresses().collect(), cores.listeners].concat();
+        let resolver = Resolver::new(Rules { is_open: connect_anywhere, own: own.into() });
+        let mut running = Running { agent, transport, resolver, store, groups, instructions, bell };
 
         let mut shutdown = pin!(shutdown);
         let mut is_told = false;
@@ -183,6 +190,7 @@ impl Bound {
 struct Running {
     agent: Agent,
     transport: Transport,
+    resolver: Resolver,
     /// Where sessions are kept, if they are.
     store: Option<Store>,
     /// The Pre-defined Groups, as their documents change.
@@ -211,6 +219,10 @@ impl Running {
         let is_told = tokio::select! {
             incoming = self.transport.receive() => {
                 self.take_in(incoming);
+                false
+            }
+            (session, found) = self.resolver.next() => {
+                self.agent.handle_found(session, found);
                 false
             }
             readable = self.bell.readable() => {
@@ -290,6 +302,9 @@ impl Running {
         }
         while let Some(transmit) = self.agent.poll_transmit(now) {
             self.transport.send(transmit);
+        }
+        while let Some(lookup) = self.agent.poll_lookup() {
+            self.resolver.begin(lookup);
         }
         while let Some(change) = self.agent.poll_change() {
             if let Some(store) = &self.store {

@@ -29,7 +29,8 @@ async fn focus(switch: SocketAddr, change: impl FnOnce(&mut config::Config)) -> 
     let doorbell = Doorbell::new().unwrap();
     let (commands, to_core) = ring(64, &Doorbell::new().unwrap());
     let (to_focus, events) = ring(64, &doorbell);
-    let cores = Cores { links: vec![CoreLink { commands, events }], doorbell };
+    let cores =
+        Cores { links: vec![CoreLink { commands, events }], doorbell, listeners: Vec::new() };
     tokio::task::spawn_local(bound.serve(cores, std::future::pending()));
     tokio::task::spawn_local(obliging_core(to_core, to_focus, switch));
     addresses

@@ -419,7 +419,7 @@ fn named(command: &Command) -> String {
             format!("Install {whose}{}", identities.join(" "))
         }
         Command::Activate { .. } => "Activate".to_owned(),
-        Command::Connect { .. } => "Connect".to_owned(),
+        Command::Connect { remote, .. } => format!("Connect {:?}", remote.addresses),
         Command::Remove { .. } => "Remove".to_owned(),
         Command::Close { room: RoomId(_), .. } => "Close".to_owned(),
         Command::Spread { .. } => "Spread".to_owned(),
@@ -427,7 +427,6 @@ fn named(command: &Command) -> String {
             format!("Policy {}", peer.path.as_str())
         }
         Command::Policy { .. } => "Policy".to_owned(),
-        Command::Connect { .. } => "Connect".to_owned(),
         Command::Drain => "Drain".to_owned(),
     }
 }

@@ -41,7 +41,8 @@ fn run<F: Future<Output = ()>>(scenario: impl FnOnce(Server) -> F) -> Counters {
         let doorbell = Doorbell::new().unwrap();
         let (commands, to_core) = ring(64, &Doorbell::new().unwrap());
         let (to_focus, events) = ring(64, &doorbell);
-        let cores = Cores { links: vec![CoreLink { commands, events }], doorbell };
+        let cores =
+            Cores { links: vec![CoreLink { commands, events }], doorbell, listeners: Vec::new() };
         let served = bound.serve(cores, async move { told.await.unwrap_or(()) });
         tokio::select! {
             (counters, ()) = async { tokio::join!(served, scenario(server)) } => counters,

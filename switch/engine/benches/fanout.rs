@@ -49,6 +49,7 @@ impl Room {
                     accept_wrapped: AcceptTypes::parse(b"text/plain").expect("valid"),
                     size_max: None,
                     direction: Direction::SendReceive,
+                    setup: mailbox::Setup::Passive,
                     chatroom: None,
                 }),
             });

@@ -29,6 +29,6 @@ pub use relay::{
     Addressee, Audience, Class, DirectoryRelay, News, Opening, Outcome, OutcomeRelay, Piece,
     Presence, Relay, RoomRelay, Stage,
 };
-pub use remote::Remote;
+pub use remote::{NextHop, Remote, Setup};
 pub use ring::{Full, Receiver, Sender, ring};
 pub use route::{Chatroom, Direction, NicknamePolicy, PeerMedia, RoomPolicy, RoomTerms, Route};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use msrp::{AcceptTypes, AddressBuf, PathBuf};
 
-use crate::{CoreId, ParticipantId, RoomId};
+use crate::{CoreId, ParticipantId, RoomId, Setup};
 
 /// One session, as the focus wants it served.
 #[derive(Clone, Debug)]
@@ -36,6 +36,8 @@ pub struct PeerMedia {
     pub size_max: Option<u64>,
     /// Which way chat content may flow (SDP-23 of msrp.md).
     pub direction: Direction,
+    /// Who connects, and to whom.
+    pub setup: Setup,
     /// Its `a=chatroom`; `None` when it declared none (SDP-29 of msrp.md).
     pub chatroom: Option<Chatroom>,
 }

@@ -14,8 +14,8 @@ use super::{
     Config,
     users::{self, User},
     value::{
-        Address, Authority, Block, Ceiling, Cores, Crowd, Family, Hash, Io, Kind, Placement, Time,
-        TimeOrZero,
+        Address, Authority, Block, Ceiling, Cores, Crowd, Family, Hash, Io, Kind, Placement,
+        Rewriting, Time, TimeOrZero,
     },
 };
 
@@ -52,6 +52,9 @@ struct MsrpTable {
     wrapped_types: Option<String>,
     message_bytes_max: Option<NonZeroU64>,
     accept_sbc_rewrite: Option<bool>,
+    cema: Option<Rewriting>,
+    allow_active: Option<bool>,
+    connect_anywhere: Option<bool>,
     connections_max: Option<Spanned<NonZeroU32>>,
     sessions_max: Option<NonZeroU32>,
     rooms_max: Option<NonZeroU32>,
@@ -272,7 +275,10 @@ impl MsrpTable {
         if let Some(placement) = self.placement {
             media.placement = placement.into();
         }
-        put!(self => media; wrapped_types, accept_sbc_rewrite);
+        if let Some(cema) = self.cema {
+            media.cema = cema.into();
+        }
+        put!(self => media; wrapped_types, accept_sbc_rewrite, allow_active, connect_anywhere);
         Ok(())
     }
 }

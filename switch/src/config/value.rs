@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use msrp::UriBuf;
 use serde::Deserialize;
-use sip_control::config::{Deal, Network, Profile, RoomKind, Users};
+use sip_control::config::{Cema, Deal, Network, Profile, RoomKind, Users};
 use sip_control::digest::Algorithm;
 
 /// What was expected, and what is there instead.
@@ -202,6 +202,28 @@ impl From<Placement> for Deal {
         match placement {
             Placement::Together => Self::Together,
             Placement::Spread => Self::Spread,
+        }
+    }
+}
+
+/// What is made of middleboxes in front of clients (RFC 6714).
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Rewriting {
+    /// Nothing.
+    Off,
+    /// As RFC 6714 says, but for clients that connect by themselves.
+    On,
+    /// To the letter.
+    Strict,
+}
+
+impl From<Rewriting> for Cema {
+    fn from(rewriting: Rewriting) -> Self {
+        match rewriting {
+            Rewriting::Off => Self::Off,
+            Rewriting::On => Self::On,
+            Rewriting::Strict => Self::Strict,
         }
     }
 }

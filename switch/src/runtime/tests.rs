@@ -106,6 +106,7 @@ impl Node {
                 accept_wrapped: AcceptTypes::parse(b"*").unwrap(),
                 size_max: None,
                 direction: Direction::SendReceive,
+                setup: mailbox::Setup::Passive,
                 chatroom: Some(Chatroom::default()),
             }),
         });

@@ -89,6 +89,7 @@ impl Member<'_> {
             accept_wrapped: AcceptTypes::parse(self.wrapped.as_bytes()).expect("valid"),
             size_max: self.size_max,
             direction: self.direction,
+            setup: mailbox::Setup::Passive,
             chatroom: self.chatroom,
         }
     }

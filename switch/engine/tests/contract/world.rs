@@ -190,6 +190,7 @@ fn peer(session: u8, direction: u8) -> PeerMedia {
             Direction::FromPeer,
             Direction::Inactive,
         ][usize::from(direction)],
+        setup: mailbox::Setup::Passive,
         chatroom: None,
     }
 }

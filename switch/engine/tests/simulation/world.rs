@@ -169,6 +169,7 @@ impl World {
                 accept_wrapped: AcceptTypes::any(),
                 size_max: None,
                 direction: Direction::SendReceive,
+                setup: mailbox::Setup::Passive,
                 chatroom: Some(Chatroom { nickname: false, private_messages: true }),
             }),
         });
