@@ -59,6 +59,8 @@ pub struct Config {
     pub outbound_proxy: Option<String>,
     /// Rosters tell of who is invited whether the device rings (EVT-06).
     pub transient_states: bool,
+    /// Who watches a roster is told what has changed, and all of it only when it asks (EVT-10).
+    pub partial_rosters: bool,
     /// Refusals tell their reason in a Warning (FOC-05).
     pub warn_detail: bool,
     /// Name and version as they stand behind `IM-serv/OMA1.0` (IMS-02).
@@ -536,6 +538,7 @@ impl Default for Config {
             one_leg_per_user: true,
             outbound_proxy: None,
             transient_states: false,
+            partial_rosters: true,
             warn_detail: true,
             product: concat!("sip-control/", env!("CARGO_PKG_VERSION")).to_owned(),
         }

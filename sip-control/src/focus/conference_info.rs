@@ -1,4 +1,5 @@
-//! RFC 4575 documents, written. Only full states are: every document says all there is to say.
+//! RFC 4575 documents, written: full states, and what has changed of them. Every `<user>` in them is
+//! full, or deleted (EVT-10).
 //!
 //! `entity`, `state` and `version` are always spelled out, defaults too: deployed parsers fail
 //! without them (EVT-01).
@@ -7,6 +8,7 @@ use std::{borrow::Cow, io};
 
 use quick_xml::{
     Writer,
+    escape::escape,
     events::{BytesDecl, BytesText, Event},
 };
 
@@ -109,6 +111,45 @@ pub fn user_elements<'a>(users: impl IntoIterator<Item = &'a User>) -> String {
     for user in users {
         write_user(&mut writer, user).expect("a Vec takes what is written");
     }
+    text(writer)
+}
+
+/// The `<user>` elements of users who are in the list no more.
+pub fn deleted_user_elements<'a>(users: impl IntoIterator<Item = &'a User>) -> String {
+    let mut writer = Writer::new(Vec::new());
+    for user in users {
+        let entity = clean(&user.entity);
+        let element = writer.create_element("user");
+        let element = element.with_attributes([("entity", &*entity), ("state", "deleted")]);
+        element.write_empty().expect("a Vec takes what is written");
+    }
+    text(writer)
+}
+
+/// The elements of `users` with the one of `entity` marked as the reader's own (EVT-11).
+pub fn mark_own(users: &str, entity: &str) -> String {
+    let entity = clean(entity);
+    let opening = format!("<user entity=\"{}\" state=\"full\"", escape(&entity));
+    users.replacen(&format!("{opening}>"), &format!("{opening} yourown=\"true\">"), 1)
+}
+
+/// What has changed: the users of `users`, and how many are connected now.
+pub fn partial(identity: &str, version: u32, connected: usize, users: &str) -> String {
+    let mut writer = declared();
+    let number = version.to_string();
+    root(&mut writer, identity, "partial", &number)
+        .write_inner_content(|writer| {
+            let state = writer.create_element("conference-state");
+            state.write_inner_content(|writer| {
+                write_text(writer, "user-count", &connected.to_string())
+            })?;
+            let list = writer.create_element("users").with_attribute(("state", "partial"));
+            list.write_inner_content(|writer| {
+                io::Write::write_all(writer.get_mut(), users.as_bytes())
+            })?;
+            Ok(())
+        })
+        .expect("a Vec takes what is written");
     text(writer)
 }
 

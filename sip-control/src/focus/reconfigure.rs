@@ -21,7 +21,7 @@ impl Focus {
             let Some(room) = self.rooms.get_mut(&id) else { continue };
             let Place::Venue(venue) = self.directory.find(&room.venue.uri) else { continue };
             if ceiling_moved {
-                room.note_change();
+                room.note_other();
             }
             let size_max = venue.media.size_max;
             let is_resized = room.venue.media.size_max != size_max;

@@ -1,6 +1,11 @@
 //! One running session of a room: who is in it, who holds a seat, who watches.
 
-use std::{collections::BTreeMap, sync::Arc, time::Instant};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+    time::Instant,
+};
 
 use mailbox::{ParticipantId, RoomId, SessionId};
 use msrp::AddressBuf;
@@ -9,7 +14,7 @@ use super::{
     conference_info::{self, Conference, Disconnection, Joining, Progress, User, user_elements},
     participant::{Originator, Participant, Seat, Standing},
     policy::Snapshot,
-    roster::Roster,
+    roster::{Known, Roster},
     subscription::{SubscriptionId, View},
     user::UserKey,
     utc::{Utc, WallClock},
@@ -24,8 +29,29 @@ pub struct Watcher<'a> {
     pub keys: &'a [UserKey],
     /// How much it is told.
     pub view: View,
-    /// The change it was told of last.
-    pub told: u64,
+    /// What it knows.
+    pub known: Known,
+    /// Whether the difference to that will do.
+    pub takes_partial: bool,
+    /// Whether it is told which user it is itself (EVT-11).
+    pub sees_itself: bool,
+}
+
+impl Watcher<'_> {
+    /// The elements of `users`, which are the same for all who watch, for this one.
+    fn mark_own<'a, 'b>(
+        &self,
+        users: &'a str,
+        own: impl Iterator<Item = &'b Participant>,
+    ) -> Cow<'a, str> {
+        if !self.sees_itself {
+            return Cow::Borrowed(users);
+        }
+        let own = own.map(|participant| &*participant.entity);
+        own.fold(Cow::Borrowed(users), |users, entity| {
+            Cow::Owned(conference_info::mark_own(&users, entity))
+        })
+    }
 }
 
 /// A session of a room (RFC 4353: a conference). It is made with its first seat and is over with
@@ -125,14 +151,14 @@ impl Room {
     pub fn set_venue(&mut self, venue: Arc<Venue>) {
         let shown = |venue: &Venue| (venue.subject.clone(), venue.policy.max_participants());
         if shown(&self.venue) != shown(&venue) {
-            self.roster.note_change();
+            self.roster.note_other();
         }
         self.venue = venue;
     }
 
-    /// Something is shown otherwise from now on.
-    pub fn note_change(&mut self) {
-        self.roster.note_change();
+    /// Something else than users is shown otherwise from now on.
+    pub fn note_other(&mut self) {
+        self.roster.note_other();
     }
 
     /// The participants this user has here: one, or two while its name changes.
@@ -211,7 +237,7 @@ impl Room {
             self.participants.entry(id).or_insert_with(|| Participant::visible(fresh, user, None));
         participant.legs.push(Seat { leg, standing: Standing::Invited { shown } });
         if shown.is_some() {
-            self.roster.note_change();
+            self.roster.note_change(&participant.entity);
         }
         participant
     }
@@ -222,8 +248,9 @@ impl Room {
         let Standing::Invited { shown: Some(shown) } = &mut seat.standing else { return false };
         let has_changed = *shown != progress;
         *shown = progress;
-        if has_changed {
-            self.roster.note_change();
+        if let Some(participant) = self.holder_of(leg).filter(|_| has_changed) {
+            let entity = participant.entity.clone();
+            self.roster.note_change(&entity);
         }
         has_changed
     }
@@ -247,7 +274,7 @@ impl Room {
             seat.standing = Standing::Connected { joining, since: now };
         }
         if participant.is_shown(now) {
-            self.roster.note_change();
+            self.roster.note_change(&participant.entity);
         }
         has_new_name
     }
@@ -271,7 +298,7 @@ impl Room {
             self.participants.remove(&id);
         }
         match (was_shown, is_shown) {
-            (true, true) if was_told => self.roster.note_change(),
+            (true, true) if was_told => self.roster.note_change(&gone.entity),
             (true, false) => self.roster.note_departure(gone),
             _ => return false,
         }
@@ -284,11 +311,11 @@ impl Room {
         for participant in self.participants.values_mut() {
             if participant.hidden_until.is_some_and(|until| until <= now) {
                 participant.hidden_until = None;
-                has_changed |= participant.is_connected();
+                if participant.is_connected() {
+                    self.roster.note_change(&participant.entity);
+                    has_changed = true;
+                }
             }
-        }
-        if has_changed {
-            self.roster.note_change();
         }
         has_changed
     }
@@ -308,7 +335,8 @@ impl Room {
         self.participants.values().filter(|participant| participant.is_connected()).count()
     }
 
-    /// The full state for a watcher, as far as it is told the state at all.
+    /// What a watcher is to be told: the full state, or what has changed since it was told last, if
+    /// that will do and is known. Either way only as far as it is told the state at all.
     pub fn document(
         &mut self,
         version: u32,
@@ -317,24 +345,34 @@ impl Room {
         clock: &WallClock,
         limits: &Limits,
     ) -> String {
-        let shown = |participant: &&Participant| participant.is_shown(now);
         let participants = &self.participants;
+        let shown = || participants.values().filter(|participant| participant.is_shown(now));
         let users = || {
-            let count = participants.values().filter(shown).filter(|them| them.is_connected());
-            let users = participants.values().filter(shown).map(|them| them.user(clock));
-            (users.collect(), count.count())
+            let count = shown().filter(|them| them.is_connected()).count();
+            (shown().map(|them| them.user(clock)).collect(), count)
         };
         let (present, count) = self.roster.present(users);
+        let own = || shown().filter(|them| them.is(watcher.keys));
+        let known = watcher.known;
+        let is_partial = watcher.takes_partial
+            && watcher.view == View::Everybody
+            && self.roster.has_difference(known);
+        if is_partial {
+            let touched = |touched: &HashSet<&str>| {
+                let touched = shown().filter(|them| touched.contains(&*them.entity));
+                touched.map(|them| them.user(clock)).collect()
+            };
+            let users = self.roster.difference(known, touched);
+            let users = watcher.mark_own(&users, own());
+            return conference_info::partial(&self.identity, version, count, &users);
+        }
         let (present, departed) = match watcher.view {
             View::Everybody => {
-                let is_present = |entity: &str| {
-                    participants.values().filter(shown).any(|them| them.entity == entity)
-                };
-                (present, self.roster.departed(watcher.told, is_present))
+                let is_present = |entity: &str| shown().any(|them| them.entity == entity);
+                (present, self.roster.departed(known.told, is_present))
             }
             View::Itself => {
-                let own = participants.values().filter(|them| them.is(watcher.keys));
-                let own: Vec<User> = own.filter(shown).map(|them| them.user(clock)).collect();
+                let own: Vec<User> = own().map(|them| them.user(clock)).collect();
                 (user_elements(&own).into(), String::new())
             }
         };
@@ -344,6 +382,7 @@ impl Room {
             uri: &self.venue.uri,
             maximum_user_count: self.venue.maximum_user_count(limits),
         };
+        let present = watcher.mark_own(&present, own());
         conference_info::full(&conference, version, count, &[&present, &departed])
     }
 

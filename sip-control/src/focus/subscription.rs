@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use mailbox::RoomId;
 
-use super::{link::Link, output::RequestId, user::UserKey};
+use super::{link::Link, output::RequestId, roster::Known, user::UserKey};
 
 /// A subscription. Never reused while the process lives.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -32,6 +32,8 @@ pub struct Subscription {
     pub version: u32,
     /// The change of the roster that the last document told of.
     pub told: u64,
+    /// The change that the document before it told of.
+    pub told_before: u64,
     /// The NOTIFY that is not answered yet: there is one at a time (NTF-02).
     pub in_flight: Option<RequestId>,
     /// What has to be told next, no matter whether anything has changed.
@@ -117,6 +119,11 @@ impl Subscription {
         }
     }
 
+    /// What its watcher knows of the roster.
+    pub fn known(&self) -> Known {
+        Known { told: self.told, told_before: self.told_before }
+    }
+
     /// Notes that the state as of `change` is being told, and yields the version of the document:
     /// one more than the last, unless it says nothing new (EVT-02). Only news start the interval in
     /// which no more may be told.
@@ -128,6 +135,7 @@ impl Subscription {
         if !is_solicited {
             self.quiet_until = Some(now + interval);
         }
+        self.told_before = self.told;
         self.told = change;
         self.version
     }

@@ -13,8 +13,9 @@ use super::{
     room::{Room, Watcher},
     subscription::{Due, Ending, Owed, Subscription, SubscriptionId, View},
 };
-use crate::message::{
-    Event, Header, MediaType, Method, Reply, Request, Response, limits::BODY_SIZE_MAX,
+use crate::{
+    config::Profile,
+    message::{Event, Header, MediaType, Method, Reply, Request, Response, limits::BODY_SIZE_MAX},
 };
 
 /// The one package there is.
@@ -74,6 +75,7 @@ impl Focus {
                 expires: now + granted,
                 version: 0,
                 told: 0,
+                told_before: 0,
                 in_flight: None,
                 owed: None,
                 quiet_until: None,
@@ -209,9 +211,12 @@ impl Focus {
         let interval = self.config.timers.notify_min_interval;
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
         let Some(room) = self.rooms.get_mut(&subscription.room) else { return };
-        let (told, view) = (subscription.told, subscription.view);
+        // Whoever asks is told everything (SUB-07).
+        let takes_partial = self.config.partial_rosters && subscription.owed.is_none();
+        let (known, view) = (subscription.known(), subscription.view);
         let version = subscription.tell(now, room.change(), interval);
-        let watcher = Watcher { keys: &subscription.keys, view, told };
+        let sees_itself = self.config.profile == Profile::Rcs;
+        let watcher = Watcher { keys: &subscription.keys, view, known, takes_partial, sees_itself };
         let document = room.document(version, watcher, now, &self.clock, &self.config.limits);
         if document.len() > BODY_SIZE_MAX {
             // It grew while it was watched. Who watches it anew is told less (EVT-14).
@@ -226,12 +231,13 @@ impl Focus {
     fn tell_last(&mut self, now: Instant, id: SubscriptionId, ending: Ending) {
         let interval = self.config.timers.notify_min_interval;
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
-        let told = subscription.told;
+        let known = subscription.known();
         let view = if ending == Ending::Timeout { subscription.view } else { View::Itself };
         let document = match self.rooms.get_mut(&subscription.room) {
             Some(room) => {
                 let version = subscription.tell(now, room.change(), interval);
-                let watcher = Watcher { keys: &subscription.keys, view, told };
+                let (keys, sees_itself) = (&*subscription.keys, false);
+                let watcher = Watcher { keys, view, known, takes_partial: false, sees_itself };
                 room.document(version, watcher, now, &self.clock, &self.config.limits)
             }
             None => conference_info::deleted(&subscription.identity, subscription.version + 1),
@@ -295,7 +301,7 @@ impl Focus {
     fn forget_departures(&mut self, room_id: RoomId) {
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let watchers = room.watchers.iter().filter_map(|id| self.subscriptions.get(id));
-        let told = watchers.map(|subscription| subscription.told).min();
+        let told = watchers.map(|subscription| subscription.told_before).min();
         room.forget_departures(told.unwrap_or(room.change()));
     }
 }

@@ -125,6 +125,8 @@ pub fn vectors() -> Config {
         trusted: vec![Network::parse("192.0.2.0/24").unwrap()],
         identity_from_from_header: false,
         product: "demo/0.1".to_owned(),
+        // Most tests read who is there, which full documents tell.
+        partial_rosters: false,
         // Where it matters how often somebody may ask, the test says so.
         limits: Limits { user_invites: 1000, user_subscribes: 1000, ..Limits::default() },
         any_room: None,

@@ -12,6 +12,7 @@ mod inviting;
 mod joining;
 mod offerless;
 mod overload;
+mod partial;
 mod proving;
 mod reoffering;
 mod replacing;

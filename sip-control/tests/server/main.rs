@@ -34,6 +34,8 @@ fn run<F: Future<Output = ()>>(scenario: impl FnOnce(Server) -> F) -> Counters {
         let listen = Listen { udp: vec![any], tcp: vec![any] };
         let mut config = Config { listen, ..Config::default() };
         config.timers.notify_min_interval = Duration::from_millis(10);
+        // So that every document tells who is there.
+        config.partial_rosters = false;
         config.timers.shutdown = Duration::from_millis(500);
         let bound = bind(config).await.unwrap();
         let (stop, told) = oneshot::channel();
