@@ -11,7 +11,7 @@ use bytes::Bytes;
 use mailbox::{Direction, PeerMedia, SessionId};
 use msrp::UriBuf;
 
-use super::{refusal::Refusal, session_timer::SessionTimer};
+use super::{output::RequestId, refusal::Refusal, session_timer::SessionTimer};
 use crate::{
     message::Request,
     offer_answer::{LaterOffer, MediaOffer, Origin, RoomMedia, Shape, Unacceptable},
@@ -58,6 +58,8 @@ impl Theirs {
 pub enum Open {
     /// Ours, in the 200 to this INVITE: the answer comes with the ACK (FOC-21).
     Ours(ServerId),
+    /// Ours, in this request: the answer comes with its 2xx (TMR-03).
+    Sent(RequestId),
     /// The peer's: its route is being installed.
     Theirs(Box<Change>),
 }
@@ -119,7 +121,7 @@ impl Exchange {
     pub fn may_begin(&self, retry_after: u32) -> Result<(), Refusal> {
         match &self.open {
             None => Ok(()),
-            Some(Open::Ours(_)) => Err(Refusal::Glare),
+            Some(Open::Ours(_) | Open::Sent(_)) => Err(Refusal::Glare),
             Some(Open::Theirs(_)) => Err(Refusal::Unfinished(retry_after)),
         }
     }
@@ -205,7 +207,7 @@ impl Exchange {
     pub fn change(&self) -> Option<&Change> {
         match &self.open {
             Some(Open::Theirs(change)) => Some(change),
-            Some(Open::Ours(_)) | None => None,
+            Some(Open::Ours(_) | Open::Sent(_)) | None => None,
         }
     }
 

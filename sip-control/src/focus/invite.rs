@@ -21,6 +21,7 @@ use super::{
     conference_info::{Disconnection, Progress},
     exchange::{Exchange, Theirs},
     join::{SUPPORTED, contact_of, origin_of},
+    keep_alive::allows_update,
     leg::{Ack, Connected, Farewell, Inviting, Leg, Media, Phase, Stage},
     link::Link,
     order::Order,
@@ -293,6 +294,7 @@ impl Focus {
         ok: &Response,
     ) -> Result<(), Farewell> {
         let at = self.clock.utc(now);
+        let chance = self.tokens.below(SessionTimer::CHANCES);
         let leg = self.legs.get_mut(&session).ok_or(Farewell::Surplus)?;
         let room = self.rooms.get_mut(&leg.room).ok_or(Farewell::Surplus)?;
         let Phase::Inviting(inviting) = &leg.phase else { return Err(Farewell::Surplus) };
@@ -307,7 +309,6 @@ impl Focus {
                 tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
                 Farewell::Unanswered
             })?;
-        let timer = SessionTimer::agreed(ok);
         let timers = &self.config.timers;
         leg.instance = ok
             .address(Header::Contact)
@@ -319,8 +320,8 @@ impl Focus {
             link,
             ack: Ack::Received(now),
             media: Media::Awaited,
-            timer,
-            refresh_due: timer.map(|timer| now + timer.patience()),
+            timing: SessionTimer::agreed(ok).map(|timer| timer.start(now, chance)),
+            takes_update: allows_update(ok).unwrap_or(false),
             replaces_at: Some(now + timers.replacement),
             exchange,
         }));

@@ -21,6 +21,7 @@ use super::{
     directory::{Place, SESSION_TOKEN_SIZE},
     exchange::{Exchange, Open, Theirs},
     invite::UNAVAILABLE,
+    keep_alive::allows_update,
     leg::{Ack, Connected, Installing, Leg, Media, Phase},
     link::Link,
     order::Order,
@@ -210,12 +211,13 @@ impl Focus {
         if let Some(leg) = self.routes.get(&session).copied() {
             return self.rerouted(now, leg, session, path);
         }
+        let chance = self.tokens.below(SessionTimer::CHANCES);
         let Some(leg) = self.legs.get_mut(&session) else { return };
         let Phase::Installing(installing) = &leg.phase else {
             return self.call(now, session, path);
         };
         let Some(room) = self.rooms.get_mut(&leg.room) else { return };
-        let Installing { transaction, link, offer, timer, .. } = &**installing;
+        let Installing { transaction, request, link, offer, timer, .. } = &**installing;
         let (transaction, timer, room_id) = (*transaction, *timer, leg.room);
         let timers = &self.config.timers;
 
@@ -238,8 +240,8 @@ impl Focus {
             link: link.clone(),
             ack: Ack::Awaited,
             media: Media::Awaited,
-            timer,
-            refresh_due: timer.map(|timer| now + timer.patience()),
+            timing: timer.map(|timer| timer.start(now, chance)),
+            takes_update: allows_update(request).unwrap_or(false),
             replaces_at: is_agreed.then(|| now + timers.replacement),
             exchange,
         }));
@@ -322,9 +324,10 @@ pub(super) const SUPPORTED: &str = "timer, 100rel, gruu";
 /// Adds what was agreed about refreshes (TMR-01).
 pub(super) fn with_timer(reply: Reply, timer: Option<SessionTimer>) -> Reply {
     match timer {
-        Some(timer) => {
+        Some(timer) if timer.is_required() => {
             reply.header(Header::Require, "timer").header(Header::SessionExpires, &timer.header())
         }
+        Some(timer) => reply.header(Header::SessionExpires, &timer.header()),
         None => reply,
     }
 }

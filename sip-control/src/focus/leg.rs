@@ -5,8 +5,12 @@ use std::{sync::Arc, time::Instant};
 use mailbox::{ParticipantId, RoomId, SessionId};
 
 use super::{
-    conference_info::Disconnection, exchange::Exchange, invite::Invitation, link::Link,
-    output::RequestId, session_timer::SessionTimer,
+    conference_info::Disconnection,
+    exchange::Exchange,
+    invite::Invitation,
+    link::Link,
+    output::RequestId,
+    session_timer::{SessionTimer, Timing},
 };
 use crate::{config::Timers, message::Request, offer_answer::MediaOffer, transaction::ServerId};
 
@@ -99,10 +103,10 @@ pub struct Connected {
     pub ack: Ack,
     /// Where the MSRP session is.
     pub media: Media,
-    /// What was agreed about refreshes.
-    pub timer: Option<SessionTimer>,
-    /// When it has gone too long without one (TMR-05).
-    pub refresh_due: Option<Instant>,
+    /// How long it lives without a refresh, if it is timed.
+    pub timing: Option<Timing>,
+    /// Whether the peer takes UPDATE.
+    pub takes_update: bool,
     /// When the legs that this one replaces go at the latest (FOC-14).
     pub replaces_at: Option<Instant>,
     /// What both sides have said of the media.
@@ -194,7 +198,7 @@ impl Connected {
         let reasons = [
             (self.binding_deadline(timers), Farewell::Unbound),
             (self.grace(), Farewell::MediaLost),
-            (self.refresh_due, Farewell::Unrefreshed),
+            (self.timing.map(|timing| timing.ends_at), Farewell::Unrefreshed),
         ];
         let is_over = |deadline: Option<Instant>| deadline.is_some_and(|at| at <= now);
         reasons.into_iter().find(|(deadline, _)| is_over(*deadline)).map(|(_, farewell)| farewell)
@@ -204,7 +208,7 @@ impl Connected {
         let deadlines = [
             self.binding_deadline(timers),
             self.grace(),
-            self.refresh_due,
+            self.timing.map(|timing| timing.due()),
             self.replaces_at,
             self.exchange.change().map(|change| change.deadline),
             self.exchange.retiring.map(|retiring| retiring.at),

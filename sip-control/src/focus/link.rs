@@ -15,6 +15,8 @@ pub struct Link {
     dialog: Dialog,
     /// Where the peer's last request came from, or where our INVITE to it went.
     met: Target,
+    /// Whether the Call-ID is ours.
+    is_ours: bool,
 }
 
 impl Link {
@@ -23,13 +25,13 @@ impl Link {
     pub fn accept(request: &Request, tag: &str, source: Source) -> Result<Self, Refusal> {
         let dialog = Dialog::accept(request, tag);
         let dialog = dialog.map_err(|_| Refusal::Malformed(Header::Contact))?;
-        Ok(Self { dialog, met: back_to(source) })
+        Ok(Self { dialog, met: back_to(source), is_ours: false })
     }
 
     /// The dialog that a 2xx makes of our INVITE to `uri`, which went to `met`. `None` when the
     /// answer names none.
     pub fn begin(uri: &str, answer: &Response, met: Target) -> Option<Self> {
-        Some(Self { dialog: Dialog::begin(uri, answer)?, met })
+        Some(Self { dialog: Dialog::begin(uri, answer)?, met, is_ours: true })
     }
 
     /// The name of the dialog.
@@ -47,6 +49,17 @@ impl Link {
     /// Moves the remote target to where the request says that its sender is now (DLG-13).
     pub fn refresh(&mut self, request: &Request) -> Result<(), Refusal> {
         self.dialog.refresh(request).map_err(|_| Refusal::Malformed(Header::Contact))
+    }
+
+    /// Moves the remote target to where a 2xx to a refresh of ours says that its sender is now. One
+    /// that cannot be used moves nothing.
+    pub fn refreshed(&mut self, answer: &Response) {
+        let _ = self.dialog.refresh(answer);
+    }
+
+    /// Whether it was us who made the Call-ID (RFC 3261 section 14.1).
+    pub fn owns_call_id(&self) -> bool {
+        self.is_ours
     }
 
     /// The next request to the peer, and where it goes.

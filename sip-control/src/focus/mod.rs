@@ -16,6 +16,7 @@ mod exchange;
 mod grouping;
 mod invite;
 mod join;
+mod keep_alive;
 mod leave;
 mod leg;
 mod link;
@@ -141,6 +142,8 @@ enum Purpose {
     /// It ends something that is forgotten already: no answer changes anything (LEAVE-10).
     Farewell,
     Notify(SubscriptionId),
+    /// It keeps a leg alive (TMR-03).
+    Refresh(SessionId),
 }
 
 /// What has deadlines.
@@ -219,8 +222,12 @@ impl Focus {
         if self.calls.contains_key(&request) {
             return self.called(now, request, answer);
         }
+        if answer.is_some_and(|answer| answer.code() < 200) {
+            return;
+        }
         match self.requests.remove(&request) {
             Some(Purpose::Notify(subscription)) => self.notified(now, subscription, answer),
+            Some(Purpose::Refresh(session)) => self.refreshed(now, session, answer),
             Some(Purpose::Farewell) | None => {}
         }
     }

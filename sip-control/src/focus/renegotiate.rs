@@ -17,6 +17,7 @@ use super::{
     Focus, Incoming,
     exchange::{Change, Exchange, Open, Retiring, Step, Theirs},
     join::{contact_of, with_timer},
+    keep_alive::allows_update,
     leg::{Ack, Farewell, Media},
     order::Order,
     refusal::Refusal,
@@ -108,6 +109,7 @@ impl Focus {
         timer: Option<SessionTimer>,
         describes: bool,
     ) {
+        let chance = self.tokens.below(SessionTimer::CHANCES);
         let Some(leg) = self.legs.get_mut(&session) else { return };
         let Some(room) = self.rooms.get(&leg.room) else { return };
         let contact = contact_of(&room.identity);
@@ -116,8 +118,8 @@ impl Focus {
             // It was tried when the request came.
             return;
         }
-        connected.timer = timer;
-        connected.refresh_due = timer.map(|timer| now + timer.patience());
+        connected.timing = timer.map(|timer| timer.start(now, chance));
+        connected.takes_update = allows_update(request).unwrap_or(connected.takes_update);
         let ours = connected.exchange.ours.clone();
         if request.method() == Method::Invite {
             connected.ack = Ack::Awaited;

@@ -252,11 +252,16 @@ impl World {
 
     /// Answers a request of the focus, with some more header lines.
     pub fn answer_with(&mut self, request: &Sent, status: &str, lines: &str) {
+        self.answer_body(request, status, lines, "");
+    }
+
+    /// Answers a request of the focus, with some more header lines and a body.
+    pub fn answer_body(&mut self, request: &Sent, status: &str, lines: &str, body: &str) {
         let mut text = format!("SIP/2.0 {status}\n");
         for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
             writeln!(text, "{name}: {}", request.header(name)).unwrap();
         }
-        self.hear(&format!("{text}{lines}Content-Length: 0\n\n"));
+        self.hear(&format!("{text}{lines}Content-Length: ?\n\n{body}"));
     }
 
     /// Lets time pass, with everything that happens on the way.

@@ -1,0 +1,149 @@
+//! Keeping a leg alive where that is our part (RFC 4028 section 7.4).
+
+use std::time::{Duration, Instant};
+
+use mailbox::SessionId;
+
+use super::{
+    Focus, Purpose,
+    exchange::{Open, Theirs},
+    join::{SUPPORTED, contact_of},
+    leg::Farewell,
+    order::Order,
+    output::Output,
+    refusal::ALLOW,
+    session_timer::SessionTimer,
+};
+use crate::message::{Header, Method, Response};
+
+/// How long to wait after a 491, in steps of 10 ms: the least, and how many more there may be (RFC
+/// 3261 section 14.1). First for who made the Call-ID, then for the other side.
+const GLARE_STEPS: [(u32, u32); 2] = [(210, 191), (0, 201)];
+
+impl Focus {
+    /// Refreshes by UPDATE where the peer has said that it takes it, else by an INVITE that repeats
+    /// what we said last (TMR-03). While an exchange is open there is no other, so that waits.
+    pub(super) fn refresh(&mut self, now: Instant, session: SessionId) {
+        let wait = self.glare_wait(session);
+        let user_agent = self.server();
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let contact = contact_of(&room.identity);
+        let Some(connected) = leg.connected_mut() else { return };
+        let is_busy = connected.exchange.open.is_some();
+        let Some(timing) = &mut connected.timing else { return };
+        if !connected.takes_update && is_busy {
+            timing.refresh_at = Some(now + wait);
+            return;
+        }
+        let method = if connected.takes_update { Method::Update } else { Method::Invite };
+        let (interval, min_se) = (timing.timer.interval.as_secs(), timing.min_se);
+        timing.refresh_at = None;
+        let (draft, target) = connected.link.request(method);
+        let mut draft = draft
+            .header(Header::Contact, &contact)
+            .header(Header::UserAgent, &user_agent)
+            .header(Header::Allow, ALLOW)
+            .header(Header::Supported, SUPPORTED)
+            .header(Header::SessionExpires, &format!("{interval};refresher=uac"));
+        if let Some(min_se) = min_se {
+            draft = draft.header(Header::MinSe, &min_se.to_string());
+        }
+        if method == Method::Invite {
+            draft = draft.body("application/sdp", connected.exchange.ours.clone());
+        }
+        let request = self.send(draft, target, Purpose::Refresh(session));
+        if method == Method::Invite
+            && let Some(connected) = self.connected(session)
+        {
+            connected.exchange.open = Some(Open::Sent(request));
+        }
+    }
+
+    /// A refresh of ours has its final answer, or will never have one (TMR-06).
+    pub(super) fn refreshed(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        answer: Option<&Response>,
+    ) {
+        let wait = self.glare_wait(session);
+        let Some(connected) = self.connected(session) else { return };
+        let exchange = &mut connected.exchange;
+        let invite = exchange.open.take_if(|open| matches!(open, Open::Sent(_)));
+        let Some(answer) = answer else {
+            return self.end_leg(now, session, Farewell::Unrefreshed);
+        };
+        if let Some(Open::Sent(request)) = invite.filter(|_| answer.code() < 300) {
+            let (ack, target) = connected.link.ack(answer.sequence());
+            self.outputs.push_back(Output::Acknowledge { request, ack, target });
+            self.take_repeated_answer(session, answer);
+        }
+        let Some(connected) = self.connected(session) else { return };
+        let Some(timing) = &mut connected.timing else { return };
+        match answer.code() {
+            ..300 => self.renew(now, session, answer),
+            408 | 481 => self.end_leg(now, session, Farewell::Unrefreshed),
+            422 => {
+                // More than it asked for before, or the two of us would never come to an end.
+                let least = answer.seconds(Header::MinSe);
+                let least = least.filter(|least| timing.min_se.is_none_or(|known| *least > known));
+                if let Some(least) = least {
+                    timing.min_se = Some(least);
+                    let interval = Duration::from_secs(least.into());
+                    timing.timer.interval = timing.timer.interval.max(interval);
+                    self.refresh(now, session);
+                }
+            }
+            491 => {
+                timing.refresh_at = Some(now + wait);
+                self.plan_leg(session);
+            }
+            // It says nothing about the session, which lives on to its expiry.
+            _ => {}
+        }
+    }
+
+    /// A 2xx renews the time, and may give the part of who refreshes to the other (TMR-07).
+    fn renew(&mut self, now: Instant, session: SessionId, answer: &Response) {
+        let chance = self.tokens.below(SessionTimer::CHANCES);
+        let Some(connected) = self.connected(session) else { return };
+        // A Contact that is no good moves nothing: the one before it still stands.
+        connected.link.refreshed(answer);
+        connected.takes_update = allows_update(answer).unwrap_or(connected.takes_update);
+        let min_se = connected.timing.and_then(|timing| timing.min_se);
+        let timing = SessionTimer::agreed(answer).map(|timer| timer.start(now, chance));
+        connected.timing = timing.map(|mut timing| {
+            timing.min_se = min_se;
+            timing
+        });
+        self.plan_leg(session);
+    }
+
+    /// What the peer answers to our repeated description is in force from now on (msrp/SDP-17).
+    fn take_repeated_answer(&mut self, session: SessionId, answer: &Response) {
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let Some(connected) = leg.connected_mut() else { return };
+        let exchange = &mut connected.exchange;
+        let shape = exchange.shape();
+        let Ok(peer) = room.venue.media.read_answer(&shape, &answer.body()) else { return };
+        if exchange.peer().is_some_and(|known| *known != peer) {
+            exchange.theirs = Some(Theirs { shape, peer: Some(peer.clone()) });
+            let session = exchange.route;
+            self.order(Order::Describe { session, peer: Box::new(peer) });
+        }
+    }
+
+    fn glare_wait(&mut self, session: SessionId) -> Duration {
+        let owns = self.connected(session).is_some_and(|connected| connected.link.owns_call_id());
+        let (least, steps) = GLARE_STEPS[usize::from(!owns)];
+        Duration::from_millis((10 * (least + self.tokens.below(steps))).into())
+    }
+}
+
+/// Whether the sender takes UPDATE, if it says which methods it takes.
+pub(super) fn allows_update(message: &crate::message::Message) -> Option<bool> {
+    message.header(Header::Allow)?;
+    Some(message.has_token(Header::Allow, Method::Update.name()))
+}
