@@ -14,9 +14,26 @@ use msrp::{AcceptTypes, AddressBuf, PathBuf};
 struct Room {
     core: Core,
     now: Instant,
-    members: Vec<(ConnectionId, String)>,
+    members: Vec<Member>,
     send: Vec<u8>,
-    answers: Vec<Vec<u8>>,
+}
+
+struct Member {
+    connection: ConnectionId,
+    /// What its answers have in common.
+    paths: Vec<u8>,
+    /// To the request it heard last.
+    answer: Vec<u8>,
+}
+
+impl Member {
+    fn hear(&mut self, request: &[u8]) {
+        let transaction = request[5..].split(|&octet| octet == b' ').next().unwrap_or_default();
+        self.answer.clear();
+        for part in [b"MSRP ", transaction, &self.paths, transaction, b"$\r\n"] {
+            self.answer.extend_from_slice(part);
+        }
+    }
 }
 
 impl Room {
@@ -80,16 +97,12 @@ impl Room {
             \r\n{wrapper}{}\r\n-------a786hjs2Kd0Qw1Er$\r\n",
             "x".repeat(body)
         );
-        let answer = |(_, uri, path): &(ConnectionId, String, String)| {
-            format!(
-                "MSRP a786hjs2Kd0Qw1Er 200 OK\r\nTo-Path: {uri}\r\nFrom-Path: {path}\r\n\
-                -------a786hjs2Kd0Qw1Er$\r\n"
-            )
-            .into_bytes()
+        let member = |(connection, uri, path): (ConnectionId, String, String)| {
+            let paths = format!(" 200 OK\r\nTo-Path: {uri}\r\nFrom-Path: {path}\r\n-------");
+            Member { connection, paths: paths.into_bytes(), answer: Vec::new() }
         };
-        let answers = joined.iter().map(answer).collect();
-        let members = joined.into_iter().map(|(id, uri, _)| (id, uri)).collect();
-        let mut room = Self { core, now, members, send: send.into_bytes(), answers };
+        let members = joined.into_iter().map(member).collect();
+        let mut room = Self { core, now, members, send: send.into_bytes() };
         room.flush();
         room
     }
@@ -97,6 +110,13 @@ impl Room {
     fn flush(&mut self) {
         while let Some(operation) = self.core.poll_operation(self.now) {
             if let Operation::Send { connection, batch } = operation {
+                // The first connections of a core get the first slots of its table.
+                let slot = connection.to_token() as u32;
+                if let (Some(member), Some(sent)) =
+                    (self.members.get_mut(slot as usize), batch.slices().next())
+                {
+                    member.hear(sent);
+                }
                 let octets = batch.slices().map(<[u8]>::len).sum();
                 self.core.handle_sent(self.now, connection, batch, Ok(octets));
             }
@@ -106,10 +126,10 @@ impl Room {
 
     /// One message to all, and an answer from each.
     fn turn(&mut self) {
-        self.core.handle_received(self.now, self.members[0].0, black_box(&self.send));
+        self.core.handle_received(self.now, self.members[0].connection, black_box(&self.send));
         self.flush();
-        for (member, answer) in self.members.iter().zip(&self.answers).skip(1) {
-            self.core.handle_received(self.now, member.0, black_box(answer));
+        for member in &self.members[1..] {
+            self.core.handle_received(self.now, member.connection, black_box(&member.answer));
         }
         self.flush();
     }

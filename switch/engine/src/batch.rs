@@ -7,8 +7,9 @@ use msrp::Flag;
 use crate::{
     chunk::{Due, write_end, write_start},
     limits::{BATCH_CAPACITY_KEPT_MAX, BODY_COPIED_MAX, CHUNK_BODY_MIN},
-    mint::{Mint, PREFIX_LEN},
+    mint::PREFIX_LEN,
     route::SessionKey,
+    transactions::Numbering,
 };
 
 /// Slices one vectored send takes at most. What is beyond goes with the next.
@@ -38,6 +39,8 @@ pub struct Batch {
     sent: usize,
     /// Chunks that it has taken to their end.
     gone: usize,
+    /// The number of the chunk that was interrupted: it ends among the responses.
+    interrupted: Option<u32>,
 }
 
 /// A flag and the line's end, behind an end-line's transaction id.
@@ -55,6 +58,8 @@ struct Cut {
 #[derive(Clone, Copy)]
 struct Written {
     session: SessionKey,
+    /// What its transaction id ends with.
+    number: u32,
     /// Where it ends in `written`.
     own_end: usize,
     /// Octets shared by it and those before it.
@@ -69,6 +74,15 @@ pub(crate) struct Change {
     pub(crate) more: usize,
     /// Octets that are gone.
     pub(crate) less: usize,
+}
+
+/// What the kernel has taken.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(crate) enum Taken {
+    /// Octets of a chunk.
+    Part(Change),
+    /// The last octet of the chunk whose transaction id ends with this.
+    All { number: u32 },
 }
 
 impl Batch {
@@ -146,16 +160,15 @@ impl Batch {
         &mut self.written
     }
 
-    /// Writes a chunk for a session; `copy` tells its transaction id from those of other copies with
-    /// this prefix. Returns its octets.
+    /// Writes a chunk for a session, with a transaction id of these parts. Returns its octets.
     pub(crate) fn write(
         &mut self,
         session: SessionKey,
         path_headers: &[u8],
-        (prefix, copy): (&[u8; PREFIX_LEN], usize),
+        (prefix, number): (&[u8; PREFIX_LEN], u32),
         due: Due,
     ) -> usize {
-        write_start(&mut self.written, prefix, copy, path_headers);
+        write_start(&mut self.written, prefix, number, path_headers);
         due.write_middle(&mut self.written);
         let flag = due.flag;
         if due.body.len() <= BODY_COPIED_MAX {
@@ -163,8 +176,8 @@ impl Batch {
         } else {
             self.share(due, path_headers.len());
         }
-        write_end(&mut self.written, prefix, copy, flag);
-        self.end_chunk(session)
+        write_end(&mut self.written, prefix, number, flag);
+        self.end_chunk(session, number)
     }
 
     /// Cuts in a body that is shared with other connections. Its head has been written, with path
@@ -175,8 +188,8 @@ impl Batch {
     }
 
     /// All that was written and shared since the last call is one chunk. Returns its octets.
-    pub(crate) fn end_chunk(&mut self, session: SessionKey) -> usize {
-        let end = Written { session, own_end: self.written.len(), shared_end: self.shared };
+    pub(crate) fn end_chunk(&mut self, session: SessionKey, number: u32) -> usize {
+        let end = Written { session, number, own_end: self.written.len(), shared_end: self.shared };
         let before = self.ends.last().map_or(0, Written::end);
         self.ends.push(end);
         end.end() - before
@@ -195,19 +208,26 @@ impl Batch {
         }));
     }
 
-    /// The kernel took `octets` more. Tells what that was of each chunk.
-    pub(crate) fn advance(&mut self, octets: usize, mut taken: impl FnMut(Change)) {
+    /// The kernel took `octets` more. Tells what that was of each chunk, and which of them it has taken
+    /// to their last octet.
+    pub(crate) fn advance(&mut self, octets: usize, mut taken: impl FnMut(Taken)) {
         debug_assert!(octets <= self.len());
         let urgent = self.urgent();
         let mut from = self.sent.saturating_sub(urgent);
         self.sent += octets;
         let to = self.sent.saturating_sub(urgent);
+        if let Some(number) = self.interrupted.take_if(|_| self.sent >= urgent) {
+            taken(Taken::All { number });
+        }
         while let Some(chunk) = self.ends.get(self.gone)
             && from < to
         {
             let until = chunk.end().min(to);
-            taken(Change { session: chunk.session, more: 0, less: until - from });
-            self.gone += usize::from(until == chunk.end());
+            taken(Taken::Part(Change { session: chunk.session, more: 0, less: until - from }));
+            if until == chunk.end() {
+                taken(Taken::All { number: chunk.number });
+                self.gone += 1;
+            }
             from = until;
         }
     }
@@ -216,7 +236,11 @@ impl Batch {
     /// has not begun, and into the middle of one that may be interrupted (CHUNK-07). What is left
     /// of that one follows, under a head of its own (CHUNK-09). Returns by how much that changes
     /// what there is for its session.
-    pub(crate) fn let_in(&mut self, urgent: &mut Self, mint: &mut Mint) -> Option<Change> {
+    pub(crate) fn let_in(
+        &mut self,
+        urgent: &mut Self,
+        numbering: &mut Numbering<'_>,
+    ) -> Option<Change> {
         let Some(sent) = self.sent.checked_sub(self.urgent()) else {
             self.reports.append(&mut urgent.responses);
             self.reports.append(&mut urgent.reports);
@@ -224,19 +248,20 @@ impl Batch {
         };
         let mut old = std::mem::take(self);
         let (own_start, start) = old.end_of(old.gone);
-        let broken = old.ends.get(old.gone).filter(|_| sent > start).map(|it| it.session);
+        let broken = old.ends.get(old.gone).filter(|_| sent > start).copied();
         let gone = old.gone + usize::from(broken.is_some());
         let (own_end, end) = old.end_of(gone);
         let passed = old.cuts.iter().take_while(|cut| cut.at < own_end).count();
         let mut change = None;
-        if let Some(session) = broken {
+        if let Some(Written { session, number, .. }) = broken {
+            self.interrupted = Some(number);
             let chunk = &old.written[own_start..own_end];
             let cut = old.cuts[..passed].last().filter(|cut| cut.at >= own_start);
             let rest = finish(&mut self.responses, chunk, sent - start, own_start, cut);
             let less = end - sent;
             let more = rest.map_or(0, |(paths, due)| {
-                let prefix = due.prefix(mint);
-                self.write(session, paths, (&prefix, 0), due)
+                let (prefix, number) = numbering.number(session, &due);
+                self.write(session, paths, (&prefix, number), due)
             });
             change = Some(Change { session, more, less });
         }
@@ -269,7 +294,7 @@ impl Batch {
             octets.clear();
             octets.shrink_to(BATCH_CAPACITY_KEPT_MAX);
         }
-        (self.shared, self.sent, self.gone) = (0, 0, 0);
+        (self.shared, self.sent, self.gone, self.interrupted) = (0, 0, 0, None);
     }
 }
 

@@ -14,6 +14,7 @@ use msrp::Flag;
 use crate::{
     limits::CHUNK_BODY_DEFINITE_MAX,
     mint::{MESSAGE_ID_LEN, Mint, PREFIX_LEN, write_transaction},
+    room::FlightId,
 };
 
 /// Octets of one copy's chunk beside its body, its paths and what all chunks of the message say.
@@ -35,6 +36,10 @@ pub(crate) struct CopyHead {
     pub(crate) sender: ParticipantId,
     /// How urgent it is.
     pub(crate) class: Class,
+    /// The type inside its wrapper, should a recipient refuse it (SEND-14).
+    pub(crate) wrapped_type: Box<str>,
+    /// Names it inside the switch while more of it is to come.
+    pub(crate) flight: FlightId,
 }
 
 /// A part of a copy that is not written yet, or may have to be written anew.
@@ -126,19 +131,19 @@ pub(crate) fn write_middle(
 pub(crate) fn write_start(
     out: &mut Vec<u8>,
     prefix: &[u8; PREFIX_LEN],
-    copy: usize,
+    number: u32,
     path_headers: &[u8],
 ) {
     out.extend_from_slice(b"MSRP ");
-    write_transaction(out, prefix, copy);
+    write_transaction(out, prefix, number);
     out.extend_from_slice(b" SEND\r\n");
     out.extend_from_slice(path_headers);
 }
 
 /// Writes what comes behind the body.
-pub(crate) fn write_end(out: &mut Vec<u8>, prefix: &[u8; PREFIX_LEN], copy: usize, flag: Flag) {
+pub(crate) fn write_end(out: &mut Vec<u8>, prefix: &[u8; PREFIX_LEN], number: u32, flag: Flag) {
     out.extend_from_slice(b"\r\n-------");
-    write_transaction(out, prefix, copy);
+    write_transaction(out, prefix, number);
     out.extend_from_slice(&[flag.octet(), b'\r', b'\n']);
 }
 

@@ -20,6 +20,7 @@ use crate::{
     outbox::Outbox,
     route::SessionKey,
     slots::Key,
+    transactions::Outstanding,
 };
 
 /// A connection: its slot in the core's table, and which tenant of that slot it is.
@@ -39,6 +40,10 @@ pub struct Connection {
     pub(crate) stranger_from: Option<IpAddr>,
     pub(crate) outbox: Outbox,
     pub(crate) sending: Sending,
+    /// The requests on it that are not answered.
+    pub(crate) outstanding: Outstanding,
+    /// Whether the timer of unanswered requests will ask for it.
+    pub(crate) answers_watched: bool,
     /// Whether the core's list of connections to flush has it.
     pub(crate) dirty: bool,
     /// Whether the stall timer will ask for it.
@@ -149,6 +154,8 @@ impl Connection {
             stranger_from: None,
             outbox: Outbox::default(),
             sending: Sending::Idle,
+            outstanding: Outstanding::default(),
+            answers_watched: false,
             dirty: false,
             stall_watched: false,
             strays: 0,

@@ -16,16 +16,19 @@ use mailbox::{CoreId, CoreSet, Event, FailureCause, Relay, RoomId, RoomRelay, Se
 use crate::{
     Batch, Commons, Counters, Gauges, Limits,
     backlog::Swing,
-    batch::Change,
+    batch::{Change, Taken},
     connection::{Connection, ConnectionId, Incoming, Phase, Sending, Side},
     deadlines::Deadlines,
     fanout::Portion,
+    limits::TRANSACTIONS_MAX,
     message::Message,
     mint::Mint,
     outbox::{Outbox, Spares},
     room::{Room, RoomKey},
     route::{Session, SessionKey},
+    said::Said,
     slots::Slots,
+    transactions::{Numbering, Transactions},
 };
 
 /// Which core this is.
@@ -98,6 +101,9 @@ pub struct Core {
     /// What peers have begun to say and not finished: at most
     /// [`Limits::session_messages_max`] of each session.
     pub(crate) messages: Slots<Message>,
+    /// What was sent and is not answered.
+    pub(crate) transactions: Transactions,
+    pub(crate) said: Said,
     pub(crate) sessions_by_id: HashMap<SessionId, SessionKey>,
     /// By the session-id of their URI. Only ids minted here are in it, so no peer can choose what
     /// it holds.
@@ -132,6 +138,9 @@ pub struct Core {
     pub(crate) unbound_connections: Deadlines<Connection>,
     pub(crate) idle_connections: Deadlines<Connection>,
     stalled_connections: Deadlines<Connection>,
+    /// Connections on which something was sent that may not have been answered: one timer each, for
+    /// the oldest (RESP-12).
+    pub(crate) unanswered_connections: Deadlines<Connection>,
 }
 
 /// Whether the core is on its way out.
@@ -164,6 +173,8 @@ impl Core {
             sessions: Slots::new(limits.sessions_max),
             rooms: Slots::new(limits.rooms_max),
             messages: Slots::new(u32::MAX),
+            transactions: Transactions::new(),
+            said: Said::new(),
             sessions_by_id: HashMap::new(),
             sessions_by_uri: HashMap::new(),
             rooms_by_id: HashMap::new(),
@@ -186,6 +197,7 @@ impl Core {
             unbound_connections: Deadlines::new(limits.connection_unbound_max),
             idle_connections: Deadlines::new(limits.connection_idle_max),
             stalled_connections: Deadlines::new(limits.send_stall_max),
+            unanswered_connections: Deadlines::new(limits.answer_max),
             config,
             limits,
         }
@@ -218,7 +230,9 @@ impl Core {
 
     /// The slot is free. What the connection was counted in, it is counted in no more.
     fn vacate(&mut self, id: ConnectionId) -> Option<Connection> {
-        let connection = self.connections.remove(id)?;
+        let mut connection = self.connections.remove(id)?;
+        self.transactions.forget(&mut connection.outstanding);
+        self.unanswered_connections.clear(id);
         if let Some(from) = connection.stranger_from {
             self.commons.strangers.forget(from);
         }
@@ -264,10 +278,25 @@ impl Core {
             self.close(id);
             return;
         };
-        let Self { sessions, limits, counters, .. } = self;
-        batch.advance(sent, |change| note(sessions, limits, counters, change));
+        let Self { sessions, limits, counters, transactions, .. } = self;
+        batch.advance(sent, |taken| match taken {
+            Taken::Part(change) => note(sessions, limits, counters, change),
+            Taken::All { number } if number < TRANSACTIONS_MAX => {
+                transactions.taken(&mut connection.outstanding, number, now);
+            }
+            Taken::All { .. } => counters.copies_unsupervised += 1,
+        });
+        // Who is watched is asked when the time of what was the oldest has come: answers that keep
+        // coming cost the timer nothing.
+        if !connection.answers_watched && connection.outstanding.is_awaited() {
+            connection.answers_watched = true;
+            self.unanswered_connections.set(now, id);
+        }
         if !batch.is_empty() && !matches!(connection.phase, Phase::Closing) {
-            let change = connection.outbox.let_in(&mut batch, &mut self.mint, &mut self.spares);
+            let Connection { outbox, outstanding, .. } = connection;
+            let mint = &mut self.mint;
+            let mut numbering = Numbering { mint, transactions, outstanding };
+            let change = outbox.let_in(&mut batch, &mut numbering, &mut self.spares);
             if let Some(change) = change {
                 note(sessions, limits, counters, change);
             }
@@ -356,6 +385,9 @@ impl Core {
         while let Some(id) = self.stalled_connections.expired(now) {
             self.check_stall(now, id);
         }
+        while let Some(id) = self.unanswered_connections.expired(now) {
+            self.check_answers(now, id);
+        }
     }
 
     /// What to do next. Drain it after a whole batch of completions: what was queued for one
@@ -373,7 +405,10 @@ impl Core {
             }
             let Self { sessions, limits, counters, .. } = self;
             let changed = |change| note(sessions, limits, counters, change);
-            let batch = connection.outbox.take(&mut self.mint, &mut self.spares, changed);
+            let Connection { outbox, outstanding, .. } = connection;
+            let (mint, transactions) = (&mut self.mint, &mut self.transactions);
+            let mut numbering = Numbering { mint, transactions, outstanding };
+            let batch = outbox.take(&mut numbering, &mut self.spares, changed);
             connection.sending = Sending::InFlight { since: now, octets: batch.len() };
             if !connection.stall_watched {
                 connection.stall_watched = true;
@@ -406,6 +441,7 @@ impl Core {
             self.reaching_sessions.next(),
             self.unanswered_sessions.next(),
             self.stalled_connections.next(),
+            self.unanswered_connections.next(),
         ]
         .into_iter()
         .flatten()

@@ -48,8 +48,14 @@ figures! {
         pub relays_shed: u64,
         /// Requests answered with an error, by status.
         pub refusals: Refusals,
-        /// Responses of 400 and more, and failure reports, that recipients sent about their copies.
+        /// Copies, or parts of them, that recipients refused in a response or a report.
         pub copies_refused_by_peer: u64,
+        /// Copies, or parts of them, that recipients did not answer in time (RESP-12, RESP-14).
+        pub copies_unanswered: u64,
+        /// Copies, or parts of them, whose answers are not waited for, because too many are.
+        pub copies_unsupervised: u64,
+        /// Responses to nothing that was waited for (RESP-11).
+        pub answers_unknown: u64,
         /// Commands ignored because they were older than what had been applied.
         pub commands_stale: u64,
     }

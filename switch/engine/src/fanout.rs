@@ -21,7 +21,7 @@ use crate::{
     connection::Phase,
     core::{Core, note},
     limits::{BODY_COPIED_MAX, CONGESTED_SIZE_MAX},
-    mint::{MESSAGE_ID_LEN, PREFIX_LEN},
+    mint::PREFIX_LEN,
     room::{Flight, FlightId, RoomKey},
     route::{Peer, Session, SessionKey},
 };
@@ -120,43 +120,13 @@ struct Chunk<'a> {
     at: u64,
     flag: Flag,
     hyphens: bool,
-    head: Head<'a>,
-}
-
-/// What every chunk of a message says; shared from when the first copy has to wait.
-enum Head<'a> {
-    Made { message_id: [u8; MESSAGE_ID_LEN], opening: OpeningView<'a> },
-    Shared(Arc<CopyHead>),
-}
-
-impl Head<'_> {
-    fn class(&self) -> Class {
-        match self {
-            Self::Made { opening, .. } => opening.class,
-            Self::Shared(head) => head.class,
-        }
-    }
-
-    fn share(&mut self) -> Arc<CopyHead> {
-        let head = match self {
-            Self::Shared(head) => return Arc::clone(head),
-            Self::Made { message_id, opening } => Arc::new(CopyHead {
-                message_id: *message_id,
-                total: opening.total,
-                content_headers: opening.content_headers.into(),
-                sender: opening.sender,
-                class: opening.class,
-            }),
-        };
-        *self = Self::Shared(Arc::clone(&head));
-        head
-    }
+    head: Arc<CopyHead>,
 }
 
 impl Chunk<'_> {
     /// It as a part of one copy.
-    fn due(&mut self, body: &mut Body<'_>) -> Due {
-        let (head, body) = (self.head.share(), body.share());
+    fn due(&self, body: &mut Body<'_>) -> Due {
+        let (head, body) = (Arc::clone(&self.head), body.share());
         let whole = self.at == 1 && self.flag == Flag::End;
         Due { head, at: self.at, body, flag: self.flag, hyphens: self.hyphens, whole }
     }
@@ -280,8 +250,17 @@ impl Core {
         write_middle(&mut middle, &message_id, range, opening.content_headers);
         let hyphens = msrp::has_hyphens(body.octets);
         let prefix = prefix_for(&mut self.mint, body.octets, hyphens);
-        let head = Head::Made { message_id, opening };
-        let mut chunk = Chunk { prefix, middle: &middle, at: 1, flag, hyphens, head };
+        let head = Arc::new(CopyHead {
+            message_id,
+            total: opening.total,
+            content_headers: opening.content_headers.into(),
+            sender: opening.sender,
+            class: opening.class,
+            wrapped_type: opening.wrapped_type.map(|it| it.to_string()).unwrap_or_default().into(),
+            flight: id,
+        });
+        self.said.note(&head);
+        let chunk = Chunk { prefix, middle: &middle, at: 1, flag, hyphens, head };
 
         let mut started = Vec::new();
         let most = self.backlog_max(key);
@@ -290,15 +269,15 @@ impl Core {
             Audience::Room => None,
             Audience::Participant(addressee) => Some(self.sessions_of(key, addressee)),
         };
-        let mut copy = 0;
+        let mut at = 0;
         loop {
             let recipient = match &addressed {
-                None => self.rooms.get(key).and_then(|room| room.recipients.get(copy)),
-                Some(sessions) => sessions.get(copy),
+                None => self.rooms.get(key).and_then(|room| room.recipients.get(at)),
+                Some(sessions) => sessions.get(at),
             };
             let Some(&recipient) = recipient else { break };
             if self.is_due(recipient, &opening, size, most)
-                && self.copy(recipient, copy, &mut chunk, body, most)
+                && self.copy(recipient, &chunk, body, most)
             {
                 reached = true;
                 if last {
@@ -307,7 +286,7 @@ impl Core {
                     started.push(recipient);
                 }
             }
-            copy += 1;
+            at += 1;
         }
         if let (Audience::Participant(addressee), Some(sessions)) = (opening.audience, addressed) {
             if !reached {
@@ -320,7 +299,7 @@ impl Core {
             let flight = Flight {
                 audience: opening.audience,
                 recipients: started,
-                head: chunk.head.share(),
+                head: chunk.head,
                 next: size + 1,
                 cores,
             };
@@ -346,12 +325,10 @@ impl Core {
         let mut middle = std::mem::take(&mut self.scratch);
         let hyphens = msrp::has_hyphens(body.octets);
         let prefix = prefix_for(&mut self.mint, body.octets, hyphens);
-        let mut chunk = flight.chunk(prefix, body.octets.len(), flag, hyphens, &mut middle);
+        let chunk = flight.chunk(prefix, body.octets.len(), flag, hyphens, &mut middle);
         let most = self.backlog_max(key);
-        let mut copy = 0;
         let mut cut = Vec::new();
         flight.recipients.retain(|&recipient| {
-            copy += 1;
             let Some(peer) = self.sessions.get(recipient).and_then(Session::recipient) else {
                 return false;
             };
@@ -362,8 +339,8 @@ impl Core {
                 return false;
             }
             let written = match flag {
-                Flag::Abort => self.end_copy(recipient, copy, &mut chunk),
-                Flag::End | Flag::More => self.copy(recipient, copy, &mut chunk, body, most),
+                Flag::Abort => self.end_copy(recipient, &chunk),
+                Flag::End | Flag::More => self.copy(recipient, &chunk, body, most),
             };
             match flag {
                 Flag::End if written => self.counters.copies_delivered += 1,
@@ -400,35 +377,60 @@ impl Core {
     fn abort_copy(&mut self, recipient: SessionKey, flight: &Flight) {
         let mut middle = Vec::new();
         let prefix = self.mint.transaction_prefix();
-        let mut chunk = flight.chunk(prefix, 0, Flag::Abort, false, &mut middle);
-        self.end_copy(recipient, 0, &mut chunk);
+        let chunk = flight.chunk(prefix, 0, Flag::Abort, false, &mut middle);
+        self.end_copy(recipient, &chunk);
     }
 
     /// Says `#` where the copy would have gone on; what has not begun to go out never will
     /// (FLOW-05).
-    fn end_copy(&mut self, recipient: SessionKey, copy: usize, chunk: &mut Chunk<'_>) -> bool {
-        let mut nothing = Body::borrowed(&[]);
-        let head = chunk.head.share();
-        let waiting = self
-            .sessions
-            .get(recipient)
-            .and_then(Session::connection)
-            .and_then(|id| self.connections.get_mut(id))
-            .and_then(|it| it.outbox.take_back(recipient, &head));
-        let Some((at, less)) = waiting else {
-            return self.copy(recipient, copy, chunk, &mut nothing, usize::MAX);
-        };
+    fn end_copy(&mut self, recipient: SessionKey, chunk: &Chunk<'_>) -> bool {
+        match self.take_back(recipient, &chunk.head) {
+            None => self.copy(recipient, chunk, &mut Body::borrowed(&[]), usize::MAX),
+            Some(at) => self.end_copy_at(recipient, &chunk.head, at),
+        }
+    }
+
+    /// Takes back what still waits of a copy. Returns the position from which on nothing has been
+    /// sent, if anything waits.
+    fn take_back(&mut self, recipient: SessionKey, head: &CopyHead) -> Option<u64> {
+        let id = self.sessions.get(recipient).and_then(Session::connection)?;
+        let (at, less) = self.connections.get_mut(id)?.outbox.take_back(recipient, head)?;
         let change = Change { session: recipient, more: 0, less };
         note(&mut self.sessions, &self.limits, &mut self.counters, change);
+        Some(at)
+    }
+
+    fn end_copy_at(&mut self, recipient: SessionKey, head: &Arc<CopyHead>, at: u64) -> bool {
         if at == 1 {
             return true; // It has heard nothing of the message, and will not.
         }
         let mut middle = Vec::new();
         let range = (at, None, head.total);
         write_middle(&mut middle, &head.message_id, range, &head.content_headers);
-        let head = Head::Shared(head);
-        let mut chunk = Chunk { middle: &middle, at, head, ..*chunk };
-        self.copy(recipient, copy, &mut chunk, &mut nothing, usize::MAX)
+        let (prefix, head) = (self.mint.transaction_prefix(), Arc::clone(head));
+        let (flag, hyphens) = (Flag::Abort, false);
+        let chunk = Chunk { prefix, middle: &middle, at, flag, hyphens, head };
+        self.copy(recipient, &chunk, &mut Body::borrowed(&[]), usize::MAX)
+    }
+
+    /// Ends the copy of one message to one recipient, if there is more of it to come or to go
+    /// (SEND-13, SEND-16).
+    pub(crate) fn abort_copy_to(&mut self, recipient: SessionKey, head: &Arc<CopyHead>) {
+        let Some(key) = self.sessions.get(recipient).map(|session| session.room) else { return };
+        let in_flight = self.rooms.get_mut(key).and_then(|it| it.flights.remove(&head.flight));
+        let Some(mut flight) = in_flight else {
+            if let Some(at) = self.take_back(recipient, head) {
+                self.end_copy_at(recipient, head, at);
+            }
+            return;
+        };
+        if let Some(at) = flight.recipients.iter().position(|&it| it == recipient) {
+            flight.recipients.swap_remove(at);
+            self.abort_copy(recipient, &flight);
+        }
+        if let Some(room) = self.rooms.get_mut(key) {
+            room.flights.insert(head.flight, flight);
+        }
     }
 
     /// Takes a session out of every message in flight to it and ends what it got of them with `#`
@@ -479,7 +481,9 @@ impl Core {
         if !wants {
             return false;
         }
-        if !opening.wrapped_type.is_some_and(|it| media.accept_wrapped.includes(it)) {
+        let accepts =
+            |it: MediaType<'_>| media.accept_wrapped.includes(it) && !session.has_refused(it);
+        if !opening.wrapped_type.is_some_and(accepts) {
             self.counters.copies_skipped_type += 1;
             return false;
         }
@@ -515,8 +519,7 @@ impl Core {
     fn copy(
         &mut self,
         recipient: SessionKey,
-        copy: usize,
-        chunk: &mut Chunk<'_>,
+        chunk: &Chunk<'_>,
         body: &mut Body<'_>,
         most: usize,
     ) -> bool {
@@ -532,20 +535,22 @@ impl Core {
             return false;
         }
         let sole = connection.sessions.len() == 1;
-        let (class, octets) = (chunk.head.class(), body.octets);
+        let (class, octets) = (chunk.head.class, body.octets);
         let direct = connection.outbox.direct(&mut self.spares, class, octets.len(), sole);
         let change = match direct {
             Some(batch) => {
+                let (of, head, prefix) = (&mut connection.outstanding, &chunk.head, &chunk.prefix);
+                let number = self.transactions.begin(of, recipient, head, prefix);
                 let out = batch.writer();
-                write_start(out, &chunk.prefix, copy, &peer.path_headers);
+                write_start(out, prefix, number, &peer.path_headers);
                 out.extend_from_slice(chunk.middle);
                 if octets.len() <= BODY_COPIED_MAX {
                     out.extend_from_slice(octets);
                 } else {
                     batch.share(chunk.due(body), peer.path_headers.len());
                 }
-                write_end(batch.writer(), &chunk.prefix, copy, chunk.flag);
-                Change { session: recipient, more: batch.end_chunk(recipient), less: 0 }
+                write_end(batch.writer(), prefix, number, chunk.flag);
+                Change { session: recipient, more: batch.end_chunk(recipient, number), less: 0 }
             }
             None => connection.outbox.wait(recipient, &peer.path_headers, chunk.due(body)),
         };
@@ -567,7 +572,7 @@ impl Flight {
     ) -> Chunk<'a> {
         let range = (self.next, definite_end(self.next, body, flag), self.head.total);
         write_middle(middle, &self.head.message_id, range, &self.head.content_headers);
-        let head = Head::Shared(Arc::clone(&self.head));
+        let head = Arc::clone(&self.head);
         Chunk { prefix, middle, at: self.next, flag, hyphens, head }
     }
 }

@@ -109,7 +109,8 @@ impl Lanes {
         Change { session, more, less }
     }
 
-    /// Takes back what waits of a long message for a session: it is given up there. Returns the
+    /// Takes back what waits of a message that has begun, or of a long one, for a session: it is given
+    /// up there. Returns the
     /// position from which on nothing has been sent, and how many octets less wait, if anything did.
     pub(crate) fn take_back(
         &mut self,
@@ -130,6 +131,12 @@ impl Lanes {
             });
         }
         queue.long.retain(|line| !line.parts.is_empty());
+        let is_it =
+            |due: &mut Due| due.is_whole_under_way() && due.head.message_id == head.message_id;
+        if let Some(due) = queue.whole.pop_front_if(is_it) {
+            queue.served += 1;
+            (from, less, parts) = (Some(due.at), due.size_max(paths), 1);
+        }
         (self.octets, self.parts) = (self.octets - less, self.parts - parts);
         Some((from?, less))
     }

@@ -54,6 +54,28 @@ pub(crate) const ENDED_REMEMBERED: Duration = Duration::from_secs(60);
 /// beyond them the sender will not be told.
 pub(crate) const PRIVATE_AWAITED_MAX: usize = 64;
 
+/// Requests to peers that wait for their responses, of all connections of a core: 40 octets each.
+/// What is beyond goes out without its answer being waited for.
+pub(crate) const TRANSACTIONS_MAX: u32 = 1 << 20;
+
+/// The same of one connection: what a recipient that reads and never answers can take up. As many
+/// small copies fit into the path of a fast and distant peer (100 MB/s, 100 ms).
+pub(crate) const CONNECTION_TRANSACTIONS_MAX: u32 = 1 << 14;
+
+/// Messages of which it is remembered what they were, should a recipient report on its copy after it
+/// has answered for it (RPT-14): some 300 octets each.
+pub(crate) const SAID_KEPT_MAX: usize = 4096;
+
+/// Chunks without an answer, one after the other, that fail a session (RESP-15).
+pub(crate) const UNANSWERED_MAX: u32 = 3;
+
+/// Types that one session has refused with 415 and is sent no more of (SEND-14). One that accepts
+/// anything may forget the oldest.
+pub(crate) const REFUSED_TYPES_MAX: usize = 16;
+
+/// Types refused by a session that had named them, after which it takes nothing (JC-13).
+pub(crate) const NAMED_TYPES_REFUSED_MAX: usize = 3;
+
 /// Refused requests on a connection without a session, after which it is closed (LIM-07).
 pub(crate) const STRAY_REQUESTS_MAX: u32 = 5;
 
@@ -106,6 +128,11 @@ pub struct Limits {
     pub binding_answer_max: Duration,
     /// A connection whose last session has ended is kept this long (CONN-16).
     pub connection_idle_max: Duration,
+    /// A chunk whose peer has not answered it for this long, from when the kernel has taken it, has
+    /// failed (RESP-12).
+    pub answer_max: Duration,
+    /// A session of which no chunk is answered for this long has failed (RESP-15).
+    pub unanswered_max: Duration,
     /// Data is queued and the kernel takes none of it for this long: the reader is too slow
     /// (FLOW-07).
     pub send_stall_max: Duration,
@@ -131,6 +158,8 @@ impl Default for Limits {
             connect_max: Duration::from_secs(20),
             binding_answer_max: Duration::from_secs(30),
             connection_idle_max: Duration::from_secs(60),
+            answer_max: Duration::from_secs(30),
+            unanswered_max: Duration::from_secs(60),
             send_stall_max: Duration::from_secs(60),
         }
     }

@@ -72,17 +72,38 @@ pub(crate) fn core_of(session_id: &[u8]) -> Option<CoreId> {
     CoreId::new(usize::from(u8::from_str_radix(number, 16).ok()?))
 }
 
-/// Appends the transaction id of copy number `copy`: the prefix and its number in base 36.
-pub(crate) fn write_transaction(out: &mut Vec<u8>, prefix: &[u8; PREFIX_LEN], copy: usize) {
-    out.extend_from_slice(prefix);
-    let mut rest = copy;
-    loop {
-        out.push(ALPHABET[rest % 36]);
+/// Digits of the largest number at the end of a transaction id.
+const NUMBER_LEN_MAX: usize = 7;
+const _: () = assert!(36u64.pow(NUMBER_LEN_MAX as u32) > u32::MAX as u64);
+
+/// Appends a transaction id: a prefix, and a number in base 36 that tells it from others with this
+/// prefix.
+pub(crate) fn write_transaction(out: &mut Vec<u8>, prefix: &[u8; PREFIX_LEN], number: u32) {
+    let mut digits = [0; NUMBER_LEN_MAX];
+    let (mut rest, mut at) = (number, NUMBER_LEN_MAX);
+    while at == NUMBER_LEN_MAX || rest > 0 {
+        at -= 1;
+        digits[at] = ALPHABET[(rest % 36) as usize];
         rest /= 36;
-        if rest == 0 {
-            break;
-        }
     }
+    out.extend_from_slice(prefix);
+    out.extend_from_slice(&digits[at..]);
+}
+
+/// Takes a transaction id apart into what [`write_transaction`] made it of. `None` when it did not.
+pub(crate) fn number_in(transaction: &[u8]) -> Option<(&[u8; PREFIX_LEN], u32)> {
+    let (prefix, digits) = transaction.split_first_chunk()?;
+    let mut number = 0u32;
+    for &digit in digits {
+        let value = match digit {
+            b'0'..=b'9' => digit - b'0',
+            b'a'..=b'z' => digit - b'a' + 10,
+            _ => return None,
+        };
+        number = number.checked_mul(36)?.checked_add(u32::from(value))?;
+    }
+    let is_ours = !digits.is_empty() && (digits[0] != b'0' || digits.len() == 1);
+    is_ours.then_some((prefix, number))
 }
 
 #[cfg(test)]
@@ -91,7 +112,7 @@ mod tests {
 
     use mailbox::CoreId;
 
-    use super::{MESSAGE_ID_LEN, Mint, PREFIX_LEN, core_of, write_transaction};
+    use super::{MESSAGE_ID_LEN, Mint, PREFIX_LEN, core_of, number_in, write_transaction};
 
     /// URI-15: a session-id holds at least 128 random bits, here 26 characters of 36.
     #[test]
@@ -125,11 +146,12 @@ mod tests {
     fn transaction_ids_of_copies_share_a_prefix_and_differ() {
         let prefix = Mint::new([1; 32]).transaction_prefix();
         let mut seen = HashSet::new();
-        for copy in (0..2000).chain([usize::MAX]) {
+        for copy in (0..2000).chain([u32::MAX]) {
             let mut id = Vec::new();
             write_transaction(&mut id, &prefix, copy);
             assert!(id.len() <= 32 && id.starts_with(&prefix) && prefix.len() >= 12);
             assert!(id.iter().all(u8::is_ascii_alphanumeric));
+            assert_eq!(number_in(&id), Some((&prefix, copy)));
             assert!(seen.insert(id));
         }
     }

@@ -22,8 +22,8 @@ use crate::{
         BATCH_SIZE_MAX, CHUNK_BODY_DEFINITE_MAX, CHUNK_BODY_MIN, DIRECT_SIZE_MAX, SPARE_BYTES_MAX,
         TURN_SIZE,
     },
-    mint::Mint,
     route::SessionKey,
+    transactions::Numbering,
 };
 
 /// What waits for the kernel to be ready for it.
@@ -147,7 +147,7 @@ impl Outbox {
     /// is urgent next need not wait long. `changed` hears what that changes for a session.
     pub(crate) fn take(
         &mut self,
-        mint: &mut Mint,
+        numbering: &mut Numbering<'_>,
         spares: &mut Spares,
         mut changed: impl FnMut(Change),
     ) -> Batch {
@@ -160,14 +160,14 @@ impl Outbox {
             let mut later = spares.take();
             later.append_chunks(&mut batch);
             while lanes.has_before(class)
-                && let Some(change) = write_next(lanes, &mut batch, mint)
+                && let Some(change) = write_next(lanes, &mut batch, numbering)
             {
                 changed(change);
             }
             batch.append_chunks(&mut later);
             spares.keep(later);
         }
-        while let Some(change) = write_next(lanes, &mut batch, mint) {
+        while let Some(change) = write_next(lanes, &mut batch, numbering) {
             changed(change);
         }
         self.drop_empty_lanes();
@@ -179,13 +179,13 @@ impl Outbox {
     pub(crate) fn let_in(
         &mut self,
         batch: &mut Batch,
-        mint: &mut Mint,
+        numbering: &mut Numbering<'_>,
         spares: &mut Spares,
     ) -> Option<Change> {
         if self.next.urgent() == 0 {
             return None;
         }
-        let change = batch.let_in(&mut self.next, mint);
+        let change = batch.let_in(&mut self.next, numbering);
         if self.next.is_empty() {
             spares.keep(std::mem::take(&mut self.next));
         }
@@ -205,12 +205,16 @@ impl fmt::Debug for Outbox {
 }
 
 /// Writes the chunk whose turn it is, unless the batch is full.
-fn write_next(lanes: &mut Lanes, batch: &mut Batch, mint: &mut Mint) -> Option<Change> {
+fn write_next(
+    lanes: &mut Lanes,
+    batch: &mut Batch,
+    numbering: &mut Numbering<'_>,
+) -> Option<Change> {
     if batch.chunks() >= BATCH_SIZE_MAX || !batch.has_slices() {
         return None;
     }
     let (Next { session, path_headers, due }, less) = lanes.next()?;
-    let prefix = due.prefix(mint);
-    let more = batch.write(session, &path_headers, (&prefix, 0), due);
+    let (prefix, number) = numbering.number(session, &due);
+    let more = batch.write(session, &path_headers, (&prefix, number), due);
     Some(Change { session, more, less })
 }

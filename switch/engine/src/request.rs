@@ -248,38 +248,6 @@ impl Core {
         self.admit(key);
     }
 
-    /// What a recipient says of its copy. Only what ends the session matters here (SEND-15), and
-    /// only if the session is bound to this connection (RESP-10).
-    fn handle_response(&mut self, now: Instant, id: ConnectionId, head: &Head<'_>, status: u16) {
-        if head.fault.is_some() {
-            self.count_malformed(now, id, head);
-            return;
-        }
-        if self.answers_binding(now, id, head, status) || status < 300 {
-            return;
-        }
-        self.counters.copies_refused_by_peer += 1;
-        if (status == 481 || status == 506)
-            && let Some(Ok(key)) = head.to_path.map(|path| self.find_session(id, path))
-            && self.sessions.get(key).is_some_and(|it| it.binding == Binding::Bound(id))
-        {
-            self.fail_session(now, key, FailureCause::RefusedByPeer);
-        }
-    }
-
-    /// A report about a copy ends here: it is never answered (RESP-08) and never goes to the sender
-    /// (RPT-12).
-    fn handle_report(&mut self, now: Instant, session: SessionKey, head: &Head<'_>) {
-        // Other namespaces are not ours to act on (RPT-13).
-        let Some(msrp::Status { namespace: 0, code }) = head.status else { return };
-        if code >= 300 {
-            self.counters.copies_refused_by_peer += 1;
-        }
-        if code == 481 || code == 506 {
-            self.fail_session(now, session, FailureCause::RefusedByPeer);
-        }
-    }
-
     /// 400 for what could be framed and not understood (WIRE-34), as far as there is somebody to
     /// tell (RESP-07).
     fn refuse_malformed(
@@ -309,7 +277,7 @@ impl Core {
 
     /// One more malformed message: one too many, or one whose end cannot be found, and the
     /// connection goes (WIRE-33, WIRE-34).
-    fn count_malformed(&mut self, now: Instant, id: ConnectionId, head: &Head<'_>) {
+    pub(crate) fn count_malformed(&mut self, now: Instant, id: ConnectionId, head: &Head<'_>) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.malformed_too_often(now) || head.close_after {
             self.give_up_framing(now, id);

@@ -1,13 +1,17 @@
 //! One session: where its bytes go, what it accepts, and the messages it has begun to send.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mailbox::{Epoch, ParticipantId, PeerMedia, Route, SessionId};
-use msrp::{AddressBuf, TransactionId, UriBuf};
+use msrp::{AddressBuf, MediaType, TransactionId, UriBuf};
 
 use crate::{
     backlog::Backlog,
     connection::ConnectionId,
+    limits::{NAMED_TYPES_REFUSED_MAX, REFUSED_TYPES_MAX, UNANSWERED_MAX},
     message::{Ended, MessageKey},
     private::Private,
     room::RoomKey,
@@ -49,6 +53,28 @@ pub(crate) struct Session {
     pub(crate) messages_begun: u64,
     /// Private messages of the peer of which it is not known whether they got to their recipients.
     pub(crate) private: Vec<Private>,
+    pub(crate) silence: Silence,
+    /// The types inside the wrapper that the peer has refused with 415, in lower case (SEND-14).
+    refused_types: Vec<Box<str>>,
+}
+
+/// How long the peer has answered nothing (RESP-15).
+#[derive(Debug, Default)]
+pub(crate) struct Silence {
+    /// Chunks in a row without an answer.
+    chunks: u32,
+    /// Since the first of them was given up.
+    since: Option<Instant>,
+}
+
+impl Silence {
+    /// One more chunk was not answered. `true`: the peer does not answer at all.
+    pub(crate) fn goes_on(&mut self, now: Instant, longest: Duration) -> bool {
+        self.chunks += 1;
+        let since = *self.since.get_or_insert(now);
+        let lasts = self.chunks > 1 && now.saturating_duration_since(since) >= longest;
+        lasts || self.chunks >= UNANSWERED_MAX
+    }
 }
 
 /// The far end of a session, as SDP describes it.
@@ -109,6 +135,8 @@ impl Session {
             ended: Ended::default(),
             messages_begun: 0,
             private: Vec::new(),
+            silence: Silence::default(),
+            refused_types: Vec::new(),
         }
     }
 
@@ -128,6 +156,30 @@ impl Session {
     /// Its peer is this one from now on.
     pub(crate) fn meet(&mut self, media: PeerMedia) {
         self.peer = Some(Box::new(Peer::new(media, &self.uri)));
+    }
+
+    /// Whether the peer has refused content of this type, whatever it had said before.
+    pub(crate) fn has_refused(&self, wrapped: MediaType<'_>) -> bool {
+        self.refused_types
+            .iter()
+            .filter_map(|it| it.split_once('/'))
+            .any(|(main, sub)| wrapped.is(main, sub))
+    }
+
+    /// The peer has refused content of this type. `true`: it has now refused so much of what it had
+    /// named that it cannot take the wrapper itself (JC-13).
+    pub(crate) fn refuse(&mut self, wrapped_type: &str) -> bool {
+        let wrapped_type = wrapped_type.to_ascii_lowercase().into_boxed_str();
+        if !self.refused_types.contains(&wrapped_type) {
+            if self.refused_types.len() >= REFUSED_TYPES_MAX {
+                self.refused_types.remove(0);
+            }
+            self.refused_types.push(wrapped_type);
+        }
+        let Some(peer) = &self.peer else { return false };
+        let named: Vec<&str> = peer.media.accept_wrapped.iter().collect();
+        let refused = self.refused_types.iter().filter(|it| named.contains(&&***it));
+        refused.count() >= NAMED_TYPES_REFUSED_MAX
     }
 
     /// Whether chat content is accepted from it. What the peer has not ruled out it may do.

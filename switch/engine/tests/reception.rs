@@ -26,6 +26,12 @@ fn status(answer: &str) -> &str {
     answer.split(' ').nth(2).unwrap_or("none").split("\r\n").next().unwrap_or_default()
 }
 
+/// A room whose recipients may take their time to answer.
+fn patient_room() -> Fixture {
+    let limits = Limits { answer_max: 3600 * SECOND, ..Limits::default() };
+    Fixture::on(Node::with(1, &limits, 10_000))
+}
+
 impl Fixture {
     /// Alice says this; her answer's status.
     fn asked(&mut self, text: &str) -> String {
@@ -39,7 +45,7 @@ impl Fixture {
 /// anew, octets that were there before do not.
 #[test]
 fn a_message_that_goes_silent_is_given_up() {
-    let mut room = Fixture::new();
+    let mut room = patient_room();
     assert_eq!(room.asked(&chunk("s1lent01", "m0", "Byte-Range: 1-*/5000", HELLO, '+')), "200");
     room.node.advance(500 * SECOND);
     assert_eq!(room.asked(&chunk("s1lent02", "m0", "Byte-Range: 106-*/5000", "x", '+')), "200");
@@ -132,7 +138,7 @@ fn a_gap_that_is_not_filled_refuses_the_message() {
 /// CHUNK-21: a message without gaps is not refused for having had one.
 #[test]
 fn a_gap_that_is_filled_in_time_does_no_harm() {
-    let mut room = Fixture::new();
+    let mut room = patient_room();
     let (first, last) = HELLO.split_at(60);
     room.say(&chunk("g4p00001", "m0", "Byte-Range: 61-*/*", last, '+'));
     room.node.advance(29 * SECOND);

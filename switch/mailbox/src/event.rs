@@ -96,8 +96,11 @@ pub enum FailureCause {
     ConnectionLost,
     /// The peer's bytes could not be framed (WIRE-32, WIRE-33).
     Unframable,
-    /// The peer answered 481 or 506 to a copy (SEND-15), or refused our first request.
+    /// The peer answered 481 or 506 to a copy (SEND-15), refused our first request, or refused every
+    /// type it had named (JC-13 of msrp.md).
     RefusedByPeer,
+    /// The peer answered nothing that was sent to it (RESP-15).
+    Unresponsive,
     /// The peer did not read what was sent to it (FLOW-07).
     SlowReader,
 }
@@ -114,6 +117,7 @@ impl FailureCause {
             Self::ConnectionLost => "connection_lost",
             Self::Unframable => "unframable",
             Self::RefusedByPeer => "refused_by_peer",
+            Self::Unresponsive => "unresponsive",
             Self::SlowReader => "slow_reader",
         }
     }

@@ -1,14 +1,15 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use mailbox::{Class, ParticipantId};
+use mailbox::{Class, ParticipantId, SessionId};
 use msrp::Flag;
 
-use super::{BATCH_SLICES_MAX, Batch, Change};
+use super::{BATCH_SLICES_MAX, Batch, Change, Taken};
 use crate::{
     chunk::{CopyHead, Due},
     mint::Mint,
     route::SessionKey,
+    transactions::{Numbering, Outstanding, Transactions},
 };
 
 const PATHS: &[u8] = b"To-Path: msrp://bob.example.net:4923/b;tcp\r\n\
@@ -25,6 +26,8 @@ fn due(at: u64, body: &[u8], flag: Flag) -> Due {
         content_headers: (*b"Content-Type: message/cpim\r\n").into(),
         sender: ParticipantId(1),
         class: Class::Room,
+        wrapped_type: "text/plain".into(),
+        flight: (SessionId(1), 1),
     });
     Due { head, at, body: Bytes::copy_from_slice(body), flag, hyphens: false, whole: false }
 }
@@ -67,22 +70,41 @@ fn said() -> [Vec<u8>; 3] {
     ]
 }
 
+/// What the kernel has taken: octets of chunks, and chunks to their last octet.
+#[derive(Default)]
+struct Tally {
+    octets: usize,
+    chunks: usize,
+}
+
+impl Tally {
+    fn hear(&mut self, taken: Taken) {
+        match taken {
+            Taken::Part(part) => {
+                assert_eq!(part.session, session());
+                self.octets += part.less;
+            }
+            Taken::All { .. } => self.chunks += 1,
+        }
+    }
+}
+
 // Part of FLOW-06: responses first, then REPORTs, then the rest, whenever they were written.
 #[test]
 fn slices_resume_wherever_the_kernel_stopped() {
     let whole = [&b"responsereport"[..], &said().concat()].concat();
     for sent in 0..=whole.len() {
-        let (mut batch, mut taken) = (batch(), 0);
-        let mut hear = |part: Change| {
-            assert_eq!(part.session, session());
-            taken += part.less;
-        };
-        batch.advance(sent / 2, &mut hear);
-        batch.advance(sent - sent / 2, &mut hear);
+        let (mut batch, mut taken) = (batch(), Tally::default());
+        batch.advance(sent / 2, |it| taken.hear(it));
+        batch.advance(sent - sent / 2, |it| taken.hear(it));
         assert_eq!(octets(&batch), whole[sent..], "after {sent}");
         assert_eq!(batch.len(), whole.len() - sent);
         assert!(batch.slices().all(|slice| !slice.is_empty()));
-        assert_eq!(taken, sent.saturating_sub("responsereport".len()));
+        let chunks = sent.saturating_sub("responsereport".len());
+        let [first, second, third] = said().map(|chunk| chunk.len());
+        let ends = [first, first + second, first + second + third];
+        let ended = ends.iter().filter(|&&end| end <= chunks).count();
+        assert_eq!((taken.octets, taken.chunks), (chunks, ended));
     }
 }
 
@@ -118,11 +140,17 @@ fn what_is_urgent_waits_for_no_long_chunk() {
     for sent in 1..prefix + said.concat().len() {
         let whole = [&b"responsereport"[..], &said.concat()].concat();
         let mut batch = batch();
-        batch.advance(sent, |_| {});
+        let mut begun = Tally::default();
+        batch.advance(sent, |it| begun.hear(it));
         let mut urgent = Batch::default();
         urgent.responses().extend_from_slice(b"<urgent>");
         urgent.reports().extend_from_slice(b"<report>");
-        let change = batch.let_in(&mut urgent, &mut Mint::new([9; 32]));
+        let mut numbering = Numbering {
+            mint: &mut Mint::new([9; 32]),
+            transactions: &mut Transactions::new(),
+            outstanding: &mut Outstanding::default(),
+        };
+        let change = batch.let_in(&mut urgent, &mut numbering);
         assert_eq!(urgent.urgent(), 0);
         let left = octets(&batch);
         let at = left.windows(16).position(|it| it == b"<urgent><report>").expect("let in");
@@ -145,9 +173,12 @@ fn what_is_urgent_waits_for_no_long_chunk() {
                 let less = second - (place - first);
                 let expected = Change { session: session(), more: resumed.len(), less };
                 assert_eq!(change, Some(expected));
-                let mut taken = 0;
-                batch.advance(batch.len(), |it| taken += it.less);
-                assert_eq!(taken, resumed.len() + said[2].len());
+                let mut taken = Tally::default();
+                batch.advance(before.len() - 1, |it| taken.hear(it));
+                assert_eq!(taken.chunks, 0, "the interrupted one is not over before its end-line");
+                batch.advance(batch.len(), |it| taken.hear(it));
+                assert_eq!(taken.octets, resumed.len() + said[2].len());
+                assert_eq!(begun.chunks + taken.chunks, 4);
                 continue;
             }
         }
@@ -155,5 +186,7 @@ fn what_is_urgent_waits_for_no_long_chunk() {
         let ends = [0, first, first + second, first + second + said[2].len()];
         let between = heard.len() == prefix || ends.contains(&(heard.len() - prefix));
         assert!(between && before.len() <= 4096 + 400, "at a boundary, and soon: {sent}");
+        batch.advance(batch.len(), |it| begun.hear(it));
+        assert_eq!(begun.chunks, 3);
     }
 }

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{ConnectionId, Core, CoreConfig, Counters, Limits, Operation};
+use engine::{Batch, ConnectionId, Core, CoreConfig, Counters, Limits, Operation};
 use mailbox::{
     Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Relay,
     Remote, Rights, RoomId, RoomPolicy, RoomTerms, Route, SessionId,
@@ -34,6 +34,8 @@ struct Wire {
     address: Option<SocketAddr>,
     output: Vec<u8>,
     closed: bool,
+    /// The kernel takes nothing until the test says so; then this is what it has.
+    held: Option<Vec<Batch>>,
 }
 
 /// Some cores, the peers connected to them, and a clock that only the test moves.
@@ -224,7 +226,7 @@ impl Node {
     }
 
     fn wire(&mut self, core: usize, id: ConnectionId, address: Option<SocketAddr>) -> Peer {
-        self.wires.push(Wire { core, id, address, output: Vec::new(), closed: false });
+        self.wires.push(Wire { core, id, address, output: Vec::new(), closed: false, held: None });
         Peer(self.wires.len() - 1)
     }
 
@@ -308,6 +310,26 @@ impl Node {
         (peer, uri, session)
     }
 
+    /// From now on the kernel takes nothing that is sent to this peer.
+    pub fn hold_sends(&mut self, peer: Peer) {
+        self.wires[peer.0].held.get_or_insert_default();
+    }
+
+    /// The kernel takes so many octets of what was held, and goes on holding if that is not all.
+    pub fn take_sends(&mut self, peer: Peer, octets: usize) {
+        let wire = &mut self.wires[peer.0];
+        let (core, id) = (wire.core, wire.id);
+        let batch = wire.held.as_mut().and_then(Vec::pop).expect("something is held");
+        let waiting = batch.slices().collect::<Vec<_>>().concat();
+        let taken = octets.min(waiting.len());
+        if taken == waiting.len() {
+            wire.held = None;
+        }
+        wire.output.extend_from_slice(&waiting[..taken]);
+        self.cores[core].handle_sent(self.now, id, batch, Ok(taken));
+        self.settle();
+    }
+
     /// Whether the rings between the cores are full.
     pub fn hold_relays(&mut self, held: bool) {
         self.relays_held = held;
@@ -351,6 +373,10 @@ impl Node {
             }
             Operation::Send { connection, batch } => {
                 let at = wire(&mut self.wires, connection);
+                if let Some(held) = &mut self.wires[at].held {
+                    held.push(batch);
+                    return;
+                }
                 let octets = batch.slices().collect::<Vec<_>>().concat();
                 self.wires[at].output.extend_from_slice(&octets);
                 self.cores[core].handle_sent(self.now, connection, batch, Ok(octets.len()));

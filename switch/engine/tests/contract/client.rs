@@ -1,14 +1,59 @@
 //! What one peer makes of the octets it gets: an endpoint that trusts nothing it is sent.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet, VecDeque};
 
-use msrp::{Flag, Frame, Framer, Method, Start};
+use msrp::{Flag, Frame, Framer, Head, Method, Start};
 
 use super::said::{is_whole, speaker};
 
 /// The switch's URI of the session, and the Message-ID: two sessions of one connection may be sent
 /// messages of the same name.
 type MessageName = (Vec<u8>, Vec<u8>);
+
+/// Codes that only a relay says, in answer to AUTH or in a report.
+const NEVER_SAID: [u16; 3] = [401, 408, 423];
+
+/// A SEND, as far as it takes to answer it.
+#[derive(Clone)]
+pub struct Request {
+    transaction: Vec<u8>,
+    message_id: Vec<u8>,
+    /// Whose it is, and to whom.
+    from: Vec<u8>,
+    to: Vec<u8>,
+}
+
+impl Request {
+    fn of(head: &Head<'_>) -> Self {
+        Self {
+            transaction: head.transaction.as_bytes().to_vec(),
+            message_id: head.message_id.expect("a Message-ID").to_vec(),
+            from: head.from_path.expect("a From-Path").raw().to_vec(),
+            to: head.to_path.expect("a To-Path").raw().to_vec(),
+        }
+    }
+
+    pub fn answer(&self, code: u16) -> Vec<u8> {
+        let Self { transaction, from, to, .. } = self;
+        let code = code.to_string();
+        let paths = [b"To-Path: ", &from[..], b"\r\nFrom-Path: ", to, b"\r\n-------"].concat();
+        [b"MSRP ", &transaction[..], b" ", code.as_bytes(), b"\r\n", &paths, transaction, b"$\r\n"]
+            .concat()
+    }
+
+    pub fn report(&self, code: u16) -> Vec<u8> {
+        let Self { message_id, from, to, .. } = self;
+        let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+        format!(
+            "MSRP report00 REPORT\r\nTo-Path: {}\r\nFrom-Path: {}\r\nMessage-ID: {}\r\n\
+            Byte-Range: 1-5/5\r\nStatus: 000 {code}\r\n-------report00$\r\n",
+            text(from),
+            text(to),
+            text(message_id)
+        )
+        .into_bytes()
+    }
+}
 
 /// The reading side of one connection.
 #[derive(Default)]
@@ -20,8 +65,10 @@ pub struct Client {
     messages: HashMap<MessageName, Vec<u8>>,
     /// Messages that were complete.
     pub whole: usize,
-    /// What it says to those who connected to it and introduced themselves.
-    pub answers_to_binding: Vec<Vec<u8>>,
+    /// Requests that it has not answered.
+    pub unanswered: VecDeque<Request>,
+    /// The last of them, answered or not.
+    pub last: Option<Request>,
     /// How often each transaction was answered.
     pub answers: HashMap<String, u32>,
 }
@@ -34,28 +81,14 @@ impl Client {
                 Frame::Head { head, piece } => {
                     assert_eq!(head.fault, None, "what is sent is well formed");
                     match head.start {
-                        Start::Response(_) => {
+                        Start::Response(status) => {
+                            assert!(!NEVER_SAID.contains(&status), "{status} is not for endpoints");
                             let transaction = String::from_utf8_lossy(head.transaction.as_bytes());
                             *self.answers.entry(transaction.into_owned()).or_default() += 1;
                         }
                         Start::Request(Method::Send) if head.content_type.is_none() => {
                             assert_eq!(piece.end, Some(Flag::End));
-                            let (Some(to), Some(from)) = (head.from_path, head.to_path) else {
-                                panic!("both paths")
-                            };
-                            let tid = head.transaction.as_bytes();
-                            let parts = [
-                                &b"MSRP "[..],
-                                tid,
-                                b" 200 OK\r\nTo-Path: ",
-                                to.raw(),
-                                b"\r\nFrom-Path: ",
-                                from.raw(),
-                                b"\r\n-------",
-                                tid,
-                                b"$\r\n",
-                            ];
-                            self.answers_to_binding.push(parts.concat());
+                            self.unanswered.push_back(Request::of(&head));
                         }
                         Start::Request(Method::Send) => {
                             let session = head.from_path.expect("a From-Path").raw();
@@ -65,8 +98,13 @@ impl Client {
                             let so_far = self.messages.entry(id.clone()).or_default().len();
                             assert_eq!(start, so_far as u64 + 1, "no gap, no overlap");
                             self.current = Some(id);
+                            self.last = Some(Request::of(&head));
                         }
-                        Start::Request(method) => assert_eq!(method, Method::Report),
+                        Start::Request(method) => {
+                            assert_eq!(method, Method::Report);
+                            let status = head.status.expect("a Status");
+                            assert!(!NEVER_SAID.contains(&status.code), "{} is", status.code);
+                        }
                     }
                     piece
                 }
@@ -86,13 +124,15 @@ impl Client {
                 None => continue,
             }
             self.current = None;
+            self.unanswered.extend(self.last.clone());
         }
         self.framer = framer;
     }
 
-    /// Whether a message of this sender is neither complete nor given up.
-    pub fn waits_for(&self, sender: u8) -> bool {
-        let from_there = |text: &Vec<u8>| speaker(text) == Some(sender);
-        self.messages.values().any(from_there)
+    /// Whether a message of this sender is neither complete nor given up, to a session that was not
+    /// `cut` off.
+    pub fn waits_for(&self, sender: u8, cut: &HashSet<Vec<u8>>) -> bool {
+        let mut open = self.messages.iter().filter(|((session, _), _)| !cut.contains(session));
+        open.any(|(_, text)| speaker(text) == Some(sender))
     }
 }

@@ -21,8 +21,9 @@ fn said() -> impl Strategy<Value = Said> {
         2 => (0..3u8, 0..4u8, prop_oneof![Just('$'), Just('+'), Just('+'), Just('#')])
             .prop_map(|(message, part, flag)| Said::Chunk { message, part, flag }),
         1 => prop_oneof![
-            Just(Said::Denial),
-            Just(Said::Report),
+            code().prop_map(|code| Said::Answer { code }),
+            code().prop_map(|code| Said::Report { code }),
+            Just(Said::Auth),
             Just(Said::Ping),
             Just(Said::Nickname),
             Just(Said::Guess),
@@ -32,6 +33,11 @@ fn said() -> impl Strategy<Value = Said> {
             Just(Said::Garbage),
         ],
     ]
+}
+
+/// What a recipient may say of its copy.
+fn code() -> impl Strategy<Value = u16> {
+    prop::sample::select(vec![200, 204, 400, 408, 413, 413, 415, 481, 506, 699])
 }
 
 fn order() -> impl Strategy<Value = Order> {
@@ -85,13 +91,14 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// CHUNK-10, CHAT-26, CONN-18, CTRL-07, RESP-01: whatever happens, in whatever order, on one core
-    /// or on two.
+    /// CHUNK-10, CHAT-26, CONN-18, CTRL-07, RESP-01, CODE-03, CODE-06, CODE-09: whatever happens, in
+    /// whatever order, on one core or on two.
     ///
     /// Nothing is sent on a connection that was told to close or to leave; at most one send is under
     /// way; each connection is closed or handed over once. What a peer gets is well framed, its
     /// messages are without gaps, and only whole ones end with `$`. Every request is answered at most
-    /// once, and exactly once if its connection lives. Every command gets its answer, and every
+    /// once, and exactly once if its connection lives, and never with what only relays say: 401, 408
+    /// or 423. Recipients may answer and report what they like, or nothing. Every command gets its answer, and every
     /// session is bound and fails at most once. When all is removed, nothing is left, and no timer.
     #[test]
     fn a_core_keeps_its_contract_whatever_happens(

@@ -67,10 +67,16 @@ pub enum Said {
         backwards: bool,
         flag: char,
     },
-    /// 481 to whatever was sent.
-    Denial,
-    /// 413, in a report.
-    Report,
+    /// This code to the first request that is not answered.
+    Answer {
+        code: u16,
+    },
+    /// This code about the last message, in a report.
+    Report {
+        code: u16,
+    },
+    /// What only relays serve.
+    Auth,
     /// A method nobody knows.
     Ping,
     Nickname,
@@ -99,8 +105,8 @@ impl Said {
     pub fn is_owed_an_answer(&self) -> bool {
         !matches!(
             self,
-            Self::Denial
-                | Self::Report
+            Self::Answer { .. }
+                | Self::Report { .. }
                 | Self::MalformedResponse
                 | Self::BareLineBreak
                 | Self::Garbage
@@ -142,11 +148,8 @@ impl Said {
                 "MSRP {tid} SEND\r\n{paths}Message-ID: m\r\n folded\r\n\r\nbody\r\n\
                 -------{tid}$\r\n"
             ),
-            Self::Denial => format!("MSRP {tid} 481\r\n{paths}-------{tid}$\r\n"),
-            Self::Report => format!(
-                "MSRP {tid} REPORT\r\n{paths}Message-ID: m\r\nByte-Range: 1-5/5\r\n\
-                Status: 000 413\r\n-------{tid}$\r\n"
-            ),
+            Self::Answer { .. } | Self::Report { .. } => unreachable!("they are about something"),
+            Self::Auth => format!("MSRP {tid} AUTH\r\n{paths}-------{tid}$\r\n"),
             Self::MalformedResponse => format!("MSRP {tid} 2OO\r\n-------{tid}$\r\n"),
             Self::BareLineBreak => format!("MSRP {tid} 200 OK\r\nTo-Path: a\nb\r\n"),
             Self::Garbage => "GET / HTTP/1.1\r\n\r\n".to_owned(),

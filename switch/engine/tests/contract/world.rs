@@ -12,8 +12,8 @@ use engine::{
     BATCH_SLICES_MAX, Batch, ConnectionId, Core, CoreConfig, Limits, Operation, SendFailed,
 };
 use mailbox::{
-    Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Remote, Rights,
-    RoomId, RoomPolicy, RoomTerms, Route, SessionId,
+    Command, CoreId, CoreSet, Direction, Epoch, Event, FailureCause, ParticipantId, PeerMedia,
+    Remote, Rights, RoomId, RoomPolicy, RoomTerms, Route, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf, UriBuf};
 
@@ -141,9 +141,19 @@ struct Socket {
     ended: bool,
     /// Which URI its peer speaks to.
     voice: usize,
-    /// The peer has denied a session: what it was being sent is not even ended.
-    denied: bool,
     client: Client,
+}
+
+impl Socket {
+    /// What needs no answer.
+    fn say(&mut self, octets: &[u8]) {
+        self.written += octets.len();
+        self.outbox.extend(octets);
+    }
+
+    fn has_something_to_say(&self) -> bool {
+        !(self.outbox.is_empty() && self.client.unanswered.is_empty())
+    }
 }
 
 #[derive(Default)]
@@ -164,6 +174,9 @@ pub struct World {
     orders: [Tally; 3],
     removals: Tally,
     drained: Vec<usize>,
+    /// The URIs of sessions that failed while their connections lived: what they were being sent is
+    /// not even ended.
+    cut: HashSet<Vec<u8>>,
     /// How often each session was bound, and how often it failed.
     bound: HashMap<SessionId, usize>,
     failed: HashMap<SessionId, usize>,
@@ -222,6 +235,7 @@ impl World {
             orders: Default::default(),
             removals: Tally::default(),
             drained: vec![0; cores],
+            cut: HashSet::new(),
             bound: HashMap::new(),
             failed: HashMap::new(),
         }
@@ -309,13 +323,21 @@ impl World {
             asked: Vec::new(),
             ended: false,
             voice: self.uris.len().saturating_sub(1),
-            denied: false,
             client: Client::default(),
         });
     }
 
     fn write(&mut self, at: usize, session: Option<u8>, said: &Said) {
         let socket = &mut self.sockets[at];
+        let about = match *said {
+            Said::Answer { code } => socket.client.unanswered.pop_front().map(|it| it.answer(code)),
+            Said::Report { code } => socket.client.last.as_ref().map(|it| it.report(code)),
+            _ => None,
+        };
+        if matches!(said, Said::Answer { .. } | Said::Report { .. }) {
+            socket.say(&about.unwrap_or_default());
+            return;
+        }
         let voice = session.map_or(socket.voice, usize::from);
         let Some((session, uri)) = self.uris.get(voice % self.uris.len().max(1)) else { return };
         for said in said.apart() {
@@ -324,7 +346,6 @@ impl World {
             let octets = said.octets(&tid, *session, uri);
             socket.written += octets.len();
             socket.outbox.extend(octets);
-            socket.denied |= matches!(said, Said::Denial);
             if said.is_owed_an_answer() {
                 socket.asked.push((tid, socket.written));
             }
@@ -335,6 +356,9 @@ impl World {
         let socket = &mut self.sockets[at];
         if socket.ended || !matches!(socket.state, State::Open | State::Detaching) {
             return;
+        }
+        while let Some(request) = socket.client.unanswered.pop_front() {
+            socket.say(&request.answer(200));
         }
         let octets: Vec<u8> = socket.outbox.drain(..octets.min(socket.outbox.len())).collect();
         socket.arrived += octets.len();
@@ -361,10 +385,6 @@ impl World {
             Taken::Failed => Err(SendFailed),
         };
         socket.client.hear(&octets[..result.unwrap_or(0)]);
-        for answer in socket.client.answers_to_binding.drain(..) {
-            socket.written += answer.len();
-            socket.outbox.extend(answer);
-        }
         self.cores[socket.core].handle_sent(self.now, socket.id, batch, result);
     }
 
@@ -543,7 +563,13 @@ impl World {
             Event::Spread { .. } => self.orders[2].answered += 1,
             Event::Removed { .. } => self.removals.answered += 1,
             Event::Bound { session } => *self.bound.entry(session).or_default() += 1,
-            Event::Failed { session, .. } => *self.failed.entry(session).or_default() += 1,
+            Event::Failed { session, cause } => {
+                *self.failed.entry(session).or_default() += 1;
+                if matches!(cause, FailureCause::RefusedByPeer | FailureCause::Unresponsive) {
+                    let lives = self.uris.iter().filter(|(it, _)| session_id(*it) == session);
+                    self.cut.extend(lives.map(|(_, uri)| uri.as_bytes().to_vec()));
+                }
+            }
             Event::Load { .. } => panic!("a core has no clock to tell its load by"),
             Event::Drained => {
                 assert_eq!(self.cores[core].occupancy().0, 0, "there are connections left");
@@ -563,7 +589,9 @@ impl World {
                 busy |= socket.sending.is_some()
                     || matches!(socket.state, State::Closing | State::Detaching)
                     || socket.state == State::Opening && !socket.ended
-                    || socket.state == State::Open && !socket.ended && !socket.outbox.is_empty();
+                    || socket.state == State::Open
+                        && !socket.ended
+                        && socket.has_something_to_say();
                 self.sent(at, &Taken::All);
                 self.receive(at, 1000);
                 self.finish(at);
@@ -607,8 +635,9 @@ impl World {
         for session in 0..SESSIONS {
             self.order(0, 0, &Order::Remove { session });
             self.settle();
-            for socket in self.sockets.iter().filter(|it| it.state == State::Open && !it.denied) {
-                assert!(!socket.client.waits_for(session), "complete or given up, never left open");
+            for socket in self.sockets.iter().filter(|it| it.state == State::Open) {
+                let waits = socket.client.waits_for(session, &self.cut);
+                assert!(!waits, "complete or given up, never left open");
             }
         }
         for room in 0..ROOMS {
