@@ -3,7 +3,11 @@
 use std::{
     collections::VecDeque,
     fmt::Write as _,
-    sync::Arc,
+    path::PathBuf,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant, SystemTime},
 };
 
@@ -333,6 +337,7 @@ impl World {
                     let text = String::from_utf8_lossy(&sent.bytes).into_owned();
                     self.journal.push(format!("sip: {}", text.lines().next().unwrap()));
                     let sent = Sent { text };
+                    show(&sent);
                     self.sent.push_back(sent.clone());
                     if self.is_polite && !sent.start().starts_with("SIP/") {
                         self.answer(&sent, "200 OK");
@@ -456,6 +461,23 @@ fn detailed(command: &Command) -> Option<String> {
         Command::Remove { session, .. } => format!("Remove {}", session.0),
         _ => return None,
     })
+}
+
+/// Leaves the document of a NOTIFY where `ROSTER_DOCUMENTS` says, if it says anything: another tool
+/// holds all that are told in any test against the schema.
+fn show(sent: &Sent) {
+    static SHELF: OnceLock<Option<PathBuf>> = OnceLock::new();
+    static COUNT: AtomicU32 = AtomicU32::new(0);
+    let shelf = SHELF.get_or_init(|| std::env::var_os("ROSTER_DOCUMENTS").map(PathBuf::from));
+    // The family of clients that wants this attribute has a schema of its own.
+    let is_plain = || !sent.body().contains(" yourown=");
+    if let Some(shelf) = shelf
+        && sent.start().starts_with("NOTIFY ")
+        && is_plain()
+    {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        std::fs::write(shelf.join(format!("{number}.xml")), sent.body()).unwrap();
+    }
 }
 
 /// A message as it is on the wire: lines end in CRLF, and `Content-Length: ?` is counted.

@@ -38,7 +38,7 @@ fn document(identity: &str, version: u32, count: usize, users: &str) -> String {
     )
 }
 
-/// EVT-10, EVT-07, TV-15: who came, who left, and who is in the list no more, each in a document of
+/// EVT-10, EVT-07: who came, who left, and who is in the list no more, each in a document of
 /// its own that has nobody else in it and is one more than the last.
 #[test]
 fn a_change_is_told_by_those_whom_it_touches() {
