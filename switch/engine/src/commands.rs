@@ -205,6 +205,10 @@ impl Core {
         }
         self.counters.sessions_failed += 1;
         self.events.push_back(Event::Failed { session: session.id, cause });
+        let received = std::mem::take(&mut session.received);
+        if let Some(room) = self.rooms.get(session.room) {
+            self.replays.keep(now, (room.terms.id, session.participant), received);
+        }
         self.abandon(key);
         if let Some(connection) = connection {
             if let Some(it) = self.connections.get_mut(connection) {

@@ -42,6 +42,8 @@ pub struct Connection {
     pub(crate) sending: Sending,
     /// The requests on it that are not answered.
     pub(crate) outstanding: Outstanding,
+    /// Whether the timer of pausing chunks is set.
+    pub(crate) pausing: bool,
     /// Whether the timer of unanswered requests will ask for it.
     pub(crate) answers_watched: bool,
     /// Whether the core's list of connections to flush has it.
@@ -155,6 +157,7 @@ impl Connection {
             outbox: Outbox::default(),
             sending: Sending::Idle,
             outstanding: Outstanding::default(),
+            pausing: false,
             answers_watched: false,
             dirty: false,
             stall_watched: false,

@@ -24,6 +24,7 @@ use crate::{
     message::Message,
     mint::Mint,
     outbox::{Outbox, Spares},
+    replays::Replays,
     room::{Room, RoomKey},
     route::{Session, SessionKey},
     said::Said,
@@ -104,6 +105,7 @@ pub struct Core {
     /// What was sent and is not answered.
     pub(crate) transactions: Transactions,
     pub(crate) said: Said,
+    pub(crate) replays: Replays,
     pub(crate) sessions_by_id: HashMap<SessionId, SessionKey>,
     /// By the session-id of their URI. Only ids minted here are in it, so no peer can choose what
     /// it holds.
@@ -122,6 +124,9 @@ pub struct Core {
     pub(crate) unbound_sessions: Deadlines<Session>,
     /// Messages of which nothing new has come (CHAT-24).
     pub(crate) silent_messages: Deadlines<Message>,
+    /// Connections in the middle of a chunk, with octets of it that are too few to be passed on
+    /// (CHUNK-14).
+    pub(crate) pausing_connections: Deadlines<Connection>,
     /// Messages that hold octets before their turn (CHUNK-21).
     pub(crate) gaping_messages: Deadlines<Message>,
     /// Connections with something queued since the last drain.
@@ -175,6 +180,7 @@ impl Core {
             messages: Slots::new(u32::MAX),
             transactions: Transactions::new(),
             said: Said::new(),
+            replays: Replays::default(),
             sessions_by_id: HashMap::new(),
             sessions_by_uri: HashMap::new(),
             rooms_by_id: HashMap::new(),
@@ -188,6 +194,7 @@ impl Core {
             unbound_sessions: Deadlines::new(limits.session_unbound_max),
             silent_messages: Deadlines::new(limits.message_silence_max),
             gaping_messages: Deadlines::new(limits.message_gap_max),
+            pausing_connections: Deadlines::new(limits.chunk_pause_max),
             dirty: VecDeque::new(),
             operations: VecDeque::new(),
             reached: HashMap::new(),
@@ -233,6 +240,7 @@ impl Core {
         let mut connection = self.connections.remove(id)?;
         self.transactions.forget(&mut connection.outstanding);
         self.unanswered_connections.clear(id);
+        self.pausing_connections.clear(id);
         if let Some(from) = connection.stranger_from {
             self.commons.strangers.forget(from);
         }
@@ -367,6 +375,9 @@ impl Core {
         while let Some(key) = self.unbound_sessions.expired(now) {
             self.fail_session(now, key, FailureCause::Unbound);
         }
+        while let Some(id) = self.pausing_connections.expired(now) {
+            self.flush_chunk(now, id);
+        }
         while let Some(key) = self.silent_messages.expired(now) {
             self.time_out_message(now, key);
         }
@@ -435,6 +446,7 @@ impl Core {
             self.unbound_connections.next(),
             self.idle_connections.next(),
             self.unbound_sessions.next(),
+            self.pausing_connections.next(),
             self.silent_messages.next(),
             self.gaping_messages.next(),
             self.opening_connections.next(),

@@ -28,6 +28,9 @@ figures! {
         pub messages_accepted: u64,
         /// Messages whose sender gave up, vanished, or was refused midway.
         pub messages_aborted: u64,
+        /// Messages that had been received on an earlier session of their sender, and go no further
+        /// (CHAT-30).
+        pub messages_repeated: u64,
         /// Messages given up because what was missing of them did not come in time (CHAT-25,
         /// CHUNK-21).
         pub messages_timed_out: u64,

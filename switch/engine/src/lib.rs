@@ -32,6 +32,7 @@ mod presence;
 mod private;
 mod reach;
 mod reception;
+mod replays;
 mod report;
 mod request;
 mod room;

@@ -54,6 +54,16 @@ pub(crate) const ENDED_REMEMBERED: Duration = Duration::from_secs(60);
 /// beyond them the sender will not be told.
 pub(crate) const PRIVATE_AWAITED_MAX: usize = 64;
 
+/// Messages completely received on a session that are remembered should it fail (CHAT-30): 24 octets
+/// each. Who comes back repeats what it was not told had arrived, which is not much.
+pub(crate) const REPLAYS_MAX: usize = 32;
+
+/// How long they are.
+pub(crate) const REPLAY_REMEMBERED: Duration = Duration::from_secs(600);
+
+/// Participants of whom they are: less than 16 MiB for all.
+pub(crate) const REPLAY_PARTICIPANTS_MAX: usize = 16_384;
+
 /// Requests to peers that wait for their responses, of all connections of a core: 40 octets each.
 /// What is beyond goes out without its answer being waited for.
 pub(crate) const TRANSACTIONS_MAX: u32 = 1 << 20;
@@ -114,6 +124,9 @@ pub struct Limits {
     /// A message whose missing octets do not come for this long, while later ones are held, is
     /// refused (CHUNK-21).
     pub message_gap_max: Duration,
+    /// Octets of a chunk that its sender does not go on with for this long are passed on, however few
+    /// they are (CHUNK-14).
+    pub chunk_pause_max: Duration,
     /// Relays waiting for one other core. Above it new messages are refused with 413.
     pub relay_backlog_max: usize,
     /// An accepted connection must bind a session within this time (CONN-15).
@@ -151,6 +164,7 @@ impl Default for Limits {
             session_messages_max: 8,
             message_silence_max: Duration::from_secs(540),
             message_gap_max: Duration::from_secs(30),
+            chunk_pause_max: Duration::from_millis(200),
             relay_backlog_max: 4096,
             connection_unbound_max: Duration::from_secs(30),
             session_unbound_max: Duration::from_secs(60),

@@ -70,12 +70,37 @@ impl Core {
             }
         }
         let Some(connection) = self.connections.get_mut(id) else { return };
+        // Octets that came now start the time anew.
+        let pausing = framer.can_flush() && matches!(connection.incoming, Incoming::Chunk(_));
+        if std::mem::replace(&mut connection.pausing, pausing) && !pausing {
+            self.pausing_connections.clear(id);
+        } else if pausing {
+            self.pausing_connections.set(now, id);
+        }
         connection.framer = framer;
         if let Phase::Fresh { received } = &mut connection.phase {
             received.extend_from_slice(bytes);
             if received.len() > FIRST_HEAD_SIZE_MAX {
                 connection.phase = Phase::Open;
             }
+        }
+    }
+
+    /// The sender of a chunk does not go on with it: what there is of it is passed on, although it is
+    /// little, as a chunk that can be followed by others (CHUNK-14).
+    pub(crate) fn flush_chunk(&mut self, now: Instant, id: ConnectionId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.pausing = false;
+        if !matches!(connection.phase, Phase::Open) {
+            return;
+        }
+        // Taken out for the while: the piece borrows from it.
+        let mut framer = std::mem::take(&mut connection.framer);
+        if let Some(piece) = framer.flush() {
+            self.handle_body(now, id, &piece);
+        }
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.framer = framer;
         }
     }
 

@@ -14,6 +14,7 @@ use crate::{
     limits::{NAMED_TYPES_REFUSED_MAX, REFUSED_TYPES_MAX, UNANSWERED_MAX},
     message::{Ended, MessageKey},
     private::Private,
+    replays::Received,
     room::RoomKey,
     slots::Key,
 };
@@ -53,6 +54,8 @@ pub(crate) struct Session {
     pub(crate) messages_begun: u64,
     /// Private messages of the peer of which it is not known whether they got to their recipients.
     pub(crate) private: Vec<Private>,
+    /// Messages of the peer that are all there, should the session fail (CHAT-30).
+    pub(crate) received: Received,
     pub(crate) silence: Silence,
     /// The types inside the wrapper that the peer has refused with 415, in lower case (SEND-14).
     refused_types: Vec<Box<str>>,
@@ -135,6 +138,7 @@ impl Session {
             ended: Ended::default(),
             messages_begun: 0,
             private: Vec::new(),
+            received: Received::default(),
             silence: Silence::default(),
             refused_types: Vec::new(),
         }

@@ -184,7 +184,10 @@ impl Core {
         }
         session.messages_begun += 1;
         let mut message = Message::new(session.messages_begun, total);
-        if is_ignored {
+        let who = (room.terms.id, session.participant);
+        let is_repeated = self.replays.knows(now, who, message_id);
+        self.counters.messages_repeated += u64::from(is_repeated);
+        if is_ignored || is_repeated {
             message.stage = MessageStage::Ignored;
         }
         Ok(message)
@@ -358,6 +361,9 @@ impl Core {
                 let is_wanted = reply.failure_report != FailureReport::No;
                 self.report_outcome(session, message.serial, is_wanted.then_some(reported));
                 self.drop_message(&message);
+                if let Some(session) = self.sessions.get_mut(session) {
+                    session.received.note(now, message_id);
+                }
                 return false;
             }
             if flag == Flag::Abort {

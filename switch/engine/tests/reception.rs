@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{
     Node,
-    lobby::{ALICE, Fixture, HELLO, TV_01},
+    lobby::{ALICE, Fixture, HELLO, RELAYED, TV_01, alice},
     masked,
 };
 use engine::Limits;
@@ -258,4 +258,131 @@ fn eight_unfinished_messages_do_not_lock_a_session_out() {
         assert_eq!(begin(&mut room).0, "200");
     }
     assert_eq!(begin(&mut room).0, "413");
+}
+
+/// CHUNK-14: what has come of a chunk that its sender does not go on with is passed on after 200 ms as
+/// a chunk of its own, and the rest follows when it comes. Until then, and after, the recipient's
+/// connection is free for whatever else there is to say.
+#[test]
+fn a_sender_that_pauses_in_a_chunk_holds_nobody_up() {
+    let millisecond = SECOND / 1000;
+    let mut room = Fixture::new();
+    let whole =
+        chunk("p4us3000", "m0", "Byte-Range: 1-*/*", &format!("{HELLO}{}", "~".repeat(900)), '$');
+    let head = whole.find("\r\n\r\n").expect("a body") + 4;
+    room.say(&whole[..head + HELLO.len() + 300]);
+    room.node.advance(150 * millisecond);
+    room.say(&whole[head + HELLO.len() + 300..head + HELLO.len() + 500]);
+    room.node.advance(199 * millisecond);
+    assert_eq!(room.heard(), ["", "", ""], "each octet starts the time anew");
+    let carol = HELLO.replace("alice@example.org", "carol@example.com");
+    let carol = format!(
+        "MSRP b3tw33n0 SEND\r\nTo-Path: {}\r\nFrom-Path: {RELAYED}\r\nMessage-ID: c0\r\n\
+        Content-Type: message/cpim\r\n\r\n{carol}\r\n-------b3tw33n0$\r\n",
+        room.carol.1
+    );
+    room.node.feed(room.carol.0, carol.as_bytes());
+    let [_, bob, _] = room.heard();
+    assert_eq!(
+        (bob.matches("MSRP ").count(), bob.ends_with("$\r\n")),
+        (1, true),
+        "Carol's, at once"
+    );
+
+    room.node.advance(2 * millisecond);
+    let [alice, bob, carol] = room.heard();
+    assert_eq!(alice, "", "the chunk is answered when it is there");
+    for copy in [&bob, &carol] {
+        assert!(copy.contains("\r\nByte-Range: 1-*/*\r\n") && copy.ends_with("+\r\n"));
+        assert_eq!(copy.matches('~').count(), 500);
+    }
+    room.node.advance(SECOND);
+    assert_eq!(room.heard(), ["", "", ""]);
+    room.say(&whole[head + HELLO.len() + 500..]);
+    let [alice, bob, _] = room.heard();
+    assert_eq!(status(&alice), "200");
+    assert!(bob.contains("\r\nByte-Range: 606-1005/*\r\n") && bob.ends_with("$\r\n"));
+}
+
+/// CHUNK-14: an end-line that is cut by the pause is no body.
+#[test]
+fn a_pause_within_the_end_line_passes_nothing_of_it_on() {
+    let whole = chunk("p4us3000", "m0", "Byte-Range: 1-*/*", HELLO, '$');
+    let end_line = "\r\n-------p4us3000$\r\n".len();
+    for cut in 1..=end_line {
+        let mut room = Fixture::new();
+        room.say(&whole[..whole.len() - cut]);
+        room.node.advance(SECOND);
+        let before = room.heard()[1].clone();
+        assert!(before.contains("Hello room\r\n-------") && before.ends_with("+\r\n"), "{cut}");
+        room.say(&whole[whole.len() - cut..]);
+        let after = room.heard()[1].clone();
+        assert!(after.contains("\r\nByte-Range: 106-105/*\r\n"), "{cut}: {after}");
+        assert!(after.ends_with("$\r\n"));
+    }
+}
+
+/// CHAT-30: what was completely received on a session that then failed is answered and reported when its
+/// sender repeats it on its next session, within 10 min, and goes to nobody again. What was not, what
+/// another participant says under the same name, and what is repeated on the same session, is new.
+#[test]
+fn what_had_arrived_before_the_session_failed_is_not_delivered_twice() {
+    let said = |mid: &str| {
+        chunk("r3p34t00", mid, "Success-Report: yes\r\nByte-Range: 1-105/105", HELLO, '$')
+    };
+    for (minutes, delivered) in [(0, 0), (9, 0), (10, 1)] {
+        let mut room = patient_room();
+        for _ in 0..2 {
+            assert_eq!(room.asked(&said("m0")), "200");
+            assert!(room.heard()[1].contains("Hello room"), "the same name, a new message");
+        }
+        room.say(&chunk("r3p34t01", "m1", "Byte-Range: 1-*/*", HELLO, '+'));
+        room.node.disconnect(room.alice.0);
+        room.node.remove(0, mailbox::SessionId(1));
+        room.heard();
+        room.node.advance(minutes * 60 * SECOND);
+        room.alice = room.node.bound(&alice());
+        room.say(&said("m0"));
+        let [alice, bob, carol] = room.heard();
+        assert!(alice.starts_with("MSRP r3p34t00 200 OK\r\n"));
+        assert!(
+            alice.contains("\r\nMessage-ID: m0\r\nByte-Range: 1-105/105\r\nStatus: 000 200 OK\r\n")
+        );
+        for copy in [bob, carol] {
+            assert_eq!(copy.matches("Hello room").count(), delivered, "after {minutes} min");
+        }
+        assert_eq!(room.node.counters(0).messages_repeated, 1 - delivered as u64);
+        room.say(&said("m1"));
+        assert!(room.heard()[1].contains("Hello room"), "of this one only a part had arrived");
+
+        // In chunks, and the other way round.
+        let (first, last) = HELLO.split_at(40);
+        room.say(&chunk("r3p34t03", "m0", "Byte-Range: 41-105/105", last, '$'));
+        room.say(&chunk("r3p34t02", "m0", "Byte-Range: 1-*/105", first, '+'));
+        let [alice, bob, _] = room.heard();
+        assert_eq!(alice.matches(" 200 OK\r\n").count(), 2);
+        assert_eq!(bob.contains("Hello room"), delivered == 1);
+    }
+    let mut room = Fixture::new();
+    room.say(&said("m0"));
+    room.node.disconnect(room.alice.0);
+    let text = said("m0")
+        .replace("{alice}", &room.carol.1)
+        .replace(ALICE, RELAYED)
+        .replace("alice@example.org", "carol@example.com");
+    room.heard();
+    room.node.feed(room.carol.0, text.as_bytes());
+    assert!(room.heard()[1].contains("Hello room"), "another participant");
+}
+
+/// CHAT-30: who left, and did not fail, starts anew when it comes back.
+#[test]
+fn who_left_is_not_held_to_what_it_said_before() {
+    let mut room = Fixture::new();
+    room.say(TV_01);
+    room.node.remove(0, mailbox::SessionId(1));
+    room.heard();
+    room.alice = room.node.bound(&alice());
+    room.say(TV_01);
+    assert!(room.heard()[1].contains("Hello room"));
 }
