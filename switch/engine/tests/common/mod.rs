@@ -266,8 +266,12 @@ impl Node {
 
     /// Everything sent to a peer since the last call.
     pub fn output(&mut self, peer: Peer) -> String {
-        let output = std::mem::take(&mut self.wires[peer.0].output);
-        String::from_utf8(output).expect("the tests send text")
+        String::from_utf8(self.octets(peer)).expect("the tests send text")
+    }
+
+    /// The same, whatever it is.
+    pub fn octets(&mut self, peer: Peer) -> Vec<u8> {
+        std::mem::take(&mut self.wires[peer.0].output)
     }
 
     pub fn is_closed(&self, peer: Peer) -> bool {
