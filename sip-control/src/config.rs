@@ -54,6 +54,8 @@ pub struct Config {
     pub limits: Limits,
     /// A user's new leg replaces the one from the same device (FOC-14).
     pub one_leg_per_user: bool,
+    /// Only who asks for messaging by `+g.oma.sip-im` in Accept-Contact is let in (IMS-04).
+    pub strict_feature_tag: bool,
     /// The proxy by which users are invited, a SIP URI with an address in it. Without one only those
     /// can be whose URI has an address.
     pub outbound_proxy: Option<String>,
@@ -536,6 +538,7 @@ impl Default for Config {
             timers: Timers::default(),
             limits: Limits::default(),
             one_leg_per_user: true,
+            strict_feature_tag: false,
             outbound_proxy: None,
             transient_states: false,
             partial_rosters: true,

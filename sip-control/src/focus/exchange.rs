@@ -135,8 +135,10 @@ impl Exchange {
     ) -> Result<Step, Unacceptable> {
         match LaterOffer::read(body, room, &self.shape())? {
             LaterOffer::Chat(offer) => {
-                let path = self.peer().map(|peer| &peer.path);
-                if !is_live || path != Some(&offer.peer().path) {
+                let is_same = |peer: &PeerMedia| {
+                    peer.path == offer.peer().path && peer.setup == offer.peer().setup
+                };
+                if !is_live || !self.peer().is_some_and(is_same) {
                     return Ok(Step::Route(offer));
                 }
                 Ok(Step::Terms(Agreement {

@@ -17,7 +17,7 @@ use mailbox::{ParticipantId, RoomId, SessionId};
 use msrp::UriBuf;
 
 use super::{
-    Focus, RequestId, Usage,
+    Focus, RequestId,
     conference_info::{Disconnection, Progress},
     exchange::{Exchange, Theirs},
     join::{SUPPORTED, contact_of, origin_of},
@@ -268,7 +268,7 @@ impl Focus {
         let Some(Call { session, uri, target }) = self.calls.get(&request) else { return };
         let session = *session;
         let is_wanted = self.is_called(session, request);
-        let Some(link) = Link::begin(uri, ok, *target) else {
+        let Some(mut link) = Link::begin(uri, ok, *target) else {
             if is_wanted {
                 self.fail_invitation(now, session, NO_ANSWER);
             }
@@ -277,10 +277,10 @@ impl Focus {
         let (ack, target) = link.ack(ok.sequence());
         self.outputs.push_back(Output::Acknowledge { request, ack, target });
         if !is_wanted {
-            return self.send_bye(link, Farewell::Surplus);
+            return self.say_farewell(link.request(Method::Bye), Farewell::Surplus);
         }
         if let Err(farewell) = self.take_in(now, session, link.clone(), ok) {
-            self.send_bye(link, farewell);
+            self.say_farewell(link.request(Method::Bye), farewell);
             self.withdraw(now, session, farewell.disconnection());
         }
     }
@@ -313,11 +313,10 @@ impl Focus {
         leg.instance = ok
             .address(Header::Contact)
             .and_then(|contact| contact.params().get("+sip.instance").map(str::to_owned));
-        self.dialogs.insert(link.id().clone(), Usage::Leg(session));
         let theirs = Some(Theirs { shape: exchange.shape(), peer: Some(peer.clone()) });
         let exchange = Exchange { theirs, ..(**exchange).clone() };
         leg.phase = Phase::Connected(Box::new(Connected {
-            link,
+            dialog: link.id().clone(),
             ack: Ack::Received(now),
             media: Media::Awaited,
             timing: SessionTimer::agreed(ok).map(|timer| timer.start(now, chance)),
@@ -325,6 +324,7 @@ impl Focus {
             replaces_at: Some(now + timers.replacement),
             exchange,
         }));
+        self.dialogs.begin_leg(link, session);
         let room_id = leg.room;
         room.connect(session, now, now);
         self.counters.joins += 1;

@@ -16,7 +16,7 @@ use mailbox::{ParticipantId, RoomId, SessionId};
 use msrp::UriBuf;
 
 use super::{
-    Focus, Incoming, Subject, Usage,
+    Focus, Incoming, Subject,
     conference_info::Disconnection,
     directory::{Place, SESSION_TOKEN_SIZE},
     exchange::{Exchange, Open, Theirs},
@@ -61,6 +61,7 @@ impl Focus {
     ) -> Result<(), Refusal> {
         let request = &incoming.request;
         screen::contact(request)?;
+        screen::service(&self.config, request)?;
         let link = Link::accept(request, &incoming.tag, incoming.source)?;
         let Examined { venue, room, is_anonymous, offer } =
             self.examine(now, request, originator, has_offer)?;
@@ -235,9 +236,9 @@ impl Focus {
         let exchange = Exchange::new(session, origin, path.clone(), ours.clone());
         let exchange = Exchange { theirs, open, ..exchange };
         let contact = contact_of(&room.identity);
-        self.dialogs.insert(link.id().clone(), Usage::Leg(session));
+        let (dialog, link) = (link.id().clone(), link.clone());
         leg.phase = Phase::Connected(Box::new(Connected {
-            link: link.clone(),
+            dialog,
             ack: Ack::Awaited,
             media: Media::Awaited,
             timing: timer.map(|timer| timer.start(now, chance)),
@@ -245,6 +246,7 @@ impl Focus {
             replaces_at: is_agreed.then(|| now + timers.replacement),
             exchange,
         }));
+        self.dialogs.begin_leg(link, session);
         let hidden_until = now + timers.notify_min_interval;
         let begins = !room.has_begun();
         let has_new_name = room.connect(session, now, hidden_until);

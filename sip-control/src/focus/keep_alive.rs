@@ -8,7 +8,8 @@ use super::{
     Focus, Purpose,
     exchange::{Open, Theirs},
     join::{SUPPORTED, contact_of},
-    leg::Farewell,
+    leg::{Farewell, Leg},
+    link::Link,
     order::Order,
     output::Output,
     refusal::ALLOW,
@@ -39,7 +40,8 @@ impl Focus {
         let method = if connected.takes_update { Method::Update } else { Method::Invite };
         let (interval, min_se) = (timing.timer.interval.as_secs(), timing.min_se);
         timing.refresh_at = None;
-        let (draft, target) = connected.link.request(method);
+        let request = self.dialogs.request(&connected.dialog, method);
+        let Some((draft, target)) = request else { return };
         let mut draft = draft
             .header(Header::Contact, &contact)
             .header(Header::UserAgent, &user_agent)
@@ -69,14 +71,17 @@ impl Focus {
     ) {
         let wait = self.glare_wait(session);
         let Some(connected) = self.connected(session) else { return };
+        let dialog = connected.dialog.clone();
         let exchange = &mut connected.exchange;
         let invite = exchange.open.take_if(|open| matches!(open, Open::Sent(_)));
         let Some(answer) = answer else {
             return self.end_leg(now, session, Farewell::Unrefreshed);
         };
         if let Some(Open::Sent(request)) = invite.filter(|_| answer.code() < 300) {
-            let (ack, target) = connected.link.ack(answer.sequence());
-            self.outputs.push_back(Output::Acknowledge { request, ack, target });
+            if let Some(link) = self.dialogs.link_mut(&dialog) {
+                let (ack, target) = link.ack(answer.sequence());
+                self.outputs.push_back(Output::Acknowledge { request, ack, target });
+            }
             self.take_repeated_answer(session, answer);
         }
         let Some(connected) = self.connected(session) else { return };
@@ -108,8 +113,6 @@ impl Focus {
     fn renew(&mut self, now: Instant, session: SessionId, answer: &Response) {
         let chance = self.tokens.below(SessionTimer::CHANCES);
         let Some(connected) = self.connected(session) else { return };
-        // A Contact that is no good moves nothing: the one before it still stands.
-        connected.link.refreshed(answer);
         connected.takes_update = allows_update(answer).unwrap_or(connected.takes_update);
         let min_se = connected.timing.and_then(|timing| timing.min_se);
         let timing = SessionTimer::agreed(answer).map(|timer| timer.start(now, chance));
@@ -117,6 +120,10 @@ impl Focus {
             timing.min_se = min_se;
             timing
         });
+        let dialog = connected.dialog.clone();
+        if let Some(link) = self.dialogs.link_mut(&dialog) {
+            link.refreshed(answer);
+        }
         self.plan_leg(session);
     }
 
@@ -136,7 +143,9 @@ impl Focus {
     }
 
     fn glare_wait(&mut self, session: SessionId) -> Duration {
-        let owns = self.connected(session).is_some_and(|connected| connected.link.owns_call_id());
+        let dialog = self.legs.get(&session).and_then(Leg::connected).map(|leg| &leg.dialog);
+        let link = dialog.and_then(|dialog| self.dialogs.get(dialog)).map(|usages| &usages.link);
+        let owns = link.is_some_and(Link::owns_call_id);
         let (least, steps) = GLARE_STEPS[usize::from(!owns)];
         Duration::from_millis((10 * (least + self.tokens.below(steps))).into())
     }

@@ -10,24 +10,24 @@ use super::{
     exchange::Open,
     invite::{NO_ANSWER, UNAVAILABLE, WITHDRAWN},
     leg::{Ack, Connected, Farewell, Leg, Media, Phase, Stage},
-    link::Link,
     order::Order,
     refusal::Refusal,
     subscription::Ending,
 };
 use crate::{
     dialog::DialogId,
-    message::{Header, Method, Request},
+    message::{Draft, Header, Method, Request},
     store::Change,
     transaction::ServerId,
+    transport::Target,
 };
 
 impl Focus {
     /// BYE of the peer: out of the room first, answered then, and told to the others (LEAVE-02).
     pub(super) fn hang_up(&mut self, now: Instant, incoming: &Incoming, session: SessionId) {
         let Some(leg) = self.legs.remove(&session) else { return };
-        if let Some(id) = DialogId::of_request(&incoming.request) {
-            self.dialogs.remove(&id);
+        if let Some(dialog) = DialogId::of_request(&incoming.request) {
+            self.dialogs.end_leg(&dialog);
         }
         let Phase::Connected(connected) = leg.phase else {
             return self.reply(incoming.transaction, self.plain_reply(200));
@@ -220,7 +220,7 @@ impl Focus {
             self.legs.insert(session, leg);
             return;
         };
-        let Connected { link, ack, media, exchange, .. } = *connected;
+        let Connected { dialog, ack, media, exchange, .. } = *connected;
         let has_failed = matches!(farewell.disconnection(), Disconnection::Failed(_));
         if has_failed && !matches!(media, Media::Lost { .. }) {
             self.note_failure(session, farewell.name());
@@ -230,29 +230,34 @@ impl Focus {
         self.give_up_change(unanswered);
         match ack {
             Ack::Awaited => {
-                let phase = Phase::Parting { link: Box::new(link), farewell };
+                let phase = Phase::Parting { dialog, farewell };
                 self.legs.insert(session, Leg { phase, ..leg });
             }
-            Ack::Received(_) => self.send_bye(link, farewell),
+            Ack::Received(_) => self.send_bye(&dialog, farewell),
         }
         self.vacate(now, leg.room, session, farewell.disconnection());
     }
 
     /// The BYE of a leg that had to wait for it.
     fn part(&mut self, session: SessionId) {
-        let Some(Phase::Parting { link, farewell }) = self.legs.get(&session).map(|leg| &leg.phase)
-        else {
-            return;
-        };
-        let (link, farewell) = (Link::clone(link), *farewell);
+        let parting = self.legs.get(&session).map(|leg| &leg.phase);
+        let Some(Phase::Parting { dialog, farewell }) = parting else { return };
+        let (dialog, farewell) = (dialog.clone(), *farewell);
         self.legs.remove(&session);
-        self.send_bye(link, farewell);
+        self.send_bye(&dialog, farewell);
     }
 
-    /// Ends a dialog. Whatever is answered, it is over (LEAVE-10).
-    pub(super) fn send_bye(&mut self, mut link: Link, farewell: Farewell) {
-        self.dialogs.remove(link.id());
-        let (draft, target) = link.request(Method::Bye);
+    /// Ends a leg with its dialog, unless that is used for more. Whatever is answered, it is over
+    /// (LEAVE-10).
+    fn send_bye(&mut self, dialog: &DialogId, farewell: Farewell) {
+        if let Some(bye) = self.dialogs.request(dialog, Method::Bye) {
+            self.say_farewell(bye, farewell);
+        }
+        self.dialogs.end_leg(dialog);
+    }
+
+    /// The BYE of a leg that is over, or never began.
+    pub(super) fn say_farewell(&mut self, (draft, target): (Draft, Target), farewell: Farewell) {
         self.send(draft.header(Header::Reason, farewell.reason()), target, Purpose::Farewell);
     }
 

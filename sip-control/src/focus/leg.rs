@@ -12,7 +12,10 @@ use super::{
     output::RequestId,
     session_timer::{SessionTimer, Timing},
 };
-use crate::{config::Timers, message::Request, offer_answer::MediaOffer, transaction::ServerId};
+use crate::{
+    config::Timers, dialog::DialogId, message::Request, offer_answer::MediaOffer,
+    transaction::ServerId,
+};
 
 /// A leg, from the moment it has a seat until its dialog is over.
 #[derive(Debug)]
@@ -44,7 +47,7 @@ pub enum Phase {
     /// wait for that (DLG-14).
     Parting {
         /// What the BYE will be sent in.
-        link: Box<Link>,
+        dialog: DialogId,
         /// Why it leaves.
         farewell: Farewell,
     },
@@ -98,7 +101,7 @@ pub enum Stage {
 #[derive(Debug)]
 pub struct Connected {
     /// Its dialog.
-    pub link: Link,
+    pub dialog: DialogId,
     /// Where the ACK to the 200 is.
     pub ack: Ack,
     /// Where the MSRP session is.

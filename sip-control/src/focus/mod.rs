@@ -11,6 +11,7 @@
 mod agenda;
 mod conference_info;
 mod counters;
+mod dialogs;
 mod directory;
 mod exchange;
 mod grouping;
@@ -26,7 +27,6 @@ mod participant;
 mod policy;
 mod rates;
 mod reconfigure;
-mod refresh;
 mod refusal;
 mod renegotiate;
 mod restore;
@@ -51,6 +51,7 @@ use mailbox::{RoomId, SessionId};
 
 use self::{
     agenda::Agenda,
+    dialogs::Dialogs,
     directory::Directory,
     invite::Call,
     leg::{Connected, Leg},
@@ -109,7 +110,7 @@ pub struct Focus {
     /// Sessions in the media plane that a leg has besides the one it is named for.
     routes: HashMap<SessionId, SessionId>,
     subscriptions: HashMap<SubscriptionId, Subscription>,
-    dialogs: HashMap<DialogId, Usage>,
+    dialogs: Dialogs,
     /// INVITEs that are not over: not answered, or not acknowledged.
     invites: HashMap<ServerId, SessionId>,
     /// INVITEs of ours, until no fork can answer them any more.
@@ -127,13 +128,6 @@ pub struct Focus {
     delay: Duration,
     /// How busy the media plane is, in percent.
     media_load: u8,
-}
-
-/// What a dialog is for.
-#[derive(Clone, Copy, Debug)]
-enum Usage {
-    Leg(SessionId),
-    Subscription(SubscriptionId),
 }
 
 /// What a request of ours is for.
@@ -173,7 +167,7 @@ impl Focus {
             legs: HashMap::new(),
             routes: HashMap::new(),
             subscriptions: HashMap::new(),
-            dialogs: HashMap::new(),
+            dialogs: Dialogs::default(),
             invites: HashMap::new(),
             calls: HashMap::new(),
             requests: HashMap::new(),
@@ -386,11 +380,26 @@ impl Focus {
     fn serve_in_dialog(&mut self, now: Instant, incoming: &Incoming) -> Result<(), Refusal> {
         let request = &incoming.request;
         screen::method(request)?;
-        let usage = self.usage(request).ok_or(Refusal::NoDialog)?;
+        let dialog = DialogId::of_request(request).ok_or(Refusal::NoDialog)?;
+        let leg = self.dialogs.get(&dialog).ok_or(Refusal::NoDialog)?.leg;
         screen::extensions(request)?;
-        match usage {
-            Usage::Leg(session) => self.serve_leg(now, incoming, session),
-            Usage::Subscription(id) => self.serve_subscription(now, incoming, id),
+        let link = self.dialogs.link_mut(&dialog).ok_or(Refusal::NoDialog)?;
+        link.handle_request(request, incoming.source)?;
+        match (request.method(), leg) {
+            (Method::Subscribe, _) => self.subscribe_within(now, incoming, &dialog),
+            (Method::Options, _) => {
+                self.reply(incoming.transaction, self.capabilities(Reply::new(200)));
+                Ok(())
+            }
+            (Method::Bye, Some(session)) => {
+                self.hang_up(now, incoming, session);
+                Ok(())
+            }
+            (Method::Invite | Method::Update, Some(session)) => {
+                self.renegotiate(now, incoming, session)
+            }
+            // No reliable response waits for a PRACK, and nothing here was subscribed to.
+            _ => Err(Refusal::NoDialog),
         }
     }
 
@@ -402,10 +411,6 @@ impl Focus {
     /// The leg that a session in the media plane belongs to.
     fn leg_of(&self, route: SessionId) -> SessionId {
         self.routes.get(&route).copied().unwrap_or(route)
-    }
-
-    fn usage(&self, request: &Request) -> Option<Usage> {
-        self.dialogs.get(&DialogId::of_request(request)?).copied()
     }
 
     /// Answers no, and says so once in the log. Nothing of the message's content gets there, and of

@@ -23,6 +23,8 @@ pub enum Refusal {
     Barred,
     /// A: another focus wants in (IMS-09).
     Cascade,
+    /// A: the sender does not ask for the service that there is (IMS-04).
+    Service,
     /// A: a method we know of and do not serve (DLG-18).
     MethodNotAllowed,
     /// A: a method nobody knows.
@@ -113,6 +115,7 @@ impl Refusal {
             Self::NoSession
             | Self::NoIdentity
             | Self::Barred
+            | Self::Service
             | Self::Cascade
             | Self::NotWatching
             | Self::Denied(
@@ -156,6 +159,7 @@ impl Refusal {
             Self::Media(fault) => return Some((fault.warn_code(), fault.warn_text())),
             Self::NoIdentity => "No asserted identity",
             Self::Cascade => "Cascading not allowed",
+            Self::Service => "Service not supported",
             Self::NoSession => "IM Session does not exist",
             Self::Denied(Denial::Initiation) => "Not allowed to initiate",
             Self::Denied(Denial::KeyAbsent) => "Key participant not present",
@@ -227,6 +231,7 @@ impl Refusal {
             Self::Unauthorized(_) => "unauthorized",
             Self::Barred => "barred",
             Self::Cascade => "cascade",
+            Self::Service => "service",
             Self::MethodNotAllowed => "method_not_allowed",
             Self::MethodUnknown => "method_unknown",
             Self::Scheme => "scheme",

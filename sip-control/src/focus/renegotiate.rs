@@ -54,7 +54,8 @@ impl Focus {
         if has_offer || is_invite {
             exchange.may_begin(retry_after)?;
         }
-        connected.link.clone().refresh(request)?;
+        let link = self.dialogs.get(&connected.dialog).map(|usages| usages.link.clone());
+        link.ok_or(Refusal::NoDialog)?.refresh(request)?;
         let is_live = matches!(connected.media, Media::Awaited | Media::Bound);
         let media = &room.venue.media;
         let weighed = has_offer.then(|| exchange.weigh(&request.body(), media, is_live));
@@ -114,8 +115,9 @@ impl Focus {
         let Some(room) = self.rooms.get(&leg.room) else { return };
         let contact = contact_of(&room.identity);
         let Some(connected) = leg.connected_mut() else { return };
-        if connected.link.refresh(request).is_err() {
-            // It was tried when the request came.
+        // It was tried when the request came.
+        let link = self.dialogs.link_mut(&connected.dialog);
+        if link.is_none_or(|link| link.refresh(request).is_err()) {
             return;
         }
         connected.timing = timer.map(|timer| timer.start(now, chance));
@@ -243,7 +245,9 @@ impl Focus {
         if is_news {
             self.order(Order::Describe { session: route, peer: Box::new(peer) });
         }
-        self.order(Order::Activate { session: route });
+        if !had_peer {
+            self.order(Order::Activate { session: route });
+        }
         if is_first && is_bound {
             self.replace_older(now, session);
         }

@@ -139,6 +139,24 @@ pub fn body(request: &Request) -> Result<bool, Refusal> {
     }
 }
 
+/// Whether the sender asks for the service there is here, where that is a condition (IMS-04). A
+/// preference is no filter otherwise (RFC 3841 section 7.2).
+pub fn service(config: &Config, request: &Request) -> Result<(), Refusal> {
+    let asks = |value: &str| value.split(';').skip(1).any(|tag| is_feature(tag, FEATURE));
+    if config.strict_feature_tag && !request.list(Header::AcceptContact).any(asks) {
+        return Err(Refusal::Service);
+    }
+    Ok(())
+}
+
+/// The feature of OMA SIMPLE IM.
+const FEATURE: &str = "+g.oma.sip-im";
+
+/// Whether a parameter asks for a feature, whatever value it gives it.
+fn is_feature(param: &str, feature: &str) -> bool {
+    param.split('=').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(feature))
+}
+
 /// Whether the sender is somebody who may join: another focus may not (IMS-09).
 pub fn contact(request: &Request) -> Result<(), Refusal> {
     let is_focus = |contact: NameAddr<'_>| contact.params().has("isfocus");

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 
 use mailbox::RoomId;
 
-use super::{link::Link, output::RequestId, roster::Known, user::UserKey};
+use crate::dialog::DialogId;
+
+use super::{output::RequestId, roster::Known, user::UserKey};
 
 /// A subscription. Never reused while the process lives.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -21,7 +23,7 @@ pub struct Subscription {
     /// Who watches.
     pub keys: Vec<UserKey>,
     /// Its dialog.
-    pub link: Link,
+    pub dialog: DialogId,
     /// The `id` of Event, which every NOTIFY repeats.
     pub event_id: Option<String>,
     /// How much it is told.

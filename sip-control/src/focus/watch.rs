@@ -5,17 +5,19 @@ use std::time::{Duration, Instant};
 use mailbox::RoomId;
 
 use super::{
-    Focus, Incoming, Purpose, Subject, Usage, conference_info,
+    Focus, Incoming, Purpose, Subject, conference_info,
     directory::Place,
     link::Link,
     participant::Originator,
     refusal::Refusal,
     room::{Room, Watcher},
     subscription::{Due, Ending, Owed, Subscription, SubscriptionId, View},
+    user::UserKey,
 };
 use crate::{
     config::Profile,
-    message::{Event, Header, MediaType, Method, Reply, Request, Response, limits::BODY_SIZE_MAX},
+    dialog::DialogId,
+    message::{Event, Header, MediaType, Method, Request, Response, limits::BODY_SIZE_MAX},
 };
 
 /// The one package there is.
@@ -36,84 +38,122 @@ impl Focus {
         let request = &incoming.request;
         let link = Link::accept(request, &incoming.tag, incoming.source)?;
         let event_id = event_of(request)?;
-        let takes_document =
-            |range: &str| MediaType::parse(range).is_some_and(|range| range.covers(DOCUMENT));
-        let mut accepted = request.list(Header::Accept).peekable();
-        if accepted.peek().is_some() && !accepted.any(takes_document) {
-            return Err(Refusal::NotAcceptable);
-        }
+        takes_document(request)?;
         let room_id = match self.directory.find(request.request_uri()) {
             Place::Session(room) => Some(room),
             Place::Venue(venue) => self.directory.session_of(&venue),
             Place::NoSession | Place::Focus | Place::Nowhere => None,
         };
-        let room = room_id.and_then(|id| self.rooms.get(&id)).ok_or(Refusal::NotFound)?;
-        let (room_id, identity) = (room.id, room.identity.clone());
-        let policy = &room.venue.policy;
-        let may_watch = room.is_connected(&originator.keys)
-            || policy.may_watch(&originator.keys, self.clock.utc(now));
-        if !may_watch
-            || self.watchers_of(room, originator) >= self.config.limits.subscriptions_per_user
-        {
-            return Err(Refusal::NotWatching);
-        }
-        let granted = self.granted(request)?;
-        let is_large = room.users() > self.config.limits.roster;
-        let view = if is_large { View::Itself } else { View::Everybody };
-
-        let id = SubscriptionId(self.next_id());
-        self.dialogs.insert(link.id().clone(), Usage::Subscription(id));
-        self.subscriptions.insert(
-            id,
-            Subscription {
-                room: room_id,
-                identity,
-                keys: originator.keys.clone(),
-                link,
-                event_id,
-                view,
-                expires: now + granted,
-                version: 0,
-                told: 0,
-                told_before: 0,
-                in_flight: None,
-                owed: None,
-                quiet_until: None,
-                alarm: None,
-            },
-        );
-        if let Some(room) = self.rooms.get_mut(&room_id) {
-            room.watchers.push(id);
-        }
-        self.counters.subscriptions += 1;
-        self.accept_subscription(now, incoming, id, granted);
+        let room_id = room_id.ok_or(Refusal::NotFound)?;
+        let granted = self.may_watch(now, request, room_id, &originator.keys)?;
+        let dialog = link.id().clone();
+        self.dialogs.begin(link);
+        self.watch(now, incoming, (room_id, &originator.keys), dialog, event_id, granted);
         Ok(())
     }
 
-    /// A request in the dialog of a subscription.
-    pub(super) fn serve_subscription(
+    /// A SUBSCRIBE inside a dialog: a refresh of the subscription with that `id`, or another one
+    /// beside it, and beside the leg if there is one (SUB-08).
+    pub(super) fn subscribe_within(
         &mut self,
         now: Instant,
         incoming: &Incoming,
-        id: SubscriptionId,
+        dialog: &DialogId,
     ) -> Result<(), Refusal> {
         let request = &incoming.request;
-        let subscription = self.subscriptions.get_mut(&id).ok_or(Refusal::NoDialog)?;
-        subscription.link.handle_request(request, incoming.source)?;
-        match request.method() {
-            Method::Subscribe => {
-                subscription.link.refresh(request)?;
-                event_of(request)?;
-                let granted = self.granted(request)?;
-                self.accept_subscription(now, incoming, id, granted);
-                Ok(())
+        let event_id = event_of(request)?;
+        let usages = self.dialogs.get(dialog).ok_or(Refusal::NoDialog)?;
+        let known: Vec<(SubscriptionId, &Subscription)> = usages
+            .subscriptions
+            .iter()
+            .filter_map(|id| Some((*id, self.subscriptions.get(id)?)))
+            .collect();
+        let same = known.iter().find(|(_, subscription)| subscription.event_id == event_id);
+        let of_leg = || {
+            let leg = self.legs.get(&usages.leg?)?;
+            let participant = self.rooms.get(&leg.room)?.participant(leg.participant)?;
+            Some((leg.room, participant.keys.clone()))
+        };
+        let of_watcher = || known.first().map(|(_, other)| (other.room, other.keys.clone()));
+        let watcher = of_leg().or_else(of_watcher);
+        let same = same.map(|(id, _)| *id);
+        usages.link.clone().refresh(request)?;
+        let granted = match (same, &watcher) {
+            (Some(_), _) => self.granted(request)?,
+            (None, Some(_)) if self.subscriptions.len() >= self.config.limits.subscriptions => {
+                return Err(Refusal::Exhausted);
             }
-            Method::Options => {
-                self.reply(incoming.transaction, self.capabilities(Reply::new(200)));
-                Ok(())
+            (None, Some((room, keys))) => {
+                takes_document(request)?;
+                self.may_watch(now, request, *room, keys)?
             }
-            _ => Err(Refusal::NoDialog),
+            (None, None) => return Err(Refusal::NoDialog),
+        };
+        if let Some(link) = self.dialogs.link_mut(dialog) {
+            link.refresh(request)?;
         }
+        match (same, watcher) {
+            (Some(id), _) => self.accept_subscription(now, incoming, id, granted),
+            (None, Some((room, keys))) => {
+                self.watch(now, incoming, (room, &keys), dialog.clone(), event_id, granted);
+            }
+            (None, None) => {}
+        }
+        Ok(())
+    }
+
+    /// Whether this user may watch that session, and for how long (SUB-05, SUB-06, SUB-09).
+    fn may_watch(
+        &self,
+        now: Instant,
+        request: &Request,
+        room_id: RoomId,
+        keys: &[UserKey],
+    ) -> Result<Duration, Refusal> {
+        let room = self.rooms.get(&room_id).ok_or(Refusal::NotFound)?;
+        let may_watch =
+            room.is_connected(keys) || room.venue.policy.may_watch(keys, self.clock.utc(now));
+        if !may_watch || self.watchers_of(room, keys) >= self.config.limits.subscriptions_per_user {
+            return Err(Refusal::NotWatching);
+        }
+        self.granted(request)
+    }
+
+    /// A subscription begins in a dialog.
+    fn watch(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        (room_id, keys): (RoomId, &[UserKey]),
+        dialog: DialogId,
+        event_id: Option<String>,
+        granted: Duration,
+    ) {
+        let id = SubscriptionId(self.next_id());
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        let is_large = room.users() > self.config.limits.roster;
+        let view = if is_large { View::Itself } else { View::Everybody };
+        room.watchers.push(id);
+        self.dialogs.add(&dialog, id);
+        let subscription = Subscription {
+            room: room_id,
+            identity: room.identity.clone(),
+            keys: keys.to_vec(),
+            dialog,
+            event_id,
+            view,
+            expires: now + granted,
+            version: 0,
+            told: 0,
+            told_before: 0,
+            in_flight: None,
+            owed: None,
+            quiet_until: None,
+            alarm: None,
+        };
+        self.subscriptions.insert(id, subscription);
+        self.counters.subscriptions += 1;
+        self.accept_subscription(now, incoming, id, granted);
     }
 
     /// The answer to a SUBSCRIBE, and the state that follows it at once (SUB-07).
@@ -151,9 +191,9 @@ impl Focus {
         }
     }
 
-    fn watchers_of(&self, room: &Room, originator: &Originator) -> usize {
+    fn watchers_of(&self, room: &Room, keys: &[UserKey]) -> usize {
         let watchers = room.watchers.iter().filter_map(|id| self.subscriptions.get(id));
-        watchers.filter(|watcher| watcher.keys.iter().any(|k| originator.keys.contains(k))).count()
+        watchers.filter(|watcher| watcher.keys.iter().any(|k| keys.contains(k))).count()
     }
 
     /// The roster has changed: everybody who watches is told, now or as soon as may be (FOC-34).
@@ -253,7 +293,8 @@ impl Focus {
             None => PACKAGE.to_owned(),
         };
         let contact = format!("<{}>", subscription.identity);
-        let (draft, target) = subscription.link.request(Method::Notify);
+        let request = self.dialogs.request(&subscription.dialog, Method::Notify);
+        let Some((draft, target)) = request else { return };
         let draft = draft
             .header(Header::Contact, &contact)
             .header(Header::Event, &event)
@@ -290,7 +331,7 @@ impl Focus {
 
     fn forget_subscription(&mut self, id: SubscriptionId) {
         let Some(subscription) = self.subscriptions.remove(&id) else { return };
-        self.dialogs.remove(subscription.link.id());
+        self.dialogs.end_subscription(&subscription.dialog, id);
         if let Some(room) = self.rooms.get_mut(&subscription.room) {
             room.watchers.retain(|watcher| *watcher != id);
             self.forget_departures(subscription.room);
@@ -304,6 +345,16 @@ impl Focus {
         let told = watchers.map(|subscription| subscription.told_before).min();
         room.forget_departures(told.unwrap_or(room.change()));
     }
+}
+
+/// Whether the sender takes the documents that we write.
+fn takes_document(request: &Request) -> Result<(), Refusal> {
+    let takes = |range: &str| MediaType::parse(range).is_some_and(|range| range.covers(DOCUMENT));
+    let mut accepted = request.list(Header::Accept).peekable();
+    if accepted.peek().is_some() && !accepted.any(takes) {
+        return Err(Refusal::NotAcceptable);
+    }
+    Ok(())
 }
 
 /// What tells a subscription from others in its dialog, if it is to our package at all.

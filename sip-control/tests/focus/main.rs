@@ -17,6 +17,7 @@ mod proving;
 mod reoffering;
 mod replacing;
 mod restoring;
+mod sharing;
 mod stage_a;
 mod timing;
 mod watching;

@@ -157,3 +157,26 @@ fn refusals_are_counted_by_reason() {
     world.ask(&text);
     assert_eq!((world.refusals("not_found"), world.refusals("extension")), (1, 1));
 }
+
+/// IMS-04: an INVITE that got here is served, whatever it prefers; unless only those are let in that
+/// ask for messaging.
+#[test]
+fn a_feature_is_asked_for_only_where_that_is_a_condition() {
+    let warning = Some("399 im.example.com \"Service not supported\"");
+    for (strict, lines, verdict) in [
+        (false, "", (200, None)),
+        (false, "Accept-Contact: *;audio\n", (200, None)),
+        (true, "", (403, warning)),
+        (true, "Accept-Contact: *;+g.oma.sip-imx\n", (403, warning)),
+        (true, "a: *;+g.oma.sip-im;require;explicit\n", (200, None)),
+        (true, "Accept-Contact: *;audio, *;+G.OMA.sip-im=\"TRUE\"\n", (200, None)),
+    ] {
+        let mut world = World::new(Config { strict_feature_tag: strict, ..vectors() });
+        let text = invite(&mut world, GARDEN, ALICE, lines, OFFER);
+        assert_eq!(world.ask(&text).verdict(), verdict, "{lines}");
+        if verdict.0 == 403 {
+            let unknown = invite(&mut world, NO_SESSION, ALICE, lines, OFFER);
+            assert_eq!(world.ask(&unknown).verdict(), verdict, "before step 1");
+        }
+    }
+}

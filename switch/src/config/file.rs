@@ -86,6 +86,7 @@ struct SipTable {
     identity_from_from_header: Option<bool>,
     digest: Option<DigestTable>,
     one_leg_per_user: Option<bool>,
+    strict_feature_tag: Option<bool>,
     warn_detail: Option<bool>,
     partial_rosters: Option<bool>,
     outbound_proxy: Option<String>,
@@ -302,7 +303,7 @@ impl SipTable {
             sip.trusted = blocks.into_iter().map(|Block(network)| network).collect();
         }
         sip.outbound_proxy = self.outbound_proxy;
-        put!(self => sip; host, identity_from_from_header, one_leg_per_user, warn_detail, partial_rosters,
+        put!(self => sip; host, identity_from_from_header, one_leg_per_user, strict_feature_tag, warn_detail, partial_rosters,
             transient_states);
         sip.persist_sessions = self.persist_sessions;
         put!(self.limits => sip.limits;

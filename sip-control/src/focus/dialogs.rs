@@ -1,0 +1,87 @@
+//! The dialogs there are, and what each is used for: a leg, subscriptions, or both (RFC 5057). They
+//! share its numbers and its ways; one ends without the other, and the dialog with the last.
+
+use std::collections::HashMap;
+
+use mailbox::SessionId;
+
+use super::{link::Link, subscription::SubscriptionId};
+use crate::{
+    dialog::DialogId,
+    message::{Draft, Method},
+    transport::Target,
+};
+
+/// All dialogs of the focus.
+#[derive(Debug, Default)]
+pub struct Dialogs(HashMap<DialogId, Usages>);
+
+/// One dialog.
+#[derive(Debug)]
+pub struct Usages {
+    /// The dialog itself.
+    pub link: Link,
+    /// The leg in it.
+    pub leg: Option<SessionId>,
+    /// The subscriptions in it, told apart by the `id` of their Event (SUB-08).
+    pub subscriptions: Vec<SubscriptionId>,
+}
+
+impl Dialogs {
+    /// The dialog of a leg that was answered.
+    pub fn begin_leg(&mut self, link: Link, leg: SessionId) {
+        let usages = Usages { leg: Some(leg), subscriptions: Vec::new(), link };
+        self.0.insert(usages.link.id().clone(), usages);
+    }
+
+    /// The dialog that a subscription makes.
+    pub fn begin(&mut self, link: Link) {
+        let usages = Usages { leg: None, subscriptions: Vec::new(), link };
+        self.0.insert(usages.link.id().clone(), usages);
+    }
+
+    /// A subscription begins in a dialog.
+    pub fn add(&mut self, dialog: &DialogId, subscription: SubscriptionId) {
+        if let Some(usages) = self.0.get_mut(dialog) {
+            usages.subscriptions.push(subscription);
+        }
+    }
+
+    /// One dialog.
+    pub fn get(&self, dialog: &DialogId) -> Option<&Usages> {
+        self.0.get(dialog)
+    }
+
+    /// The way to its peer.
+    pub fn link_mut(&mut self, dialog: &DialogId) -> Option<&mut Link> {
+        self.0.get_mut(dialog).map(|usages| &mut usages.link)
+    }
+
+    /// The next request in it, and where it goes.
+    pub fn request(&mut self, dialog: &DialogId, method: Method) -> Option<(Draft, Target)> {
+        self.link_mut(dialog).map(|link| link.request(method))
+    }
+
+    /// The leg in it is over.
+    pub fn end_leg(&mut self, dialog: &DialogId) {
+        if let Some(usages) = self.0.get_mut(dialog) {
+            usages.leg = None;
+        }
+        self.forget_unused(dialog);
+    }
+
+    /// A subscription in it is over.
+    pub fn end_subscription(&mut self, dialog: &DialogId, subscription: SubscriptionId) {
+        if let Some(usages) = self.0.get_mut(dialog) {
+            usages.subscriptions.retain(|other| *other != subscription);
+        }
+        self.forget_unused(dialog);
+    }
+
+    fn forget_unused(&mut self, dialog: &DialogId) {
+        let is_unused = |usages: &Usages| usages.leg.is_none() && usages.subscriptions.is_empty();
+        if self.0.get(dialog).is_some_and(is_unused) {
+            self.0.remove(dialog);
+        }
+    }
+}
