@@ -12,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use mailbox::{NicknamePolicy, RoomPolicy};
 use msrp::AcceptTypes;
 
 pub use crate::offer_answer::Cema;
@@ -46,6 +47,8 @@ pub struct Config {
     pub persist_sessions: Option<PathBuf>,
     /// Whether any other `sip:NAME@host` is a public room, and under which rules.
     pub any_room: Option<Rules>,
+    /// What members may do beside talking to all, in rooms whose rules are a group document.
+    pub chat: RoomPolicy,
     /// What the rooms' media is like.
     pub media: Media,
     /// Every timer of this plane.
@@ -357,6 +360,8 @@ pub struct Rules {
     pub anonymity: Users,
     /// Who may watch the roster without having joined (POL-14).
     pub watchers: Users,
+    /// What members may do beside talking to all.
+    pub chat: RoomPolicy,
 }
 
 impl Rules {
@@ -382,7 +387,18 @@ impl Default for Rules {
             max_participants: Some(MAX_PARTICIPANTS),
             anonymity: Users::nobody(),
             watchers: Users::nobody(),
+            chat: default_chat(),
         }
+    }
+}
+
+/// What members may do where nothing else is said: write to one another, and have nicknames.
+pub fn default_chat() -> RoomPolicy {
+    RoomPolicy {
+        private_messages: true,
+        anonymous_notifications: false,
+        greeting: true,
+        nicknames: Some(NicknamePolicy::default()),
     }
 }
 
@@ -534,6 +550,7 @@ impl Default for Config {
             group_documents: None,
             persist_sessions: None,
             any_room: Some(Rules::default()),
+            chat: default_chat(),
             media: Media::default(),
             timers: Timers::default(),
             limits: Limits::default(),

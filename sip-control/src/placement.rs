@@ -397,6 +397,9 @@ impl Placement {
                 self.reached(session);
                 self.report_live(session, Report::Failed { session, cause });
             }
+            Event::Nickname { session, nickname } => {
+                self.report_live(session, Report::Nickname { session, nickname });
+            }
             Event::Load { percent } => self.cores[from].load = percent,
             Event::Drained => self.cores[from].drained = true,
         }

@@ -34,6 +34,8 @@ pub struct Conference<'a> {
 pub struct User {
     /// The asserted URI, or the alias of an anonymous user: stable for the session (EVT-05).
     pub entity: String,
+    /// What the user wants to be called here (RFC 7701 section 7.4).
+    pub nickname: Option<String>,
     /// What people call the user.
     pub display_text: String,
     /// One per leg.
@@ -232,9 +234,11 @@ fn root<'a>(
 
 fn write_user(writer: &mut Xml, user: &User) -> io::Result<()> {
     let entity = clean(&user.entity);
+    let nickname = user.nickname.as_deref().map(clean);
     let element = writer
         .create_element("user")
-        .with_attributes([("entity", entity.as_str()), ("state", "full")]);
+        .with_attributes([("entity", entity.as_str()), ("state", "full")])
+        .with_attributes(nickname.as_deref().map(|nickname| ("nickname", nickname)));
     element.write_inner_content(|writer| {
         write_text(writer, "display-text", &user.display_text)?;
         user.endpoints.iter().try_for_each(|endpoint| write_endpoint(writer, endpoint))
@@ -327,6 +331,7 @@ mod tests {
         let endpoint = Endpoint { entity: "e1".to_owned(), status };
         User {
             entity: entity.to_owned(),
+            nickname: None,
             display_text: display.to_owned(),
             endpoints: vec![endpoint],
         }
@@ -358,6 +363,17 @@ mod tests {
             <joining-info><when>1970-01-01T00:00:00Z</when></joining-info></endpoint></user></users>\
             </conference-info>";
         assert_eq!(full(&GARDEN, 7, 1, &[&elements]), expected);
+    }
+
+    /// msrp/NICK-15: a nickname is an attribute of its user, and whatever it holds stays in there.
+    #[test]
+    fn a_nickname_is_an_attribute_of_its_user() {
+        let nickname = Some("Carol the \"Cat\" <>&".to_owned());
+        let bob = user("sip:bob@example.com", "Bob", CONNECTED);
+        let elements = user_elements([&User { nickname, ..bob }]);
+        let expected = "<user entity=\"sip:bob@example.com\" state=\"full\" \
+            nickname=\"Carol the &quot;Cat&quot; &lt;&gt;&amp;\"><display-text>";
+        assert!(elements.starts_with(expected), "{elements}");
     }
 
     /// EVT-07, EVT-08: how a leg went is told apart, and why, and by whom.

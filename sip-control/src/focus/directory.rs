@@ -9,7 +9,7 @@ use mailbox::RoomId;
 
 use super::{policy::Policy, venue::Venue};
 use crate::{
-    config::{Config, RoomKind},
+    config::{Config, RoomKind, Rules},
     group::Groups,
     message::SipUri,
     offer_answer::RoomMedia,
@@ -49,7 +49,7 @@ pub struct Directory {
     /// The keys of groups that had one. They are no rooms that anybody could make.
     former: HashSet<String>,
     /// What rules a room has that nobody provisioned, if there may be such.
-    any: Option<Arc<Policy>>,
+    any: Option<(Arc<Policy>, Arc<RoomMedia>)>,
     /// Running sessions, by the key of their identity: the identity, which a hit is checked with.
     sessions: HashMap<String, (RoomId, String)>,
     /// The running session of a room, by the key of the room's URI.
@@ -66,7 +66,7 @@ impl Directory {
             named: named(config, &media),
             documented: HashMap::new(),
             former: HashSet::new(),
-            any: any(config),
+            any: any(config, &media),
             media,
             sessions: HashMap::new(),
             running: HashMap::new(),
@@ -78,7 +78,7 @@ impl Directory {
     pub fn reconfigure(&mut self, config: &Config) {
         let media = Arc::new(room_media(config));
         self.named = named(config, &media);
-        self.any = any(config);
+        self.any = any(config, &media);
         for venue in self.documented.values_mut() {
             Arc::make_mut(venue).media = Arc::clone(&media);
         }
@@ -105,11 +105,11 @@ impl Directory {
         }
         match (is_ours, uri.user(), &self.any) {
             (true, None, _) => Place::Focus,
-            (true, Some(_), Some(policy)) => Place::Venue(Arc::new(Venue {
+            (true, Some(_), Some((policy, media))) => Place::Venue(Arc::new(Venue {
                 uri: self.canonical(&uri),
                 subject: None,
                 policy: Arc::clone(policy),
-                media: Arc::clone(&self.media),
+                media: Arc::clone(media),
             })),
             _ => Place::Nowhere,
         }
@@ -181,8 +181,7 @@ fn room_media(config: &Config) -> RoomMedia {
     RoomMedia {
         wrapped_types: media.wrapped_types.split_whitespace().map(str::to_owned).collect(),
         size_max: media.size_max,
-        // Nicknames and private messages are not served yet, and are declared so.
-        policy: mailbox::RoomPolicy::default(),
+        policy: config.chat.clone(),
         accept_sbc_rewrite: media.accept_sbc_rewrite,
         cema: media.cema,
         allow_active: media.allow_active,
@@ -196,17 +195,25 @@ fn named(config: &Config, media: &Arc<RoomMedia>) -> HashMap<String, Arc<Venue>>
             uri: room.uri.clone(),
             subject: room.subject.clone(),
             policy: Arc::new(Policy::new(room.kind, &room.rules)),
-            media: Arc::clone(media),
+            media: media_under(media, &room.rules),
         };
         Some((key(&SipUri::parse(&room.uri)?), Arc::new(venue)))
     });
     venues.collect()
 }
 
-/// The rules of a room that nobody provisioned.
-fn any(config: &Config) -> Option<Arc<Policy>> {
+/// The rules of a room that nobody provisioned, and its media.
+fn any(config: &Config, media: &Arc<RoomMedia>) -> Option<(Arc<Policy>, Arc<RoomMedia>)> {
     let rules = config.any_room.as_ref()?;
-    Some(Arc::new(Policy::new(RoomKind::Public, rules)))
+    Some((Arc::new(Policy::new(RoomKind::Public, rules)), media_under(media, rules)))
+}
+
+/// The media of a room with rules of its own.
+fn media_under(media: &Arc<RoomMedia>, rules: &Rules) -> Arc<RoomMedia> {
+    if media.policy == rules.chat {
+        return Arc::clone(media);
+    }
+    Arc::new(RoomMedia { policy: rules.chat.clone(), ..RoomMedia::clone(media) })
 }
 
 /// The key of a room's URI: `sips` names the same room.

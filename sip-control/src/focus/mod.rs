@@ -258,7 +258,18 @@ impl Focus {
             Report::Installed { session, path } => self.installed(now, session, &path),
             Report::Refused { session } => self.not_installed(now, session),
             Report::Bound { session } => self.bound(now, session),
+            Report::Nickname { session, nickname } => {
+                self.renamed(now, session, nickname.as_deref());
+            }
             Report::Failed { session, cause } => self.media_failed(now, session, cause),
+        }
+    }
+
+    /// The others are to know a leg by another name (msrp/NICK-15).
+    fn renamed(&mut self, now: Instant, session: SessionId, nickname: Option<&str>) {
+        let Some(id) = self.legs.get(&session).map(|leg| leg.room) else { return };
+        if self.rooms.get_mut(&id).is_some_and(|room| room.rename(session, nickname, now)) {
+            self.notify_watchers(now, id);
         }
     }
 

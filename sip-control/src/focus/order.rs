@@ -92,6 +92,13 @@ pub enum Report {
         /// The leg.
         session: SessionId,
     },
+    /// It has another nickname (msrp/NICK-15).
+    Nickname {
+        /// The leg.
+        session: SessionId,
+        /// As it is shown; `None` when it has none any more.
+        nickname: Option<Box<str>>,
+    },
     /// It is dead.
     Failed {
         /// The leg.

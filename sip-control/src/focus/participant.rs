@@ -52,12 +52,14 @@ pub struct Participant {
 }
 
 /// What a participant has of a leg.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Seat {
     /// The leg.
     pub leg: SessionId,
     /// How far it is.
     pub standing: Standing,
+    /// The nickname it has asked for and got. Each leg asks for its own (msrp/NICK-09).
+    pub nickname: Option<Box<str>>,
 }
 
 /// How far a leg is, as its user stands to the session.
@@ -80,6 +82,11 @@ pub enum Standing {
 }
 
 impl Seat {
+    /// A leg without a nickname.
+    pub fn new(leg: SessionId, standing: Standing) -> Self {
+        Self { leg, standing, nickname: None }
+    }
+
     /// Whether it counts against the limit (FOC-11).
     pub fn is_taken(&self) -> bool {
         !matches!(self.standing, Standing::Invited { .. })
@@ -204,8 +211,18 @@ impl Participant {
         self.user_with(vec![Endpoint { entity: endpoint(leg), status }])
     }
 
+    /// What it is called by its own choice: by that of its oldest leg that has made one.
+    pub fn nickname(&self) -> Option<&str> {
+        self.legs.iter().find_map(|seat| seat.nickname.as_deref())
+    }
+
     fn user_with(&self, endpoints: Vec<Endpoint>) -> User {
-        User { entity: self.entity.clone(), display_text: self.display_text.clone(), endpoints }
+        User {
+            entity: self.entity.clone(),
+            nickname: self.nickname().map(str::to_owned),
+            display_text: self.display_text.clone(),
+            endpoints,
+        }
     }
 }
 

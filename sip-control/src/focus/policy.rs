@@ -252,6 +252,7 @@ mod tests {
             max_participants: Some(3),
             anonymity: users(&["sip:alice@example.com"]),
             watchers: users(&["sip:carol@example.com", "sip:mallory@example.net"]),
+            ..Rules::default()
         }
     }
 

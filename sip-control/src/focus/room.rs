@@ -218,7 +218,7 @@ impl Room {
             self.participants.insert(fresh, newcomer);
         }
         let participant = self.participants.get_mut(&id).expect("found or put in above");
-        participant.legs.push(Seat { leg, standing: Standing::Seated });
+        participant.legs.push(Seat::new(leg, Standing::Seated));
         participant
     }
 
@@ -235,7 +235,7 @@ impl Room {
         let id = same.map_or(fresh, |same| same.id);
         let participant =
             self.participants.entry(id).or_insert_with(|| Participant::visible(fresh, user, None));
-        participant.legs.push(Seat { leg, standing: Standing::Invited { shown } });
+        participant.legs.push(Seat::new(leg, Standing::Invited { shown }));
         if shown.is_some() {
             self.roster.note_change(&participant.entity);
         }
@@ -251,6 +251,23 @@ impl Room {
         if let Some(participant) = self.holder_of(leg).filter(|_| has_changed) {
             let entity = participant.entity.clone();
             self.roster.note_change(&entity);
+        }
+        has_changed
+    }
+
+    /// The leg goes by this nickname from now on. Whether the roster has changed.
+    pub fn rename(&mut self, leg: SessionId, nickname: Option<&str>, now: Instant) -> bool {
+        let Some(participant) = self.holder(leg).and_then(|id| self.participants.get_mut(&id))
+        else {
+            return false;
+        };
+        let before = participant.nickname().map(str::to_owned);
+        for seat in participant.legs.iter_mut().filter(|seat| seat.leg == leg) {
+            seat.nickname = nickname.map(Into::into);
+        }
+        let has_changed = participant.nickname() != before.as_deref() && participant.is_shown(now);
+        if has_changed {
+            self.roster.note_change(&participant.entity);
         }
         has_changed
     }

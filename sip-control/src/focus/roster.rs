@@ -185,6 +185,7 @@ mod tests {
         let endpoint = Endpoint { entity: "e1".to_owned(), status };
         User {
             entity: entity.to_owned(),
+            nickname: None,
             display_text: entity.to_owned(),
             endpoints: vec![endpoint],
         }

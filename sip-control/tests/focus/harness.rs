@@ -317,6 +317,10 @@ impl World {
         self.report(Event::Bound { session });
     }
 
+    pub fn renamed(&mut self, session: SessionId, nickname: Option<&str>) {
+        self.report(Event::Nickname { session, nickname: nickname.map(Into::into) });
+    }
+
     pub fn failed(&mut self, session: SessionId, cause: FailureCause) {
         self.report(Event::Failed { session, cause });
     }

@@ -88,7 +88,7 @@ fn a_public_join_is_answered_with_all_that_the_client_needs() {
         "a=setup:passive",
         "a=path:msrp://198.51.100.5:2855/core-2;tcp",
         "a=max-size:1048576",
-        "a=chatroom",
+        "a=chatroom:nickname private-messages",
         "a=sendrecv",
     ];
     assert_eq!(ok.text.lines().collect::<Vec<_>>(), expected);

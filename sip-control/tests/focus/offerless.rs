@@ -93,7 +93,7 @@ fn an_invite_without_sdp_gets_an_offer_and_its_ack_brings_the_answer() {
         "a=setup:actpass",
         "a=path:msrp://198.51.100.5:2855/core-2;tcp",
         "a=max-size:1048576",
-        "a=chatroom",
+        "a=chatroom:nickname private-messages",
         "a=msrp-cema",
         "a=sendrecv",
     ];

@@ -76,6 +76,40 @@ fn a_subscription_begins_with_the_full_state() {
     assert_eq!(notify.body(), expected);
 }
 
+/// msrp/NICK-09, msrp/NICK-15: a nickname is told to those who watch, with the leg that has it, until it
+/// is given back; a further leg of the same user changes nothing.
+#[test]
+fn a_nickname_is_told_as_long_as_a_leg_has_it() {
+    let mut config = vectors();
+    config.one_leg_per_user = false;
+    let mut world = World::new(config);
+    let alice = world.join(GARDEN, ALICE);
+    let bob = world.join(&alice.identity(), BOB);
+    world.watch(&alice.identity(), BOB);
+    let named = "<user entity=\"sip:alice@example.com\" state=\"full\" nickname=\"Dopey Donkey\">";
+    let plain = "<user entity=\"sip:alice@example.com\" state=\"full\"><display-text>";
+    let told = |world: &mut World| {
+        world.wait(Duration::from_secs(6));
+        world.notified().iter().map(|notify| notify.body().to_owned()).collect::<String>()
+    };
+    for call in [&alice, &bob] {
+        world.bound(call.session());
+    }
+    world.renamed(alice.session(), Some("Dopey Donkey"));
+    assert!(told(&mut world).contains(named));
+    let second = world.join(&alice.identity(), ALICE);
+    world.bound(second.session());
+    assert!(told(&mut world).contains(named));
+    world.renamed(alice.session(), None);
+    assert!(told(&mut world).contains(plain));
+    world.renamed(alice.session(), None);
+    assert_eq!(told(&mut world), "", "nothing has changed");
+    world.renamed(second.session(), Some("Dopey Donkey"));
+    assert!(told(&mut world).contains(named));
+    world.renamed(bob.session(), Some("Bob <b>"));
+    assert!(told(&mut world).contains("nickname=\"Bob &lt;b&gt;\""));
+}
+
 /// SUB-05, TV-13: the checks of a SUBSCRIBE in their order.
 #[test]
 fn a_subscribe_is_checked_in_order() {

@@ -178,6 +178,7 @@ impl Core {
 
     /// Ends a session: its own unfinished messages and those on their way to it (CTRL-05).
     fn end_session(&mut self, now: Instant, key: SessionKey) {
+        self.end_naming(now, key);
         let of_session = |chunk: &Chunk| chunk.session == key;
         self.answer_unfinished_chunk(key, of_session, Refusal::NoSuchSession);
         self.abandon(key);
@@ -198,6 +199,7 @@ impl Core {
     /// The session is dead but the focus does not know yet: its URI answers 481 until it is
     /// removed (CONN-07). Nothing more is written to it, not even the end of what it was being sent.
     pub(crate) fn fail_session(&mut self, now: Instant, key: SessionKey, cause: FailureCause) {
+        self.end_naming(now, key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         let connection = session.binding.place();
         if std::mem::replace(&mut session.binding, Binding::Failed) == Binding::Failed {
@@ -243,7 +245,7 @@ impl Core {
         Some(key)
     }
 
-    fn forget_idle_room(&mut self, key: RoomKey) {
+    pub(crate) fn forget_idle_room(&mut self, key: RoomKey) {
         if self.rooms.get(key).is_some_and(Room::is_idle) {
             self.forget_room(key);
         }
@@ -253,6 +255,7 @@ impl Core {
     fn forget_room(&mut self, key: RoomKey) {
         let Some(room) = self.rooms.remove(key) else { return };
         self.rooms_by_id.remove(&room.terms.id);
+        self.quarantines.clear(key);
         for (&id, flight) in &room.flights {
             for core in flight.cores.iter() {
                 self.relay(core, room.terms.id, id, &mut Portion::Abort);

@@ -23,6 +23,7 @@ use crate::{
     limits::TRANSACTIONS_MAX,
     message::Message,
     mint::Mint,
+    nickname::QUARANTINE,
     outbox::{Outbox, Spares},
     replays::Replays,
     room::{Room, RoomKey},
@@ -122,6 +123,8 @@ pub struct Core {
     /// Memory for headers under construction, kept between messages.
     pub(crate) scratch: Vec<u8>,
     pub(crate) unbound_sessions: Deadlines<Session>,
+    /// Rooms that keep nicknames for those who gave them up.
+    pub(crate) quarantines: Deadlines<Room>,
     /// Messages of which nothing new has come (CHAT-24).
     pub(crate) silent_messages: Deadlines<Message>,
     /// Connections in the middle of a chunk, with octets of it that are too few to be passed on
@@ -192,6 +195,7 @@ impl Core {
             lost: Vec::new(),
             scratch: Vec::new(),
             unbound_sessions: Deadlines::new(limits.session_unbound_max),
+            quarantines: Deadlines::new(QUARANTINE),
             silent_messages: Deadlines::new(limits.message_silence_max),
             gaping_messages: Deadlines::new(limits.message_gap_max),
             pausing_connections: Deadlines::new(limits.chunk_pause_max),
@@ -343,11 +347,12 @@ impl Core {
     }
 
     /// Something from another core.
-    pub fn handle_relay(&mut self, relay: Relay) {
+    pub fn handle_relay(&mut self, now: Instant, relay: Relay) {
         match relay {
             Relay::Room(relay) => self.handle_room_relay(&relay),
             Relay::Directory(relay) => self.handle_news(&relay),
             Relay::Outcome(relay) => self.handle_outcome(relay),
+            Relay::Nickname(relay) => self.handle_naming(now, relay),
         }
     }
 
@@ -374,6 +379,9 @@ impl Core {
         }
         while let Some(key) = self.unbound_sessions.expired(now) {
             self.fail_session(now, key, FailureCause::Unbound);
+        }
+        while let Some(key) = self.quarantines.expired(now) {
+            self.end_quarantine(now, key);
         }
         while let Some(id) = self.pausing_connections.expired(now) {
             self.flush_chunk(now, id);
@@ -446,6 +454,7 @@ impl Core {
             self.unbound_connections.next(),
             self.idle_connections.next(),
             self.unbound_sessions.next(),
+            self.quarantines.next(),
             self.pausing_connections.next(),
             self.silent_messages.next(),
             self.gaping_messages.next(),

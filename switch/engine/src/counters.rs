@@ -78,6 +78,10 @@ figures! {
         pub stop_sending: u64,
         /// 415: content type.
         pub unsupported_type: u64,
+        /// 424: no nickname can be like this.
+        pub bad_nickname: u64,
+        /// 425: the nickname is another's.
+        pub nickname_in_use: u64,
         /// 428: the participant takes no private messages.
         pub no_private_messages: u64,
         /// 481: no such session.

@@ -49,6 +49,16 @@ pub(crate) const ENDED_MAX: usize = 16;
 /// How long they are (CHUNK-25).
 pub(crate) const ENDED_REMEMBERED: Duration = Duration::from_secs(60);
 
+/// NICKNAME requests of one session within [`NICKNAMES_WINDOW`] (LIM-06).
+pub(crate) const NICKNAMES_MAX: usize = 5;
+
+/// See [`NICKNAMES_MAX`].
+pub(crate) const NICKNAMES_WINDOW: Duration = Duration::from_secs(60);
+
+/// Nicknames of one room kept for those who gave them up (NICK-12): more than a thousand users can
+/// give up within the quarantine. The longest kept are free before their time when there are more.
+pub(crate) const QUARANTINED_MAX: usize = 4096;
+
 /// Private messages of one session of which it is not known yet what became of them on another core.
 /// That takes no longer than a relay there and back, so hardly ever more than one is; of the oldest
 /// beyond them the sender will not be told.

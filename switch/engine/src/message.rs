@@ -31,6 +31,10 @@ pub(crate) enum Refusal {
     StopSending,
     /// 415: not the CPIM wrapper, or not readable (CODE-08).
     UnsupportedType,
+    /// 424: no nickname can be like this (CODE-10).
+    BadNickname,
+    /// 425: the nickname is another's, or nobody's to have (CODE-10).
+    NicknameInUse,
     /// 428: the participant takes no private messages (CODE-11).
     NoPrivateMessages,
     /// 481: no such session for this connection (CODE-12).
@@ -50,6 +54,8 @@ impl Refusal {
             Self::NoSuchRecipient => 404,
             Self::StopSending => 413,
             Self::UnsupportedType => 415,
+            Self::BadNickname => 424,
+            Self::NicknameInUse => 425,
             Self::NoPrivateMessages => 428,
             Self::NoSuchSession => 481,
             Self::UnknownMethod => 501,

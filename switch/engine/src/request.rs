@@ -174,17 +174,14 @@ impl Core {
             }
         };
         self.bind(session, id);
-        let refusal = match method {
+        match method {
             Method::Send => return self.handle_send(now, id, session, head, piece, reply),
-            Method::Report => {
-                self.handle_report(now, session, head);
-                return Incoming::Discarded;
+            Method::Report => self.handle_report(now, session, head),
+            Method::Nickname => self.handle_nickname(now, id, session, head, &reply),
+            Method::Auth | Method::Other => {
+                self.refuse_in(id, session, &reply, Refusal::UnknownMethod);
             }
-            // This release's rooms allow no nicknames (NICK-02).
-            Method::Nickname => Refusal::Forbidden,
-            Method::Auth | Method::Other => Refusal::UnknownMethod,
-        };
-        self.refuse_in(id, session, &reply, refusal);
+        }
         Incoming::Discarded
     }
 
@@ -379,6 +376,8 @@ impl Core {
             Refusal::NoSuchRecipient => &mut refusals.no_recipient,
             Refusal::StopSending => &mut refusals.stop_sending,
             Refusal::UnsupportedType => &mut refusals.unsupported_type,
+            Refusal::BadNickname => &mut refusals.bad_nickname,
+            Refusal::NicknameInUse => &mut refusals.nickname_in_use,
             Refusal::NoPrivateMessages => &mut refusals.no_private_messages,
             Refusal::NoSuchSession => &mut refusals.no_session,
             Refusal::UnknownMethod => &mut refusals.unknown_method,

@@ -4,7 +4,9 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use mailbox::{Audience, CoreSet, Epoch, RoomTerms, SessionId};
 
-use crate::{chunk::CopyHead, directory::Directory, route::SessionKey, slots::Key};
+use crate::{
+    chunk::CopyHead, directory::Directory, nickname::Nicknames, route::SessionKey, slots::Key,
+};
 
 /// A room's slot in the core's table.
 pub(crate) type RoomKey = Key<Room>;
@@ -27,6 +29,8 @@ pub(crate) struct Room {
     pub(crate) recipients: Vec<SessionKey>,
     /// Who is here, on all cores.
     pub(crate) directory: Directory,
+    /// On the home core: who has which nickname, once somebody wants one.
+    pub(crate) nicknames: Option<Box<Nicknames>>,
     /// Messages of which more is to come. In order, so that what is done to all of them is done in
     /// the same order whenever the inputs are the same.
     pub(crate) flights: BTreeMap<FlightId, Flight>,
@@ -57,12 +61,16 @@ impl Room {
             sessions: Vec::new(),
             recipients: Vec::new(),
             directory: Directory::default(),
+            nicknames: None,
             flights: BTreeMap::new(),
         }
     }
 
-    /// Whether nothing keeps the room here: no session, and no other core to relay to.
+    /// Whether nothing keeps the room here: no session, no other core to relay to, and no nickname
+    /// that is kept for somebody (NICK-12).
     pub(crate) fn is_idle(&self) -> bool {
-        self.sessions.is_empty() && self.cores.is_empty()
+        self.sessions.is_empty()
+            && self.cores.is_empty()
+            && self.nicknames.as_ref().is_none_or(|it| it.is_empty())
     }
 }

@@ -13,6 +13,7 @@ use crate::{
     connection::ConnectionId,
     limits::{NAMED_TYPES_REFUSED_MAX, REFUSED_TYPES_MAX, UNANSWERED_MAX},
     message::{Ended, MessageKey},
+    nickname::Naming,
     private::Private,
     replays::Received,
     room::RoomKey,
@@ -54,6 +55,8 @@ pub(crate) struct Session {
     pub(crate) messages_begun: u64,
     /// Private messages of the peer of which it is not known whether they got to their recipients.
     pub(crate) private: Vec<Private>,
+    /// Its nickname, and what it has asked of nicknames, if it ever did.
+    pub(crate) naming: Option<Box<Naming>>,
     /// Messages of the peer that are all there, should the session fail (CHAT-30).
     pub(crate) received: Received,
     pub(crate) silence: Silence,
@@ -138,6 +141,7 @@ impl Session {
             ended: Ended::default(),
             messages_begun: 0,
             private: Vec::new(),
+            naming: None,
             received: Received::default(),
             silence: Silence::default(),
             refused_types: Vec::new(),

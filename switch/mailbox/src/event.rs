@@ -61,6 +61,13 @@ pub enum Event {
         /// Why, for one log line and one counter (PEER-15).
         cause: FailureCause,
     },
+    /// The session has another nickname from now on; said before its peer is answered (NICK-15).
+    Nickname {
+        /// Which one.
+        session: SessionId,
+        /// As it is shown; `None` when it has none any more.
+        nickname: Option<Box<str>>,
+    },
     /// How busy the core is. Told when it changes, and not after every turn.
     Load {
         /// Of a CPU.

@@ -26,8 +26,8 @@ pub use event::{Event, FailureCause, InstallRefusal};
 pub use figures::{Figure, Figures, Value, first_sentence};
 pub use id::{CORES_MAX, CoreId, CoreSet, Epoch, ParticipantId, RoomId, SessionId};
 pub use relay::{
-    Addressee, Audience, Class, DirectoryRelay, News, Opening, Outcome, OutcomeRelay, Piece,
-    Presence, Relay, RoomRelay, Stage,
+    Addressee, Audience, Class, DirectoryRelay, News, NicknameAnswer, NicknameRelay,
+    NicknameRequest, Opening, Outcome, OutcomeRelay, Piece, Presence, Relay, RoomRelay, Stage,
 };
 pub use remote::{NextHop, Remote, Setup};
 pub use ring::{Full, Receiver, Sender, ring};

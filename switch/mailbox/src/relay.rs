@@ -20,6 +20,8 @@ pub enum Relay {
     Directory(DirectoryRelay),
     /// What became of a private message (PRIV-13).
     Outcome(OutcomeRelay),
+    /// Who wants which nickname, or has it.
+    Nickname(NicknameRelay),
 }
 
 /// A piece of a message, on its way to another core.
@@ -193,4 +195,51 @@ pub enum Outcome {
     Unsupported,
     /// Dropped, because it did not fit (FLOW-04, FLOW-05).
     Dropped,
+}
+
+/// About nicknames, which the home core of a room decides on (SEC-03).
+#[derive(Clone, Debug)]
+pub enum NicknameRelay {
+    /// To the home: a session wants one.
+    Request {
+        /// The room.
+        room: RoomId,
+        /// Who wants which.
+        request: Box<NicknameRequest>,
+    },
+    /// From the home, to whoever asked.
+    Answer(NicknameAnswer),
+    /// To the home: a session that has asked is over.
+    Left {
+        /// The room.
+        room: RoomId,
+        /// Which one.
+        session: SessionId,
+    },
+}
+
+/// A session wants a nickname.
+#[derive(Clone, Debug)]
+pub struct NicknameRequest {
+    /// The core of the session.
+    pub from: CoreId,
+    /// Which one.
+    pub session: SessionId,
+    /// The how manieth of its requests this is.
+    pub number: u64,
+    /// Whose it is: of an anonymous participant, the alias (NICK-11).
+    pub addresses: Arc<[AddressBuf]>,
+    /// The nickname as it will be shown; empty to have none any more (NICK-05).
+    pub nickname: Box<str>,
+}
+
+/// Whether a session gets what it wants.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct NicknameAnswer {
+    /// Which session.
+    pub session: SessionId,
+    /// Which of its requests.
+    pub number: u64,
+    /// `false`: another user has that nickname, or nobody may have it (NICK-07).
+    pub is_granted: bool,
 }

@@ -6,8 +6,9 @@ use std::{
     path::PathBuf,
 };
 
+use mailbox::RoomPolicy;
 use serde::Deserialize;
-use sip_control::config::{Digest, Room, Rules};
+use sip_control::config::{Digest, Room, Rules, default_chat};
 use toml::Spanned;
 
 use super::{
@@ -162,6 +163,7 @@ struct MetricsTable {
 #[serde(default, deny_unknown_fields)]
 struct RoomsTable {
     group_documents: Option<PathBuf>,
+    chat: ChatTable,
     any: AnyTable,
     room: Vec<RoomTable>,
 }
@@ -175,6 +177,7 @@ struct AnyTable {
     max_participants: Option<Ceiling>,
     anonymity: Option<Crowd>,
     watchers: Option<Crowd>,
+    chat: ChatTable,
 }
 
 #[derive(Debug, Deserialize)]
@@ -191,6 +194,20 @@ struct RoomTable {
     max_participants: Option<Ceiling>,
     anonymity: Option<Crowd>,
     watchers: Option<Crowd>,
+    #[serde(default)]
+    chat: ChatTable,
+}
+
+/// What members may do beside talking to all.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct ChatTable {
+    private_messages: Option<bool>,
+    nicknames: Option<bool>,
+    reserved_nicknames: Option<Vec<String>>,
+    refuse_confusable_nicknames: Option<bool>,
+    anonymous_notifications: Option<bool>,
+    greeting: Option<bool>,
 }
 
 /// Puts what the file says over what is built in.
@@ -201,6 +218,26 @@ macro_rules! put {
     (@ $value:ident) => { $value };
     (@ $value:ident number) => { $value.get() };
     (@ $value:ident time) => { $value.0 };
+}
+
+impl ChatTable {
+    /// What it says, over what `policy` says.
+    fn over(self, mut policy: RoomPolicy) -> RoomPolicy {
+        put!(self => policy; private_messages, anonymous_notifications, greeting);
+        if let Some(has_nicknames) = self.nicknames {
+            let before = policy.nicknames.take();
+            policy.nicknames = has_nicknames.then(|| before.unwrap_or_default());
+        }
+        if let Some(nicknames) = &mut policy.nicknames {
+            if let Some(words) = self.reserved_nicknames {
+                nicknames.reserved = words.into_iter().map(String::into_boxed_str).collect();
+            }
+            if let Some(refuse_confusable) = self.refuse_confusable_nicknames {
+                nicknames.refuse_confusable = refuse_confusable;
+            }
+        }
+        policy
+    }
 }
 
 impl File {
@@ -344,26 +381,30 @@ impl DigestTable {
 
 impl RoomsTable {
     fn put(self, config: &mut Config) {
-        let AnyTable { enabled, admitted, blocked, max_participants, anonymity, watchers } =
+        let AnyTable { enabled, admitted, blocked, max_participants, anonymity, watchers, chat } =
             self.any;
-        let mut rules = Rules::default();
+        let every = self.chat.over(default_chat());
+        let mut rules = Rules { chat: chat.over(every.clone()), ..Rules::default() };
         overrule(&mut rules, blocked, max_participants, [admitted, None, anonymity, watchers]);
         config.sip.any_room = enabled.unwrap_or(true).then_some(rules);
         config.sip.group_documents = self.group_documents;
-        config.sip.rooms = self.room.into_iter().map(Room::from).collect();
+        let room = |table: RoomTable| table.room(every.clone());
+        config.sip.rooms = self.room.into_iter().map(room).collect();
+        config.sip.chat = every;
     }
 }
 
-impl From<RoomTable> for Room {
-    fn from(table: RoomTable) -> Self {
-        let RoomTable { uri, kind, subject, blocked, max_participants, .. } = table;
-        let crowds = [table.admitted, table.initiators, table.anonymity, table.watchers];
-        let mut rules = Rules::default();
+impl RoomTable {
+    /// The room it means, where `every` is what all rooms allow.
+    fn room(self, every: RoomPolicy) -> Room {
+        let RoomTable { uri, kind, subject, blocked, max_participants, .. } = self;
+        let crowds = [self.admitted, self.initiators, self.anonymity, self.watchers];
+        let mut rules = Rules { chat: self.chat.over(every), ..Rules::default() };
         if kind == Kind::Group {
             rules.max_participants = None;
         }
         overrule(&mut rules, Some(blocked), max_participants, crowds);
-        Self { uri, kind: kind.into(), subject, rules }
+        Room { uri, kind: kind.into(), subject, rules }
     }
 }
 

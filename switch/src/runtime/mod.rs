@@ -129,7 +129,7 @@ impl<B: Backend<Batch>> Runtime<B> {
         for peer in self.ends.peers.iter_mut().flatten() {
             for _ in 0..TAKEN_MAX {
                 let Some(relay) = peer.relays_in.pop() else { break };
-                self.core.handle_relay(relay);
+                self.core.handle_relay(now, relay);
             }
             while let Some(Adoption { socket, from, received }) = peer.arrivals.pop() {
                 if let Some(id) = self.core.handle_accepted(now, from) {

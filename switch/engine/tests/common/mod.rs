@@ -357,7 +357,7 @@ impl Node {
                     {
                         quiet = false;
                         self.relayed += usize::from(matches!(relay, Relay::Room(_)));
-                        self.cores[to].handle_relay(relay);
+                        self.cores[to].handle_relay(self.now, relay);
                     }
                 }
             }

@@ -12,8 +12,8 @@ use engine::{
     BATCH_SLICES_MAX, Batch, ConnectionId, Core, CoreConfig, Limits, Operation, SendFailed,
 };
 use mailbox::{
-    Command, CoreId, CoreSet, Direction, Epoch, Event, FailureCause, ParticipantId, PeerMedia,
-    Remote, Rights, RoomId, RoomPolicy, RoomTerms, Route, SessionId,
+    Command, CoreId, CoreSet, Direction, Epoch, Event, FailureCause, NicknamePolicy, ParticipantId,
+    PeerMedia, Remote, Rights, RoomId, RoomPolicy, RoomTerms, Route, SessionId,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf, UriBuf};
 
@@ -429,7 +429,7 @@ impl World {
         let (from, to) = (way / self.cores.len(), way % self.cores.len());
         let Some(relay) = self.cores[from].poll_relay(core_id(to)) else { return false };
         assert_ne!(from, to, "a core has nothing to say to itself");
-        self.cores[to].handle_relay(relay);
+        self.cores[to].handle_relay(self.now, relay);
         true
     }
 
@@ -440,7 +440,11 @@ impl World {
             addresses: [address].into(),
             home: core_id(usize::from(room) % self.cores.len()),
             size_max,
-            policy: RoomPolicy::default(),
+            policy: RoomPolicy {
+                private_messages: true,
+                nicknames: Some(NicknamePolicy::default()),
+                ..RoomPolicy::default()
+            },
         })
     }
 
@@ -571,6 +575,7 @@ impl World {
                 }
             }
             Event::Load { .. } => panic!("a core has no clock to tell its load by"),
+            Event::Nickname { .. } => {}
             Event::Drained => {
                 assert_eq!(self.cores[core].occupancy().0, 0, "there are connections left");
                 self.drained[core] += 1;
@@ -645,10 +650,11 @@ impl World {
         }
         self.settle();
         for core in &self.cores {
-            let (_, sessions, rooms) = core.occupancy();
-            assert_eq!((sessions, rooms), (0, 0));
+            let (_, sessions, _) = core.occupancy();
+            assert_eq!(sessions, 0);
         }
-        // A connection without sessions is closed in its time (CONN-15, CONN-16).
+        // A connection without sessions is closed in its time (CONN-15, CONN-16), and a room is
+        // forgotten when no nickname is kept in it any more (NICK-12).
         while let Some(due) = self.cores.iter().filter_map(Core::poll_timeout).min() {
             self.now = self.now.max(due);
             for core in &mut self.cores {

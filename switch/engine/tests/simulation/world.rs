@@ -380,7 +380,7 @@ impl World {
             let due = self.due_at(to);
             self.audiences.open(name, to, &due, true);
         }
-        self.cores[to].handle_relay(relay);
+        self.cores[to].handle_relay(self.now, relay);
     }
 
     /// Something that was on its way out is out.
@@ -605,7 +605,11 @@ impl World {
             }
             Event::Removed { .. } => self.removed += 1,
             Event::Spread { .. } => {}
-            Event::Refused { .. } | Event::Closed { .. } | Event::Load { .. } | Event::Drained => {
+            Event::Refused { .. }
+            | Event::Closed { .. }
+            | Event::Load { .. }
+            | Event::Nickname { .. }
+            | Event::Drained => {
                 panic!("nobody asked for {event:?}")
             }
         }
