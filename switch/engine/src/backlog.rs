@@ -1,8 +1,80 @@
 //! What is on its way to one session, and whether it is too much (FLOW-01, FLOW-02).
 
+use std::time::Instant;
+
+use crate::{
+    Counters, Limits,
+    batch::Change,
+    deadlines::Deadlines,
+    route::{Session, SessionKey},
+    slots::Slots,
+};
+
 /// Above so much of the soft limit a session is congested, and below so much of it no more.
 const CONGESTED_PERCENT: usize = 80;
 const RELIEVED_PERCENT: usize = 50;
+
+/// Which sessions are congested, and for how long.
+#[derive(Debug)]
+pub(crate) struct Watch {
+    /// The soft limit of a session, in octets.
+    soft: usize,
+    /// Those that have become so, until a clock is at hand.
+    news: Vec<SessionKey>,
+    since: Deadlines<Session>,
+}
+
+impl Watch {
+    pub(crate) fn new(limits: &Limits) -> Self {
+        Self {
+            soft: limits.session_queue_bytes_soft,
+            news: Vec::new(),
+            since: Deadlines::new(limits.congestion_max),
+        }
+    }
+
+    /// There is more or less on its way to a session.
+    pub(crate) fn note(
+        &mut self,
+        sessions: &mut Slots<Session>,
+        counters: &mut Counters,
+        change: Change,
+    ) {
+        let Some(session) = sessions.get_mut(change.session) else { return };
+        match session.backlog.change(change.more, change.less, self.soft) {
+            None => {}
+            Some(Swing::Congested) => {
+                counters.sessions_congested += 1;
+                self.news.push(change.session);
+            }
+            Some(Swing::Relieved) => self.since.clear(change.session),
+        }
+    }
+
+    /// From now on those that have become congested are timed.
+    pub(crate) fn start(&mut self, now: Instant, sessions: &Slots<Session>) {
+        for key in self.news.drain(..) {
+            if sessions.get(key).is_some_and(|it| it.backlog.is_congested()) {
+                self.since.set(now, key);
+            }
+        }
+    }
+
+    /// The session is no more.
+    pub(crate) fn forget(&mut self, session: SessionKey) {
+        self.since.clear(session);
+    }
+
+    /// One that has been congested for too long.
+    pub(crate) fn expired(&mut self, now: Instant) -> Option<SessionKey> {
+        self.since.expired(now)
+    }
+
+    /// When to ask for one.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        self.since.next()
+    }
+}
 
 /// Octets accepted for a session that the kernel has not taken. Shared bodies count in full.
 #[derive(Debug, Default)]

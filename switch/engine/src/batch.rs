@@ -128,6 +128,11 @@ impl Batch {
         self.written.len() + self.shared
     }
 
+    /// Octets in memory of its own.
+    pub(crate) fn own(&self) -> usize {
+        self.urgent() + self.written.len()
+    }
+
     /// Octets of memory that it keeps for its next use.
     pub(crate) fn capacity(&self) -> usize {
         let Self { responses, reports, written, cuts, ends, .. } = self;

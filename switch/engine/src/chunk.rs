@@ -1,8 +1,8 @@
 //! One chunk of one copy: what it says, and how it is written.
 //!
 //! ```text
-//! MSRP tid SEND | To-Path, From-Path | Message-ID, Byte-Range, Content-* | body | -------tid$
-//!  per copy        per session          once per piece                    shared   per copy
+//! MSRP tid SEND | To-Path, From-Path, Message-ID: s | m, Byte-Range, Content-* | body | -------tid$
+//!  per copy        per session                        once per piece             shared  per copy
 //! ```
 
 use std::{io::Write, sync::Arc};
@@ -26,7 +26,7 @@ const FRAME_SIZE_MAX: usize = "MSRP  SEND\r\nMessage-ID: \r\nByte-Range: -/\r\n\
 /// What every chunk of a message's copies says, whoever gets it and whatever part it brings.
 #[derive(Debug)]
 pub(crate) struct CopyHead {
-    /// The Message-ID of all copies made here.
+    /// The part of the Message-ID that all copies made here have in common.
     pub(crate) message_id: [u8; MESSAGE_ID_LEN],
     /// The total that the sender announced.
     pub(crate) total: Option<u64>,
@@ -106,14 +106,14 @@ pub(crate) fn definite_end(start: u64, body: usize, flag: Flag) -> Option<u64> {
     definite.then(|| start + body as u64 - 1)
 }
 
-/// Writes the headers that all copies of one chunk share, and the blank line.
+/// Writes what all copies of one chunk share of its head, from within the Message-ID to the blank
+/// line.
 pub(crate) fn write_middle(
     out: &mut Vec<u8>,
     message_id: &[u8; MESSAGE_ID_LEN],
     (start, end, total): (u64, Option<u64>, Option<u64>),
     content_headers: &[u8],
 ) {
-    out.extend_from_slice(b"Message-ID: ");
     out.extend_from_slice(message_id);
     // Writing to memory cannot fail.
     let _ = write!(out, "\r\nByte-Range: {start}-");

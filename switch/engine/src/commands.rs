@@ -45,7 +45,7 @@ impl Core {
         }
         let refusal = if self.draining != Draining::No {
             Some(InstallRefusal::Draining)
-        } else if self.sessions.is_full() {
+        } else if self.sessions.is_full() || self.is_crowded(&route) {
             Some(InstallRefusal::Full)
         } else {
             None
@@ -67,6 +67,18 @@ impl Core {
         }
         self.unbound_sessions.set(now, key);
         self.events.push_back(Event::Installed { session: id, epoch, path });
+    }
+
+    /// Whether a room, or a participant in it, has all the sessions here that it may have (LIM-04).
+    fn is_crowded(&self, route: &Route) -> bool {
+        let room = self.rooms_by_id.get(&route.room.id).and_then(|&key| self.rooms.get(key));
+        room.is_some_and(|room| {
+            let own = |key: &&SessionKey| {
+                self.sessions.get(**key).is_some_and(|it| it.participant == route.participant)
+            };
+            room.sessions.len() >= self.limits.room_sessions_max
+                || room.sessions.iter().filter(own).count() >= self.limits.participant_sessions_max
+        })
     }
 
     /// A session URI that was never handed out before (URI-14).

@@ -1,16 +1,77 @@
 //! What the cores of one node have in common: counts, and nothing that anybody waits for.
 
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering::Relaxed},
+};
+
+use bytes::Bytes;
+
 use crate::strangers::Strangers;
 
 /// Shared by all cores of a node. A core made by [`Core::new`](crate::Core::new) has its own.
 #[derive(Debug)]
 pub struct Commons {
     pub(crate) strangers: Strangers,
+    /// Octets of memory for what is queued and half received.
+    memory: Arc<AtomicUsize>,
 }
 
 impl Commons {
     /// Nothing counted yet. `key` must be unpredictable to peers.
     pub fn new(key: [u8; 32]) -> Self {
-        Self { strangers: Strangers::new(key) }
+        Self { strangers: Strangers::new(key), memory: Arc::default() }
+    }
+
+    /// Octets of memory that what is queued and half received takes, on all cores: shared bodies
+    /// once, and the rest as of the last turn of each core.
+    pub fn memory(&self) -> usize {
+        self.memory.load(Relaxed)
+    }
+
+    /// A copy of a body that many may share. It is counted until the last of them is done with it.
+    pub(crate) fn share(&self, body: &[u8]) -> Bytes {
+        self.memory.fetch_add(body.len(), Relaxed);
+        Bytes::from_owner(Shared { octets: body.into(), memory: Arc::clone(&self.memory) })
+    }
+}
+
+struct Shared {
+    octets: Box<[u8]>,
+    memory: Arc<AtomicUsize>,
+}
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        &self.octets
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.memory.fetch_sub(self.octets.len(), Relaxed);
+    }
+}
+
+/// What one core has of the common memory. Counted here, and told to the others once a turn.
+#[derive(Debug, Default)]
+pub(crate) struct Share {
+    octets: usize,
+    told: usize,
+}
+
+impl Share {
+    /// Something takes `now` octets that took `before`.
+    pub(crate) fn change(&mut self, before: usize, now: usize) {
+        self.octets = self.octets + now - before;
+    }
+
+    pub(crate) fn tell(&mut self, commons: &Commons) {
+        if self.octets > self.told {
+            commons.memory.fetch_add(self.octets - self.told, Relaxed);
+        } else if self.octets < self.told {
+            commons.memory.fetch_sub(self.told - self.octets, Relaxed);
+        }
+        self.told = self.octets;
     }
 }

@@ -46,6 +46,11 @@ pub struct Connection {
     pub(crate) pausing: bool,
     /// Whether the timer of unanswered requests will ask for it.
     pub(crate) answers_watched: bool,
+    /// Octets of memory for all that, as the core has counted them last.
+    pub(crate) counted: usize,
+    /// The session whose first request is still being read: nothing is due to it before that is
+    /// answered (PEER-01).
+    pub(crate) newcomer: Option<SessionKey>,
     /// Whether the core's list of connections to flush has it.
     pub(crate) dirty: bool,
     /// Whether the stall timer will ask for it.
@@ -89,6 +94,8 @@ pub(crate) enum Sending {
     InFlight {
         since: Instant,
         octets: usize,
+        /// Octets of memory that it takes, shared bodies left out.
+        own: usize,
     },
 }
 
@@ -159,6 +166,8 @@ impl Connection {
             outstanding: Outstanding::default(),
             pausing: false,
             answers_watched: false,
+            counted: 0,
+            newcomer: None,
             dirty: false,
             stall_watched: false,
             strays: 0,
@@ -180,6 +189,16 @@ impl Connection {
             Sending::InFlight { octets, .. } => octets,
         };
         self.outbox.octets() + in_flight
+    }
+
+    /// Counts the memory it takes for what is queued: what was counted last, and now.
+    pub(crate) fn recount(&mut self) -> (usize, usize) {
+        let in_flight = match self.sending {
+            Sending::Idle => 0,
+            Sending::InFlight { own, .. } => own,
+        };
+        let now = self.outbox.own() + in_flight;
+        (std::mem::replace(&mut self.counted, now), now)
     }
 
     /// Counts a malformed request; `true` when there were too many (WIRE-34).

@@ -15,12 +15,13 @@ use mailbox::{CoreId, CoreSet, Event, FailureCause, Relay, RoomId, RoomRelay, Se
 
 use crate::{
     Batch, Commons, Counters, Gauges, Limits,
-    backlog::Swing,
-    batch::{Change, Taken},
+    backlog::Watch,
+    batch::Taken,
+    commons::Share,
     connection::{Connection, ConnectionId, Incoming, Phase, Sending, Side},
     deadlines::Deadlines,
     fanout::Portion,
-    limits::TRANSACTIONS_MAX,
+    limits::{TRANSACTIONS_MAX, URGENT_SIZE_MAX},
     message::Message,
     mint::Mint,
     nickname::QUARANTINE,
@@ -118,6 +119,8 @@ pub struct Core {
     pub(crate) counters: Counters,
     pub(crate) draining: Draining,
     pub(crate) spares: Spares,
+    pub(crate) memory: Share,
+    pub(crate) watch: Watch,
     /// Private messages from here that got to nobody, until their senders are told.
     pub(crate) lost: Vec<(SessionKey, u64)>,
     /// Memory for headers under construction, kept between messages.
@@ -192,6 +195,8 @@ impl Core {
             counters: Counters::default(),
             draining: Draining::No,
             spares: Spares::default(),
+            memory: Share::default(),
+            watch: Watch::new(&limits),
             lost: Vec::new(),
             scratch: Vec::new(),
             unbound_sessions: Deadlines::new(limits.session_unbound_max),
@@ -242,6 +247,7 @@ impl Core {
     /// The slot is free. What the connection was counted in, it is counted in no more.
     fn vacate(&mut self, id: ConnectionId) -> Option<Connection> {
         let mut connection = self.connections.remove(id)?;
+        self.memory.change(connection.counted, 0);
         self.transactions.forget(&mut connection.outstanding);
         self.unanswered_connections.clear(id);
         self.pausing_connections.clear(id);
@@ -290,9 +296,9 @@ impl Core {
             self.close(id);
             return;
         };
-        let Self { sessions, limits, counters, transactions, .. } = self;
+        let Self { sessions, watch, counters, transactions, .. } = self;
         batch.advance(sent, |taken| match taken {
-            Taken::Part(change) => note(sessions, limits, counters, change),
+            Taken::Part(change) => watch.note(sessions, counters, change),
             Taken::All { number } if number < TRANSACTIONS_MAX => {
                 transactions.taken(&mut connection.outstanding, number, now);
             }
@@ -310,13 +316,16 @@ impl Core {
             let mut numbering = Numbering { mint, transactions, outstanding };
             let change = outbox.let_in(&mut batch, &mut numbering, &mut self.spares);
             if let Some(change) = change {
-                note(sessions, limits, counters, change);
+                watch.note(sessions, counters, change);
             }
-            connection.sending = Sending::InFlight { since: now, octets: batch.len() };
+            connection.sending =
+                Sending::InFlight { since: now, octets: batch.len(), own: batch.own() };
             self.operations.push_back(Operation::Send { connection: id, batch });
             return;
         }
         self.spares.keep(batch);
+        let (before, after) = connection.recount();
+        self.memory.change(before, after);
         if !connection.outbox.is_empty() {
             self.mark_dirty(id);
         } else if matches!(connection.phase, Phase::Flushing) {
@@ -407,28 +416,40 @@ impl Core {
         while let Some(id) = self.unanswered_connections.expired(now) {
             self.check_answers(now, id);
         }
+        while let Some(key) = self.watch.expired(now) {
+            if let Some(id) = self.sessions.get(key).and_then(Session::connection) {
+                self.cut_slow_reader(now, id);
+            }
+        }
     }
 
     /// What to do next. Drain it after a whole batch of completions: what was queued for one
     /// connection meanwhile goes out in one send.
     pub fn poll_operation(&mut self, now: Instant) -> Option<Operation> {
         self.tell_of_lost(now);
+        self.memory.tell(&self.commons);
+        self.watch.start(now, &self.sessions);
         if let Some(operation) = self.operations.pop_front() {
             return Some(operation);
         }
         while let Some(id) = self.dirty.pop_front() {
             let Some(connection) = self.connections.get_mut(id) else { continue };
             connection.dirty = false;
+            if connection.queued() > self.limits.connection_queue_bytes_max + URGENT_SIZE_MAX {
+                self.cut_slow_reader(now, id);
+                return self.operations.pop_front();
+            }
             if !connection.may_send() {
                 continue;
             }
-            let Self { sessions, limits, counters, .. } = self;
-            let changed = |change| note(sessions, limits, counters, change);
+            let Self { sessions, watch, counters, .. } = self;
+            let changed = |change| watch.note(sessions, counters, change);
             let Connection { outbox, outstanding, .. } = connection;
             let (mint, transactions) = (&mut self.mint, &mut self.transactions);
             let mut numbering = Numbering { mint, transactions, outstanding };
             let batch = outbox.take(&mut numbering, &mut self.spares, changed);
-            connection.sending = Sending::InFlight { since: now, octets: batch.len() };
+            connection.sending =
+                Sending::InFlight { since: now, octets: batch.len(), own: batch.own() };
             if !connection.stall_watched {
                 connection.stall_watched = true;
                 self.stalled_connections.set(now, id);
@@ -463,6 +484,7 @@ impl Core {
             self.unanswered_sessions.next(),
             self.stalled_connections.next(),
             self.unanswered_connections.next(),
+            self.watch.next(),
         ]
         .into_iter()
         .flatten()
@@ -488,6 +510,7 @@ impl Core {
 
     /// Something was queued for the connection.
     pub(crate) fn mark_dirty(&mut self, id: ConnectionId) {
+        self.count_memory(id);
         if let Some(connection) = self.connections.get_mut(id)
             && !std::mem::replace(&mut connection.dirty, true)
         {
@@ -525,6 +548,7 @@ impl Core {
             connection.phase = Phase::Closing;
             connection.incoming = Incoming::Nothing;
             connection.outbox = Outbox::default();
+            // What the kernel holds is counted until it is closed.
             self.operations.push_back(Operation::Close { connection: id });
         }
     }
@@ -559,30 +583,31 @@ impl Core {
         }
     }
 
+    /// Its reader does not keep up, and has had its time (FLOW-07).
+    fn cut_slow_reader(&mut self, now: Instant, id: ConnectionId) {
+        self.counters.connections_stalled += 1;
+        self.fail_connection(now, id, FailureCause::SlowReader);
+        self.close(id);
+    }
+
+    /// What a connection holds of the memory has changed.
+    fn count_memory(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            let (before, now) = connection.recount();
+            self.memory.change(before, now);
+        }
+    }
+
     fn check_stall(&mut self, now: Instant, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         match connection.sending {
             Sending::InFlight { since, .. }
                 if now.duration_since(since) >= self.limits.send_stall_max =>
             {
-                self.counters.connections_stalled += 1;
-                self.fail_connection(now, id, FailureCause::SlowReader);
-                self.close(id);
+                self.cut_slow_reader(now, id);
             }
             Sending::InFlight { since, .. } => self.stalled_connections.set(since, id),
             Sending::Idle => connection.stall_watched = false,
         }
     }
-}
-
-/// There is more or less on its way to a session.
-pub(crate) fn note(
-    sessions: &mut Slots<Session>,
-    limits: &Limits,
-    counters: &mut Counters,
-    change: Change,
-) {
-    let Some(session) = sessions.get_mut(change.session) else { return };
-    let swing = session.backlog.change(change.more, change.less, limits.session_queue_bytes_soft);
-    counters.sessions_congested += u64::from(swing == Some(Swing::Congested));
 }

@@ -34,6 +34,11 @@ figures! {
         /// Messages given up because what was missing of them did not come in time (CHAT-25,
         /// CHUNK-21).
         pub messages_timed_out: u64,
+        /// Messages refused because too much was queued and half received (FLOW-09).
+        pub messages_refused_memory: u64,
+        /// Messages refused, and composing statuses ignored, because their session says too much
+        /// (LIM-06, COMP-05).
+        pub messages_too_frequent: u64,
         /// Complete messages queued for a recipient: one for each copy.
         pub copies_delivered: u64,
         /// Copies not begun because the recipient does not accept the type (CHAT-17).

@@ -14,15 +14,16 @@ use mailbox::{
 use msrp::{Flag, MediaType};
 
 use crate::{
+    Commons,
     batch::Change,
     chunk::{
         CopyHead, Due, definite_end, prefix_for, size_max, write_end, write_middle, write_start,
     },
     connection::Phase,
-    core::{Core, note},
+    core::Core,
     limits::{BODY_COPIED_MAX, CONGESTED_SIZE_MAX},
     mint::PREFIX_LEN,
-    room::{Flight, FlightId, RoomKey},
+    room::{Begun, Flight, FlightId, RoomKey},
     route::{Peer, Session, SessionKey},
 };
 
@@ -59,8 +60,8 @@ impl<'a> Body<'a> {
         Self { octets, shared: None }
     }
 
-    fn share(&mut self) -> Bytes {
-        self.shared.get_or_insert_with(|| Bytes::copy_from_slice(self.octets)).clone()
+    fn share(&mut self, commons: &Commons) -> Bytes {
+        self.shared.get_or_insert_with(|| commons.share(self.octets)).clone()
     }
 }
 
@@ -87,7 +88,7 @@ impl<'a> Portion<'a> {
     }
 
     /// An owned copy that can go to another core.
-    fn own(&mut self) -> Piece {
+    fn own(&mut self, commons: &Commons) -> Piece {
         match self {
             Self::Open { opening, body, last } => Piece::Open {
                 opening: Box::new(Opening {
@@ -102,10 +103,10 @@ impl<'a> Portion<'a> {
                         .into(),
                     class: opening.class,
                 }),
-                body: body.share(),
+                body: body.share(commons),
                 last: *last,
             },
-            Self::More { body, last } => Piece::More { body: body.share(), last: *last },
+            Self::More { body, last } => Piece::More { body: body.share(commons), last: *last },
             Self::Abort => Piece::Abort,
         }
     }
@@ -125,8 +126,8 @@ struct Chunk<'a> {
 
 impl Chunk<'_> {
     /// It as a part of one copy.
-    fn due(&self, body: &mut Body<'_>) -> Due {
-        let (head, body) = (Arc::clone(&self.head), body.share());
+    fn due(&self, commons: &Commons, body: &mut Body<'_>) -> Due {
+        let (head, body) = (Arc::clone(&self.head), body.share(commons));
         let whole = self.at == 1 && self.flag == Flag::End;
         Due { head, at: self.at, body, flag: self.flag, hyphens: self.hyphens, whole }
     }
@@ -151,7 +152,7 @@ impl Core {
         if backlog.len() >= self.limits.relay_backlog_max && !matches!(portion, Portion::Abort) {
             return false;
         }
-        let piece = portion.own();
+        let piece = portion.own(&self.commons);
         let (origin, message) = flight;
         let relay = RoomRelay { room: terms.id, stage: Stage::ToHome, origin, message, piece };
         backlog.push_back(Relay::Room(relay));
@@ -197,7 +198,7 @@ impl Core {
         let Some(backlog) = self.relays.get_mut(core.index()) else { return false };
         let fits = backlog.len() < self.limits.relay_backlog_max;
         let piece = match portion {
-            Portion::Open { .. } | Portion::More { .. } if fits => Some(portion.own()),
+            Portion::Open { .. } | Portion::More { .. } if fits => Some(portion.own(&self.commons)),
             Portion::Open { .. } => None,
             Portion::More { .. } | Portion::Abort => Some(Piece::Abort),
         };
@@ -283,7 +284,7 @@ impl Core {
                 if last {
                     self.counters.copies_delivered += 1;
                 } else {
-                    started.push(recipient);
+                    started.push(self.begun(recipient));
                 }
             }
             at += 1;
@@ -299,6 +300,7 @@ impl Core {
             let flight = Flight {
                 audience: opening.audience,
                 recipients: started,
+                backlog_max: most,
                 head: chunk.head,
                 next: size + 1,
                 cores,
@@ -326,13 +328,13 @@ impl Core {
         let hyphens = msrp::has_hyphens(body.octets);
         let prefix = prefix_for(&mut self.mint, body.octets, hyphens);
         let chunk = flight.chunk(prefix, body.octets.len(), flag, hyphens, &mut middle);
-        let most = self.backlog_max(key);
+        let most = flight.backlog_max;
         let mut cut = Vec::new();
-        flight.recipients.retain(|&recipient| {
-            let Some(peer) = self.sessions.get(recipient).and_then(Session::recipient) else {
+        flight.recipients.retain(|&Begun { recipient, size_max }| {
+            if self.sessions.get(recipient).and_then(Session::recipient).is_none() {
                 return false;
-            };
-            let past_size = peer.media.size_max.is_some_and(|max| flight.next - 1 + size > max);
+            }
+            let past_size = size_max.is_some_and(|max| flight.next - 1 + size > max);
             if flag != Flag::Abort && past_size {
                 self.counters.copies_skipped_size += 1;
                 cut.push(recipient);
@@ -396,7 +398,7 @@ impl Core {
         let id = self.sessions.get(recipient).and_then(Session::connection)?;
         let (at, less) = self.connections.get_mut(id)?.outbox.take_back(recipient, head)?;
         let change = Change { session: recipient, more: 0, less };
-        note(&mut self.sessions, &self.limits, &mut self.counters, change);
+        self.watch.note(&mut self.sessions, &mut self.counters, change);
         Some(at)
     }
 
@@ -424,7 +426,7 @@ impl Core {
             }
             return;
         };
-        if let Some(at) = flight.recipients.iter().position(|&it| it == recipient) {
+        if let Some(at) = flight.recipients.iter().position(|it| it.recipient == recipient) {
             flight.recipients.swap_remove(at);
             self.abort_copy(recipient, &flight);
         }
@@ -442,7 +444,7 @@ impl Core {
         let mut flights = std::mem::take(&mut room.flights);
         let mut missed = Vec::new();
         for (&id, flight) in &mut flights {
-            if let Some(at) = flight.recipients.iter().position(|&it| it == recipient) {
+            if let Some(at) = flight.recipients.iter().position(|it| it.recipient == recipient) {
                 flight.recipients.swap_remove(at);
                 self.abort_copy(recipient, flight);
                 if let Audience::Participant(addressee) = flight.audience
@@ -508,6 +510,12 @@ impl Core {
         true
     }
 
+    /// A recipient that has got the beginning of a message.
+    fn begun(&self, recipient: SessionKey) -> Begun {
+        let peer = self.sessions.get(recipient).and_then(Session::recipient);
+        Begun { recipient, size_max: peer.and_then(|peer| peer.media.size_max) }
+    }
+
     /// Octets that may be on their way to one session of a room (FLOW-01).
     fn backlog_max(&self, room: RoomKey) -> usize {
         let size_max = self.rooms.get(room).map_or(0, |room| room.terms.size_max);
@@ -547,14 +555,18 @@ impl Core {
                 if octets.len() <= BODY_COPIED_MAX {
                     out.extend_from_slice(octets);
                 } else {
-                    batch.share(chunk.due(body), peer.path_headers.len());
+                    batch.share(chunk.due(&self.commons, body), peer.path_headers.len());
                 }
                 write_end(batch.writer(), prefix, number, chunk.flag);
                 Change { session: recipient, more: batch.end_chunk(recipient, number), less: 0 }
             }
-            None => connection.outbox.wait(recipient, &peer.path_headers, chunk.due(body)),
+            None => connection.outbox.wait(
+                recipient,
+                &peer.path_headers,
+                chunk.due(&self.commons, body),
+            ),
         };
-        note(&mut self.sessions, &self.limits, &mut self.counters, change);
+        self.watch.note(&mut self.sessions, &mut self.counters, change);
         self.mark_dirty(id);
         true
     }

@@ -78,6 +78,11 @@ impl Lanes {
         self.octets
     }
 
+    /// Memory that it takes beside the bodies, about.
+    pub(crate) fn own(&self) -> usize {
+        self.parts * size_of::<Due>()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.parts == 0
     }
@@ -117,7 +122,8 @@ impl Lanes {
         session: SessionKey,
         head: &CopyHead,
     ) -> Option<(u64, usize)> {
-        let queue = self.classes[head.class as usize].queues.get_mut(&session)?;
+        let lane = &mut self.classes[head.class as usize];
+        let queue = lane.queues.get_mut(&session)?;
         let paths = queue.path_headers.len();
         let (mut from, mut less, mut parts) = (None, 0, 0);
         for line in &mut queue.long {
@@ -137,6 +143,9 @@ impl Lanes {
             queue.served += 1;
             (from, less, parts) = (Some(due.at), due.size_max(paths), 1);
         }
+        if queue.is_empty() {
+            lane.remove(session);
+        }
         (self.octets, self.parts) = (self.octets - less, self.parts - parts);
         Some((from?, less))
     }
@@ -144,16 +153,12 @@ impl Lanes {
     /// Forgets all that waits for a session.
     pub(crate) fn forget(&mut self, session: SessionKey) {
         for lane in &mut self.classes {
-            let Some(queue) = lane.queues.remove(&session) else { continue };
+            let Some(queue) = lane.remove(session) else { continue };
             let paths = queue.path_headers.len();
             for due in queue.whole.iter().chain(queue.long.iter().flat_map(|line| &line.parts)) {
                 self.octets -= due.size_max(paths);
                 self.parts -= 1;
             }
-            if lane.turns.front() == Some(&session) {
-                lane.had = 0;
-            }
-            lane.turns.retain(|&it| it != session);
         }
     }
 
@@ -184,6 +189,15 @@ impl Lane {
         })
     }
 
+    /// Nothing of the session waits any more.
+    fn remove(&mut self, session: SessionKey) -> Option<Queue> {
+        if self.turns.front() == Some(&session) {
+            self.had = 0;
+        }
+        self.turns.retain(|&it| it != session);
+        self.queues.remove(&session)
+    }
+
     /// The next chunk, and whether nothing is left of the part that it is of.
     fn next(&mut self) -> Option<(Next, bool)> {
         loop {
@@ -201,9 +215,7 @@ impl Lane {
             let path_headers = Arc::clone(&queue.path_headers);
             self.had += due.body.len();
             if queue.is_empty() {
-                self.turns.pop_front();
-                self.queues.remove(&session);
-                self.had = 0;
+                self.remove(session);
             } else if self.had >= TURN_SIZE {
                 self.end_turn();
             }

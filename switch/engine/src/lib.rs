@@ -31,6 +31,7 @@ mod outbox;
 mod outcome;
 mod presence;
 mod private;
+mod rate;
 mod reach;
 mod recent;
 mod reception;

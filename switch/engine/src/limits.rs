@@ -32,6 +32,10 @@ pub(crate) const BATCH_CAPACITY_KEPT_MAX: usize = 64 * 1024;
 /// sends.
 pub(crate) const SPARE_BYTES_MAX: usize = 4 << 20;
 
+/// Octets of responses, REPORTs and ends of copies that may be queued for a connection when there is
+/// no room for copies any more. Who leaves more than that unread is cut.
+pub(crate) const URGENT_SIZE_MAX: usize = 1 << 20;
+
 /// Octets of a message above which none is begun for a session that is congested (FLOW-03).
 pub(crate) const CONGESTED_SIZE_MAX: u64 = 16 * 1024;
 
@@ -127,6 +131,21 @@ pub struct Limits {
     pub session_queue_bytes_soft: usize,
     /// Octets queued for one connection, above which copies are shed (FLOW-01, FLOW-04).
     pub connection_queue_bytes_max: usize,
+    /// A session that stays congested for this long has its connection closed (FLOW-07).
+    pub congestion_max: Duration,
+    /// Octets of memory for what is queued and half received, on all cores together. Above it new
+    /// messages are refused with 413, and an eighth above it what is being received, too (FLOW-09).
+    pub memory_bytes_max: usize,
+    /// Sessions of one room on a core (LIM-04).
+    pub room_sessions_max: usize,
+    /// Sessions of one participant in one room on a core (LIM-04).
+    pub participant_sessions_max: usize,
+    /// Messages that one session may begin in a second (LIM-06); 0 is no limit.
+    pub message_rate_max: u32,
+    /// How many of them at once, when it was silent before.
+    pub message_burst_max: u32,
+    /// Composing statuses of one session in a second (COMP-05); 0 is no limit.
+    pub composing_rate_max: u32,
     /// Unfinished incoming messages of one session (LIM-05).
     pub session_messages_max: usize,
     /// An unfinished message of which nothing new comes for this long is given up (CHAT-24).
@@ -171,6 +190,13 @@ impl Default for Limits {
             address_unbound_max: 64,
             session_queue_bytes_soft: 1 << 20,
             connection_queue_bytes_max: 64 << 20,
+            congestion_max: Duration::from_secs(180),
+            memory_bytes_max: 1 << 30,
+            room_sessions_max: 1000,
+            participant_sessions_max: 8,
+            message_rate_max: 20,
+            message_burst_max: 60,
+            composing_rate_max: 2,
             session_messages_max: 8,
             message_silence_max: Duration::from_secs(540),
             message_gap_max: Duration::from_secs(30),

@@ -77,6 +77,10 @@ pub(crate) struct Message {
     pub(crate) serial: u64,
     /// The total announced by the first chunk.
     pub(crate) total: Option<u64>,
+    /// Octets that it may have: what its room allowed when it began (CTRL-04).
+    pub(crate) size_max: u64,
+    /// Octets of memory that are counted for it.
+    pub(crate) counted: usize,
     /// Whether the chunk that begins it asked for a success report (SEND-07).
     pub(crate) success_report: bool,
     /// Position of the next octet expected.
@@ -130,8 +134,19 @@ impl Default for MessageStage {
 
 impl Message {
     /// A message of which nothing has come yet.
-    pub(crate) fn new(serial: u64, total: Option<u64>) -> Self {
-        Self { serial, total, next: 1, ..Self::default() }
+    pub(crate) fn new(serial: u64, total: Option<u64>, size_max: u64) -> Self {
+        Self { serial, total, size_max, next: 1, ..Self::default() }
+    }
+
+    /// Octets of memory that it holds.
+    pub(crate) fn held(&self) -> usize {
+        let gathered = match &self.stage {
+            MessageStage::Gathering { content_headers, octets } => {
+                content_headers.len() + octets.len()
+            }
+            MessageStage::Flowing | MessageStage::Ignored | MessageStage::Done => 0,
+        };
+        size_of::<Self>() + gathered + self.ahead.size()
     }
 
     /// The part of `body` that is new and belongs to the message, when its first octet has position
@@ -269,7 +284,7 @@ mod tests {
     use super::{AHEAD_PIECES_MAX, AHEAD_SIZE_MAX, Ahead, ENDED_MAX, Ended, Message, Refusal};
 
     fn message_at(next: u64) -> Message {
-        Message { next, ..Message::new(1, None) }
+        Message { next, ..Message::new(1, None, u64::MAX) }
     }
 
     /// CHUNK-20: with cut-through, octets already forwarded stand and only the new tail is used.

@@ -12,8 +12,9 @@ const SESSION_RANDOM_LEN: usize = 26;
 /// Characters of the random prefix that the transaction ids of one chunk's copies share: more than
 /// 64 bits (WIRE-03, WIRE-19).
 pub(crate) const PREFIX_LEN: usize = 14;
-/// Characters of a Message-ID: more than 96 bits (SEND-02).
-pub(crate) const MESSAGE_ID_LEN: usize = 20;
+/// Characters of a Message-ID that are the same for all recipients of a message: more than 96 bits
+/// (SEND-02). Before them stands the session, in at most 13 (PEER-12).
+pub(crate) const MESSAGE_ID_LEN: usize = 19;
 
 const ALPHABET: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
@@ -88,6 +89,18 @@ pub(crate) fn write_transaction(out: &mut Vec<u8>, prefix: &[u8; PREFIX_LEN], nu
     }
     out.extend_from_slice(prefix);
     out.extend_from_slice(&digits[at..]);
+}
+
+/// Appends a number in as few digits and lower-case letters as it takes, the last digit first.
+pub(crate) fn write_base_36(out: &mut Vec<u8>, number: u64) {
+    let mut rest = number;
+    loop {
+        out.push(ALPHABET[(rest % 36) as usize]);
+        rest /= 36;
+        if rest == 0 {
+            break;
+        }
+    }
 }
 
 /// Takes a transaction id apart into what [`write_transaction`] made it of. `None` when it did not.

@@ -72,6 +72,11 @@ impl Outbox {
         self.next.len() + self.lanes.as_ref().map_or(0, |lanes| lanes.octets())
     }
 
+    /// Octets of memory that what waits takes, shared bodies left out.
+    pub(crate) fn own(&self) -> usize {
+        self.next.own() + self.lanes.as_ref().map_or(0, |lanes| lanes.own())
+    }
+
     /// Where to write a response. An idle connection holds no memory for it: it comes from `spares`.
     pub(crate) fn responses(&mut self, spares: &mut Spares) -> &mut Vec<u8> {
         self.writer(spares).responses()

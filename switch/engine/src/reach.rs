@@ -132,6 +132,7 @@ impl Core {
 
     /// The session is bound, or will never be: nobody waits for that any more.
     pub(crate) fn clear_timers(&mut self, key: SessionKey) {
+        self.watch.forget(key);
         self.unbound_sessions.clear(key);
         self.reaching_sessions.clear(key);
         self.unanswered_sessions.clear(key);

@@ -61,6 +61,8 @@ impl Core {
                 None => self.gaping_messages.clear(key),
             }
         }
+        let held = message.held();
+        self.memory.change(std::mem::replace(&mut message.counted, held), held);
         if let Some(place) = self.messages.get_mut(key) {
             *place = message;
         }
@@ -69,6 +71,7 @@ impl Core {
     /// Nothing more is to come of a message.
     pub(crate) fn drop_message(&mut self, message: &Message) {
         let Some(key) = message.key else { return };
+        self.memory.change(message.counted, 0);
         self.messages.remove(key);
         self.silent_messages.clear(key);
         self.gaping_messages.clear(key);

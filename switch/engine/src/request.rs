@@ -133,10 +133,22 @@ impl Core {
             }
             Start::Request(method) => self.handle_request(now, id, head, method, piece),
         };
-        if let Some(connection) = self.connections.get_mut(id)
-            && piece.end.is_none()
-        {
+        if piece.end.is_some() {
+            self.greet(id);
+        } else if let Some(connection) = self.connections.get_mut(id) {
             connection.incoming = incoming;
+        }
+    }
+
+    /// A request is over. If it was the first of a session, and is answered, the session may be sent
+    /// what is due to it from now on (PEER-01).
+    fn greet(&mut self, id: ConnectionId) {
+        let newcomer = self.connections.get_mut(id).and_then(|it| it.newcomer.take());
+        if let Some(key) = newcomer
+            && let Some(session) = self.sessions.get_mut(key)
+        {
+            session.greeted = true;
+            self.admit(key);
         }
     }
 
@@ -203,6 +215,9 @@ impl Core {
                 }
             }
         }
+        if piece.end.is_some() {
+            self.greet(id);
+        }
     }
 
     /// The session that a To-Path names on this connection (CONN-04..CONN-07).
@@ -252,6 +267,7 @@ impl Core {
         }
         let is_newcomer = session.binding == Binding::Awaited;
         session.binding = Binding::Bound(id);
+        session.greeted = !is_newcomer;
         let event = Event::Bound { session: session.id };
         self.clear_timers(key);
         self.unbound_connections.clear(id);
@@ -259,6 +275,7 @@ impl Core {
         if let Some(connection) = self.connections.get_mut(id) {
             if is_newcomer {
                 connection.sessions.push(key);
+                connection.newcomer = Some(key);
             }
             connection.strays = 0;
             if let Some(from) = connection.stranger_from.take() {

@@ -43,13 +43,24 @@ pub(crate) struct Flight {
     /// Whom it is for.
     pub(crate) audience: Audience,
     /// Who got the beginning and is still to get the rest (CHAT-23).
-    pub(crate) recipients: Vec<SessionKey>,
+    pub(crate) recipients: Vec<Begun>,
+    /// Octets that may be on their way to each of them (FLOW-01).
+    pub(crate) backlog_max: usize,
     /// What every chunk says.
     pub(crate) head: Arc<CopyHead>,
     /// Position of the octet that comes next.
     pub(crate) next: u64,
     /// On the home core: the other cores that got the beginning and are still to get the rest.
     pub(crate) cores: CoreSet,
+}
+
+/// A recipient of a message in flight. What was decided about it stays, whatever its peer says of
+/// itself meanwhile (CTRL-04).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    pub(crate) recipient: SessionKey,
+    /// Octets of the largest message that it takes.
+    pub(crate) size_max: Option<u64>,
 }
 
 impl Room {

@@ -13,8 +13,10 @@ use crate::{
     connection::ConnectionId,
     limits::{NAMED_TYPES_REFUSED_MAX, REFUSED_TYPES_MAX, UNANSWERED_MAX},
     message::{Ended, MessageKey},
+    mint::write_base_36,
     nickname::Naming,
     private::Private,
+    rate::Bucket,
     replays::Received,
     room::RoomKey,
     slots::Key,
@@ -49,6 +51,11 @@ pub(crate) struct Session {
     pub(crate) incoming: Vec<MessageKey>,
     /// Messages of the peer that were not to be finished.
     pub(crate) ended: Ended,
+    /// Whether the peer may be sent anything with a body: its first request is answered (PEER-01).
+    pub(crate) greeted: bool,
+    /// How often it may begin a message, and say that it is composing (LIM-06, COMP-05).
+    pub(crate) messages: Bucket,
+    pub(crate) composing: Bucket,
     /// What is on its way to the peer.
     pub(crate) backlog: Backlog,
     /// Messages begun by the peer so far.
@@ -87,7 +94,9 @@ impl Silence {
 #[derive(Debug)]
 pub(crate) struct Peer {
     pub(crate) media: PeerMedia,
-    /// The two path headers of every copy, whole lines (URI-19, CHAT-11).
+    /// The two path headers of every copy (URI-19, CHAT-11), and its Message-ID as far as it tells
+    /// this session from all others: a client may have several, and tell messages apart by their ids
+    /// alone (PEER-12).
     pub(crate) path_headers: Arc<[u8]>,
 }
 
@@ -131,11 +140,14 @@ impl Session {
             participant,
             identities,
             is_anonymous,
-            peer: peer.map(|media| Box::new(Peer::new(media, &uri))),
+            peer: peer.map(|media| Box::new(Peer::new(media, &uri, id))),
             uri,
             binding: Binding::Awaited,
             active: false,
             listed: false,
+            greeted: false,
+            messages: Bucket::default(),
+            composing: Bucket::default(),
             backlog: Backlog::default(),
             incoming: Vec::new(),
             ended: Ended::default(),
@@ -158,12 +170,13 @@ impl Session {
 
     /// Its peer, while it is a target of the fan-out: installed, activated and bound (CTRL-03).
     pub(crate) fn recipient(&self) -> Option<&Peer> {
-        self.peer.as_deref().filter(|_| self.active && self.connection().is_some())
+        let reached = self.active && self.greeted && self.connection().is_some();
+        self.peer.as_deref().filter(|_| reached)
     }
 
     /// Its peer is this one from now on.
     pub(crate) fn meet(&mut self, media: PeerMedia) {
-        self.peer = Some(Box::new(Peer::new(media, &self.uri)));
+        self.peer = Some(Box::new(Peer::new(media, &self.uri, self.id)));
     }
 
     /// Whether the peer has refused content of this type, whatever it had said before.
@@ -197,10 +210,12 @@ impl Session {
 }
 
 impl Peer {
-    fn new(media: PeerMedia, own: &UriBuf) -> Self {
+    fn new(media: PeerMedia, own: &UriBuf, id: SessionId) -> Self {
         let path_headers =
             [&b"To-Path: "[..], media.path.as_bytes(), b"\r\nFrom-Path: ", own.as_bytes(), b"\r\n"];
-        let path_headers = path_headers.concat().into();
-        Self { media, path_headers }
+        let mut path_headers = path_headers.concat();
+        path_headers.extend_from_slice(b"Message-ID: ");
+        write_base_36(&mut path_headers, id.0);
+        Self { media, path_headers: path_headers.into() }
     }
 }

@@ -24,7 +24,8 @@ impl Said {
 
     /// The message that a recipient calls by this name, if it is still known (RPT-11).
     pub(crate) fn find(&self, message_id: &[u8]) -> Option<&Arc<CopyHead>> {
-        let message_id = message_id.first_chunk().filter(|it| it.len() == message_id.len())?;
+        // Before what all copies have in common stands the recipient's session (PEER-12).
+        let message_id = message_id.last_chunk()?;
         let head = self.by_message_id[place_of(message_id)].as_ref()?;
         (head.message_id == *message_id).then_some(head)
     }

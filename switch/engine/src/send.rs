@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use mailbox::Audience;
+use mailbox::{Audience, Class};
 use msrp::{
     ByteRange, FailureReport, Flag, Head, MediaType, Piece,
     cpim::{CpimError, Wrapper},
@@ -182,8 +182,13 @@ impl Core {
         if session.incoming.len() >= limits.session_messages_max {
             return Err(Refusal::StopSending); // LIM-05
         }
+        let short = self.commons.memory() > limits.memory_bytes_max;
+        if short && !is_ignored {
+            self.counters.messages_refused_memory += 1;
+            return Err(Refusal::StopSending); // FLOW-09
+        }
         session.messages_begun += 1;
-        let mut message = Message::new(session.messages_begun, total);
+        let mut message = Message::new(session.messages_begun, total, room.terms.size_max);
         let who = (room.terms.id, session.participant);
         let is_repeated = self.replays.knows(now, who, message_id);
         self.counters.messages_repeated += u64::from(is_repeated);
@@ -204,7 +209,7 @@ impl Core {
         content_headers: &[u8],
     ) -> bool {
         let before = message.arrived();
-        let result = self.take_octets(asker.session, &mut message, arrived, content_headers);
+        let result = self.take_octets(now, asker.session, &mut message, arrived, content_headers);
         let fresh = message.key.is_none() || message.arrived() > before;
         message.latest.past = arrived.at.saturating_add(arrived.body.len() as u64);
         self.settle(now, asker, message, result, arrived.end, fresh)
@@ -213,6 +218,7 @@ impl Core {
     /// Adds octets to a message and passes on what may be passed on.
     fn take_octets(
         &mut self,
+        now: Instant,
         key: SessionKey,
         message: &mut Message,
         arrived: Arrived<'_>,
@@ -228,8 +234,12 @@ impl Core {
             return Err(Refusal::Malformed); // CHUNK-13
         }
         let past = at.saturating_add(body.len() as u64);
-        if past - 1 > self.size_max_of(key)? {
+        if past - 1 > message.size_max {
             return Err(Refusal::StopSending); // CHAT-20
+        }
+        let memory_max = self.limits.memory_bytes_max;
+        if self.commons.memory() > memory_max + memory_max / 8 {
+            return Err(Refusal::StopSending); // FLOW-09
         }
         match end {
             // What came with it is not to be delivered, nor what it would have made whole (CHUNK-24).
@@ -242,24 +252,20 @@ impl Core {
             let kept = message.ahead.keep(at, body);
             return kept.then_some(()).ok_or(Refusal::StopSending); // CHUNK-21
         };
-        self.pass_on(key, message, fresh, content_headers)?;
+        self.pass_on(now, key, message, fresh, content_headers)?;
         while !message.is_complete()
             && let Some(held) = message.ahead.take(message.next)
         {
             let fresh = message.fresh(message.next, &held).unwrap_or_default();
-            self.pass_on(key, message, fresh, content_headers)?;
+            self.pass_on(now, key, message, fresh, content_headers)?;
         }
         Ok(())
-    }
-
-    fn size_max_of(&self, key: SessionKey) -> Result<u64, Refusal> {
-        let session = self.sessions.get(key).ok_or(Refusal::NoSuchSession)?;
-        Ok(self.rooms.get(session.room).ok_or(Refusal::NoSuchSession)?.terms.size_max)
     }
 
     /// Passes on the octets whose turn has come, or gathers them until the wrapper is complete.
     fn pass_on(
         &mut self,
+        now: Instant,
         key: SessionKey,
         message: &mut Message,
         fresh: &[u8],
@@ -296,6 +302,13 @@ impl Core {
                         return Ok(());
                     }
                 };
+                if !self.may_begin(now, key, class) {
+                    if class != Class::Composing {
+                        return Err(Refusal::StopSending); // LIM-06
+                    }
+                    message.stage = ignored(last); // COMP-05
+                    return Ok(());
+                }
                 if let Audience::Participant(addressee) = audience {
                     let addressing = (wrapper.from_value, wrapper.to_value);
                     self.await_outcome(key, message.serial, addressee, addressing);
@@ -327,6 +340,20 @@ impl Core {
         }
         message.stage = if last { MessageStage::Done } else { MessageStage::Flowing };
         self.check_outcome(key, message.serial)
+    }
+
+    /// Whether a session may say one more thing of this kind now.
+    fn may_begin(&mut self, now: Instant, key: SessionKey, class: Class) -> bool {
+        let limits = &self.limits;
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let granted = if class == Class::Composing {
+            let rate = limits.composing_rate_max;
+            session.composing.take(now, rate, rate)
+        } else {
+            session.messages.take(now, limits.message_rate_max, limits.message_burst_max)
+        };
+        self.counters.messages_too_frequent += u64::from(!granted);
+        granted
     }
 
     /// Answers for a piece of a message and decides what becomes of the message. `true`: more of

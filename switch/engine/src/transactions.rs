@@ -261,12 +261,15 @@ mod tests {
     use mailbox::{Class, ParticipantId, SessionId};
 
     use super::*;
-    use crate::{mint::write_transaction, slots::Key};
+    use crate::{
+        mint::{MESSAGE_ID_LEN, write_transaction},
+        slots::Key,
+    };
 
     const PREFIXES: [&[u8; PREFIX_LEN]; 2] = [b"k3v9q0x7c2m1zt", b"k3v9q0x7c2m1zu"];
     fn about() -> Arc<CopyHead> {
         Arc::new(CopyHead {
-            message_id: [b'm'; 20],
+            message_id: [b'm'; MESSAGE_ID_LEN],
             total: None,
             content_headers: [].into(),
             sender: ParticipantId(1),

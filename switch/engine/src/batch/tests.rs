@@ -13,7 +13,7 @@ use crate::{
 };
 
 const PATHS: &[u8] = b"To-Path: msrp://bob.example.net:4923/b;tcp\r\n\
-    From-Path: msrp://sw.example.com:2855/s;tcp\r\n";
+    From-Path: msrp://sw.example.com:2855/s;tcp\r\nMessage-ID: 7";
 
 fn session() -> SessionKey {
     SessionKey::from_token(7)
@@ -21,7 +21,7 @@ fn session() -> SessionKey {
 
 fn due(at: u64, body: &[u8], flag: Flag) -> Due {
     let head = Arc::new(CopyHead {
-        message_id: *b"mmmmmmmmmmmmmmmmmmmm",
+        message_id: *b"mmmmmmmmmmmmmmmmmmm",
         total: Some(9000),
         content_headers: (*b"Content-Type: message/cpim\r\n").into(),
         sender: ParticipantId(1),
@@ -36,7 +36,7 @@ fn due(at: u64, body: &[u8], flag: Flag) -> Due {
 fn chunk(tid: &str, range: &str, body: &[u8], flag: char) -> Vec<u8> {
     let paths = std::str::from_utf8(PATHS).unwrap();
     let head = format!(
-        "MSRP {tid} SEND\r\n{paths}Message-ID: mmmmmmmmmmmmmmmmmmmm\r\nByte-Range: {range}\r\n\
+        "MSRP {tid} SEND\r\n{paths}mmmmmmmmmmmmmmmmmmm\r\nByte-Range: {range}\r\n\
         Content-Type: message/cpim\r\n\r\n"
     );
     [head.as_bytes(), body, format!("\r\n-------{tid}{flag}\r\n").as_bytes()].concat()

@@ -218,6 +218,7 @@ impl World {
             connection_queue_bytes_max: 6000,
             session_messages_max: 3,
             relay_backlog_max: 3,
+            message_rate_max: 0,
             ..Limits::default()
         };
         let core = |number: usize| {
