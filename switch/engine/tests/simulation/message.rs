@@ -158,7 +158,8 @@ fn chunk(envelope: &Envelope<'_>, part: &Part<'_>, dice: &mut Dice) -> (Transact
         transaction: &transaction,
         to_path: envelope.uri.as_bytes(),
         from_path: envelope.own.as_bytes(),
-        message_id: format!("m{}", envelope.name.number).as_bytes(),
+        // A name that an earlier session of the same participant had used would be a repetition (CHAT-30).
+        message_id: format!("m{}.{}", envelope.name.session, envelope.name.number).as_bytes(),
         range: ByteRange { start: part.start, end: part.end, total: part.total },
         success_report: false,
         failure_report: FailureReport::Yes,

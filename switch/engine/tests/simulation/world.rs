@@ -304,7 +304,8 @@ impl World {
         self.cores[link.core].handle_received(self.now, link.id, &bytes);
     }
 
-    /// Messages of a peer whose core is the room's home open there unseen, with any of its octets.
+    /// Messages of a peer whose core is the room's home open there unseen, with any of its octets, or
+    /// when it has paused after them (CHUNK-14).
     fn open_at_home(&mut self, at: usize) {
         let peer = &self.peers[at];
         let core = peer.core;
@@ -520,9 +521,19 @@ impl World {
             self.doubt();
         }
         self.now += Duration::from_millis(1) + Duration::from_secs(seconds);
-        for core in &mut self.cores {
-            if core.poll_timeout().is_some_and(|due| due <= self.now) {
-                core.handle_timeout(self.now);
+        self.wake();
+    }
+
+    /// Wakes the cores that have something to do at this time.
+    fn wake(&mut self) {
+        for number in 0..self.cores.len() {
+            if self.cores[number].poll_timeout().is_some_and(|due| due <= self.now) {
+                for at in 0..self.peers.len() {
+                    if self.peers[at].core == number {
+                        self.open_at_home(at);
+                    }
+                }
+                self.cores[number].handle_timeout(self.now);
             }
         }
     }
@@ -657,9 +668,7 @@ impl World {
         while let Some(due) = self.cores.iter().filter_map(Core::poll_timeout).min() {
             self.doubt();
             self.now = self.now.max(due);
-            for core in &mut self.cores {
-                core.handle_timeout(self.now);
-            }
+            self.wake();
             self.drain();
             self.quiesce();
         }
