@@ -98,6 +98,11 @@ impl Batch {
 
     /// The octets not yet taken, in order: at most [`BATCH_SLICES_MAX`] slices, none of them empty.
     pub fn slices(&self) -> impl Iterator<Item = &[u8]> {
+        self.pieces().take(BATCH_SLICES_MAX)
+    }
+
+    /// All octets not yet taken, in order and in any number of slices.
+    pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
         let mut skip = self.sent;
         let mut from = 0;
         let cuts = self.cuts.iter().map(|cut| (cut.at, &cut.due.body[..]));
@@ -106,16 +111,12 @@ impl Batch {
             from = at;
             [own, body]
         });
-        [&self.responses[..], &self.reports]
-            .into_iter()
-            .chain(chunks)
-            .filter_map(move |slice| {
-                let skipped = skip.min(slice.len());
-                skip -= skipped;
-                let rest = &slice[skipped..];
-                (!rest.is_empty()).then_some(rest)
-            })
-            .take(BATCH_SLICES_MAX)
+        [&self.responses[..], &self.reports].into_iter().chain(chunks).filter_map(move |slice| {
+            let skipped = skip.min(slice.len());
+            skip -= skipped;
+            let rest = &slice[skipped..];
+            (!rest.is_empty()).then_some(rest)
+        })
     }
 
     /// Octets of responses and REPORTs.

@@ -16,6 +16,7 @@ use mailbox::CoreId;
 use msrp::{Framer, TransactionId};
 
 use crate::{
+    branch::{Branch, Branches},
     limits::{MALFORMED_MAX, MALFORMED_WINDOW},
     outbox::Outbox,
     route::SessionKey,
@@ -57,6 +58,8 @@ pub struct Connection {
     pub(crate) stall_watched: bool,
     /// Requests that found no session, while none was bound (LIM-07).
     pub(crate) strays: u32,
+    /// Where its messages go that are for sessions elsewhere, if there were any (CONN-09).
+    pub(crate) branches: Option<Box<Branches>>,
     malformed: Malformed,
 }
 
@@ -67,6 +70,8 @@ pub(crate) enum Side {
     Accepted,
     /// We did, for what is called `shared_as` if others may use it too (CONN-10, CONN-11).
     Opened { shared_as: Option<Box<str>> },
+    /// It is on another core, and this is a branch of it (CONN-09).
+    Branch(Box<Branch>),
 }
 
 /// How far a connection is in its life.
@@ -104,6 +109,8 @@ pub(crate) enum Sending {
 pub(crate) enum Incoming {
     /// Between two messages.
     Nothing,
+    /// A message for a session on another core goes there as it comes.
+    Elsewhere { core: CoreId, transaction: Box<TransactionId> },
     /// The chunk was answered or needs no answer (RESP-17).
     Discarded,
     /// Octets of a message; the answer is due at the end-line.
@@ -153,6 +160,11 @@ impl Connection {
         Self::new(Phase::Opening { untried }, side)
     }
 
+    /// A branch of one that is on another core, which has its first message already.
+    pub(crate) fn branch(branch: Branch) -> Self {
+        Self::new(Phase::Open, Side::Branch(Box::new(branch)))
+    }
+
     fn new(phase: Phase, side: Side) -> Self {
         Self {
             phase,
@@ -171,6 +183,7 @@ impl Connection {
             dirty: false,
             stall_watched: false,
             strays: 0,
+            branches: None,
             malformed: Malformed::default(),
         }
     }

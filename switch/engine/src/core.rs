@@ -17,6 +17,7 @@ use crate::{
     Batch, Commons, Counters, Gauges, Limits,
     backlog::Watch,
     batch::Taken,
+    branch::FOREIGN,
     commons::Share,
     connection::{Connection, ConnectionId, Incoming, Phase, Sending, Side},
     deadlines::Deadlines,
@@ -140,6 +141,8 @@ pub struct Core {
     pub(crate) operations: VecDeque<Operation>,
     /// Connections that this side opened, by what they may be shared as (CONN-10).
     pub(crate) reached: HashMap<Box<str>, ConnectionId>,
+    /// Branches of connections on other cores, by core and by what it calls the connection (CONN-09).
+    pub(crate) branches: HashMap<(CoreId, u64), ConnectionId>,
     /// Attempts to connect (LIM-08).
     pub(crate) opening_connections: Deadlines<Connection>,
     /// Sessions that wait for a connection of ours (LIM-08).
@@ -207,6 +210,7 @@ impl Core {
             dirty: VecDeque::new(),
             operations: VecDeque::new(),
             reached: HashMap::new(),
+            branches: HashMap::new(),
             opening_connections: Deadlines::new(limits.connect_attempt_max),
             reaching_sessions: Deadlines::new(limits.connect_max),
             unanswered_sessions: Deadlines::new(limits.binding_answer_max),
@@ -245,7 +249,7 @@ impl Core {
     }
 
     /// The slot is free. What the connection was counted in, it is counted in no more.
-    fn vacate(&mut self, id: ConnectionId) -> Option<Connection> {
+    pub(crate) fn vacate(&mut self, id: ConnectionId) -> Option<Connection> {
         let mut connection = self.connections.remove(id)?;
         self.memory.change(connection.counted, 0);
         self.transactions.forget(&mut connection.outstanding);
@@ -302,6 +306,7 @@ impl Core {
             Taken::All { number } if number < TRANSACTIONS_MAX => {
                 transactions.taken(&mut connection.outstanding, number, now);
             }
+            Taken::All { number: FOREIGN } => {}
             Taken::All { .. } => counters.copies_unsupervised += 1,
         });
         // Who is watched is asked when the time of what was the oldest has come: answers that keep
@@ -326,6 +331,8 @@ impl Core {
         self.spares.keep(batch);
         let (before, after) = connection.recount();
         self.memory.change(before, after);
+        self.tell_branches_sent(id);
+        let Some(connection) = self.connections.get(id) else { return };
         if !connection.outbox.is_empty() {
             self.mark_dirty(id);
         } else if matches!(connection.phase, Phase::Flushing) {
@@ -362,6 +369,7 @@ impl Core {
             Relay::Directory(relay) => self.handle_news(&relay),
             Relay::Outcome(relay) => self.handle_outcome(relay),
             Relay::Nickname(relay) => self.handle_naming(now, relay),
+            Relay::Branch(relay) => self.handle_branch(now, relay),
         }
     }
 
@@ -450,6 +458,14 @@ impl Core {
             let batch = outbox.take(&mut numbering, &mut self.spares, changed);
             connection.sending =
                 Sending::InFlight { since: now, octets: batch.len(), own: batch.own() };
+            if let Some(branches) = &mut connection.branches {
+                branches.handed_over();
+            }
+            if matches!(connection.side, Side::Branch(_)) {
+                // Whether the peer reads is seen where the socket is.
+                self.send_on_branch(id, batch);
+                continue;
+            }
             if !connection.stall_watched {
                 connection.stall_watched = true;
                 self.stalled_connections.set(now, id);
@@ -542,6 +558,10 @@ impl Core {
 
     /// Closes a connection now: what is queued is given up. Its sessions must have been dealt with.
     pub(crate) fn close(&mut self, id: ConnectionId) {
+        self.cut_branches(id, FailureCause::ConnectionLost);
+        if self.end_branch(id) {
+            return;
+        }
         let Some(connection) = self.connections.get_mut(id) else { return };
         // A departing connection closes itself on the core that gets it.
         if !matches!(connection.phase, Phase::Closing | Phase::Departing { .. }) {
@@ -555,6 +575,7 @@ impl Core {
 
     /// Fails every session of a connection (CONN-12).
     pub(crate) fn fail_connection(&mut self, now: Instant, id: ConnectionId, cause: FailureCause) {
+        self.cut_branches(id, cause);
         let Some(connection) = self.connections.get_mut(id) else { return };
         for session in std::mem::take(&mut connection.sessions) {
             self.fail_session(now, session, cause);
@@ -571,7 +592,10 @@ impl Core {
         }
         if matches!(connection.phase, Phase::Opening { .. }) {
             self.close(id);
-        } else {
+        } else if let Side::Branch(branch) = &mut connection.side {
+            branch.is_left = true;
+            self.leave_branch(id);
+        } else if connection.branches.as_ref().is_none_or(|it| it.is_empty()) {
             self.idle_connections.set(now, id);
         }
     }

@@ -14,6 +14,8 @@ figures! {
         pub connections_refused_address: u64,
         /// Attempts to connect to a peer, one for each address.
         pub connects_tried: u64,
+        /// Branches of connections on other cores (CONN-09).
+        pub branches_opened: u64,
         /// Connections handed to the core that serves their session.
         pub connections_handed_over: u64,
         /// Connections whose bytes could not be framed (WIRE-32, WIRE-33).

@@ -13,6 +13,7 @@
 mod audience;
 mod backlog;
 mod batch;
+mod branch;
 mod chunk;
 mod commands;
 mod commons;

@@ -16,6 +16,7 @@ use mailbox::Class;
 use crate::{
     Batch,
     batch::Change,
+    branch::FOREIGN,
     chunk::{CopyHead, Due},
     lanes::{Lanes, Next},
     limits::{
@@ -85,6 +86,15 @@ impl Outbox {
     /// Where to write a REPORT, or another request without content.
     pub(crate) fn reports(&mut self, spares: &mut Spares) -> &mut Vec<u8> {
         self.writer(spares).reports()
+    }
+
+    /// Takes in whole messages of a branch (CONN-09). They wait for nothing: there is never more of
+    /// a branch here than one send.
+    pub(crate) fn pass(&mut self, spares: &mut Spares, octets: &[u8]) {
+        let batch = self.writer(spares);
+        batch.writer().extend_from_slice(octets);
+        // Of no session here, and no transaction.
+        batch.end_chunk(SessionKey::from_token(u64::MAX), FOREIGN);
     }
 
     fn writer(&mut self, spares: &mut Spares) -> &mut Batch {

@@ -118,7 +118,7 @@ impl Core {
             (std::mem::take(untried), std::mem::take(&mut connection.sessions));
         let shared_as = match &mut connection.side {
             Side::Opened { shared_as } => shared_as.take(),
-            Side::Accepted => None,
+            Side::Accepted | Side::Branch(_) => None,
         };
         for &key in &sessions {
             if let Some(session) = self.sessions.get_mut(key) {

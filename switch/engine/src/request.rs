@@ -11,7 +11,6 @@ use crate::{
     core::Core,
     limits::{FIRST_HEAD_SIZE_MAX, STRAY_REQUESTS_MAX},
     message::Refusal,
-    mint::core_of,
     route::{Binding, SessionKey},
 };
 
@@ -57,7 +56,10 @@ impl Core {
                     if self.belongs_elsewhere(id, &head, bytes) {
                         return;
                     }
-                    self.handle_head(now, id, &head, &piece);
+                    match self.elsewhere(id, &head) {
+                        Some(core) => self.pass_head(now, id, core, &head, &piece),
+                        None => self.handle_head(now, id, &head, &piece),
+                    }
                 }
                 Frame::Body(piece) => self.handle_body(now, id, &piece),
             }
@@ -111,18 +113,10 @@ impl Core {
         let Phase::Fresh { received } = &mut connection.phase else { return false };
         let mut received = std::mem::take(received);
         connection.phase = Phase::Open;
-        let core = head
-            .to_path
-            .and_then(|path| msrp::Uri::parse(path.first()))
-            .and_then(|uri| core_of(uri.session_id()?.as_bytes()));
-        match core {
-            Some(core) if core != self.config.id && core.index() < self.config.cores => {
-                received.extend_from_slice(bytes);
-                self.depart(id, core, received);
-                true
-            }
-            _ => false,
-        }
+        let Some(core) = self.core_named(head) else { return false };
+        received.extend_from_slice(bytes);
+        self.depart(id, core, received);
+        true
     }
 
     fn handle_head(&mut self, now: Instant, id: ConnectionId, head: &Head<'_>, piece: &Piece<'_>) {
@@ -204,6 +198,14 @@ impl Core {
             Incoming::Nothing | Incoming::Discarded => {
                 if piece.end.is_none() {
                     connection.incoming = Incoming::Discarded;
+                }
+            }
+            Incoming::Elsewhere { core, transaction } => {
+                self.pass_body(now, id, core, &transaction, piece);
+                if let Some(connection) = self.connections.get_mut(id)
+                    && piece.end.is_none()
+                {
+                    connection.incoming = Incoming::Elsewhere { core, transaction };
                 }
             }
             Incoming::Chunk(chunk) => {
@@ -326,6 +328,9 @@ impl Core {
     /// Nothing sensible is to be expected from this connection any more.
     fn give_up_framing(&mut self, now: Instant, id: ConnectionId) {
         self.counters.connections_unframable += 1;
+        if let Some(branch) = self.branch_mut(id) {
+            branch.is_spoilt = true;
+        }
         self.fail_connection(now, id, FailureCause::Unframable);
         self.close_after_flush(id);
     }

@@ -10,6 +10,7 @@
 //! This crate knows no socket, no SIP and no policy.
 #![forbid(unsafe_code)]
 
+mod branch;
 mod command;
 mod doorbell;
 mod event;
@@ -20,6 +21,7 @@ mod remote;
 mod ring;
 mod route;
 
+pub use branch::{BranchRelay, BranchStep};
 pub use command::{Command, Rights};
 pub use doorbell::{Doorbell, Sleeper};
 pub use event::{Event, FailureCause, InstallRefusal};

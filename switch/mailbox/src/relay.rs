@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use msrp::{AcceptTypes, AddressBuf};
 
-use crate::{CoreId, CoreSet, ParticipantId, RoomId, SessionId};
+use crate::{BranchRelay, CoreId, CoreSet, ParticipantId, RoomId, SessionId};
 
 /// What one core sends another.
 #[derive(Clone, Debug)]
@@ -22,6 +22,8 @@ pub enum Relay {
     Outcome(OutcomeRelay),
     /// Who wants which nickname, or has it.
     Nickname(NicknameRelay),
+    /// A part of what happens on a connection with sessions on several cores (CONN-09).
+    Branch(BranchRelay),
 }
 
 /// A piece of a message, on its way to another core.

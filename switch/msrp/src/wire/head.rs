@@ -57,6 +57,7 @@ pub struct Head<'a> {
     /// told (WIRE-33, LIM-01). Nothing more will come out of the framer.
     pub close_after: bool,
     pub(super) content: Content<'a>,
+    pub(super) octets: &'a [u8],
 }
 
 impl<'a> Head<'a> {
@@ -73,6 +74,11 @@ impl<'a> Head<'a> {
             }
             _ => Cow::Borrowed(&[]),
         }
+    }
+
+    /// The head as it came, with what ended it: the blank line before a body, or the end-line.
+    pub fn octets(&self) -> &'a [u8] {
+        self.octets
     }
 
     /// Whether this, answered with `status`, is to be answered at all (RESP-01 to RESP-03,

@@ -295,6 +295,7 @@ impl Outline {
             transfer_encoding: view(self.transfer_encoding),
             fault: self.fault,
             close_after: self.close_after,
+            octets: &bytes[..self.size()],
             content: match self.content {
                 ContentSpan::None => Content::None,
                 ContentSpan::Lines(lines) => Content::Lines(lines.of(bytes)),
