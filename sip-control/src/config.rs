@@ -59,6 +59,8 @@ pub struct Config {
     pub one_leg_per_user: bool,
     /// Only who asks for messaging by `+g.oma.sip-im` in Accept-Contact is let in (IMS-04).
     pub strict_feature_tag: bool,
+    /// Whoever has something to reserve before a session begins is waited for (IMS-08).
+    pub preconditions: bool,
     /// The proxy by which users are invited, a SIP URI with an address in it. Without one only those
     /// can be whose URI has an address.
     pub outbound_proxy: Option<String>,
@@ -471,6 +473,8 @@ pub struct Timers {
     /// How long somebody who is invited may take to answer. Shorter than a core waits for a session
     /// to be bound (msrp/LIM-08), for it waits from before the call.
     pub ringing: Duration,
+    /// How long a peer may take to reserve what it has to (IMS-08).
+    pub preconditions: Duration,
     /// How long the session of a leg lives at most once a re-offer has made it another one
     /// (msrp/SDP-20).
     pub retirement: Duration,
@@ -556,6 +560,7 @@ impl Default for Config {
             limits: Limits::default(),
             one_leg_per_user: true,
             strict_feature_tag: false,
+            preconditions: false,
             outbound_proxy: None,
             transient_states: false,
             partial_rosters: true,
@@ -593,6 +598,7 @@ impl Default for Timers {
             replacement: seconds(5),
             binding: seconds(30),
             ringing: seconds(50),
+            preconditions: seconds(30),
             retirement: seconds(60),
             media_grace: seconds(60),
             session_linger: Duration::ZERO,

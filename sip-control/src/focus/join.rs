@@ -66,6 +66,10 @@ impl Focus {
         let Examined { venue, room, is_anonymous, offer } =
             self.examine(now, request, originator, has_offer)?;
         let timer = SessionTimer::negotiate(request, &self.config.timers)?;
+        let is_ready = offer.as_ref().is_none_or(MediaOffer::may_begin);
+        if !is_ready && !screen::acknowledges_progress(request) {
+            return Err(Refusal::Unreliable);
+        }
         let known = room.and_then(|room| self.rooms.get(&room));
         let legs = known.map_or(0, |room| room.legs_of(&originator.keys));
         if legs >= self.config.limits.legs_per_user {
@@ -79,6 +83,7 @@ impl Focus {
             offer,
             timer,
             deadline: now + self.config.timers.install,
+            early: None,
         };
         self.install(room, originator, is_anonymous, installing);
         Ok(())
@@ -117,6 +122,9 @@ impl Focus {
         let body = has_offer.then(|| request.body());
         let offer = body.map(|body| MediaOffer::read(&body, &venue.media)).transpose();
         let offer = offer.map_err(Refusal::Media)?;
+        // Who only knows of preconditions is answered at once (IMS-08).
+        let insists = request.has_token(Header::Require, "precondition");
+        let offer = offer.map(|offer| if insists { offer } else { offer.unconditional() });
         Ok(Examined { venue, room, is_anonymous, offer })
     }
 
@@ -212,41 +220,64 @@ impl Focus {
         if let Some(leg) = self.routes.get(&session).copied() {
             return self.rerouted(now, leg, session, path);
         }
-        let chance = self.tokens.below(SessionTimer::CHANCES);
-        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Some(leg) = self.legs.get(&session) else { return };
         let Phase::Installing(installing) = &leg.phase else {
             return self.call(now, session, path);
         };
-        let Some(room) = self.rooms.get_mut(&leg.room) else { return };
-        let Installing { transaction, request, link, offer, timer, .. } = &**installing;
-        let (transaction, timer, room_id) = (*transaction, *timer, leg.room);
-        let timers = &self.config.timers;
-
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let Installing { transaction, offer, .. } = &**installing;
         let origin = origin_of(self.clock.utc(now), session);
         let media = &room.venue.media;
         let (theirs, open) = match offer {
             Some(offer) => (Some(Theirs::offered(offer)), None),
-            None => (None, Some(Open::Ours(transaction))),
+            None => (None, Some(Open::Ours(*transaction))),
         };
         let ours = match offer {
             Some(offer) => Bytes::from(offer.answer(media, origin, path)),
             None => Bytes::from(media.offer(&Shape::default(), origin, path)),
         };
-        let is_agreed = theirs.is_some();
-        let exchange = Exchange::new(session, origin, path.clone(), ours.clone());
+        let exchange = Exchange::new(session, origin, path.clone(), ours);
         let exchange = Exchange { theirs, open, ..exchange };
+        if offer.as_ref().is_none_or(MediaOffer::may_begin) {
+            self.accept(now, session, exchange, None);
+        } else {
+            self.progress(now, session, exchange);
+        }
+    }
+
+    /// The 200, and what comes with it. It describes our side, unless the peer knows that from an
+    /// `early` answer: then this is how far its media has come.
+    pub(super) fn accept(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        exchange: Exchange,
+        early: Option<Media>,
+    ) {
+        let chance = self.tokens.below(SessionTimer::CHANCES);
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Phase::Installing(installing) = &leg.phase else { return };
+        let Some(room) = self.rooms.get_mut(&leg.room) else { return };
+        let Installing { transaction, request, link, timer, .. } = &**installing;
+        let (transaction, timer, room_id) = (*transaction, *timer, leg.room);
+        let timers = &self.config.timers;
+        let is_agreed = exchange.theirs.is_some();
+        let ours = exchange.ours.clone();
         let contact = contact_of(&room.identity);
         let (dialog, link) = (link.id().clone(), link.clone());
         leg.phase = Phase::Connected(Box::new(Connected {
             dialog,
             ack: Ack::Awaited,
-            media: Media::Awaited,
+            media: early.unwrap_or(Media::Awaited),
             timing: timer.map(|timer| timer.start(now, chance)),
             takes_update: allows_update(request).unwrap_or(false),
             replaces_at: is_agreed.then(|| now + timers.replacement),
             exchange,
         }));
-        self.dialogs.begin_leg(link, session);
+        let describes = early.is_none();
+        if describes {
+            self.dialogs.begin_leg(link, session);
+        }
         let hidden_until = now + timers.notify_min_interval;
         let begins = !room.has_begun();
         let has_new_name = room.connect(session, now, hidden_until);
@@ -254,12 +285,16 @@ impl Focus {
         self.record_joined(room_id, session);
 
         let reply = self.capabilities(Reply::new(200)).header(Header::Contact, &contact);
-        let reply = with_timer(reply, timer).body("application/sdp", ours);
+        let reply = with_timer(reply, timer);
+        let reply = if describes { reply.body("application/sdp", ours) } else { reply };
         self.reply(transaction, reply);
         if is_agreed {
             self.order(Order::Activate { session });
         }
         self.plan_leg(session);
+        if early == Some(Media::Bound) {
+            self.replace_older(now, session);
+        }
         if has_new_name {
             self.end_former_name(now, session);
             self.agenda.add(hidden_until, Subject::Room(room_id));
@@ -296,9 +331,10 @@ impl Focus {
         let Some(leg) = self.legs.get(&session) else { return };
         let Phase::Installing(installing) = &leg.phase else { return };
         let (transaction, request) = (installing.transaction, installing.request.clone());
-        let room = leg.room;
+        let (room, dialog) = (leg.room, installing.link.id().clone());
         self.legs.remove(&session);
         self.invites.remove(&transaction);
+        self.dialogs.end_leg(&dialog);
         self.order(Order::Remove { session });
         self.refuse(transaction, &request, refusal);
         self.vacate(now, room, session, Disconnection::Departed);
@@ -306,12 +342,13 @@ impl Focus {
 
     /// What every positive answer says of us (FOC-24).
     pub(super) fn capabilities(&self, reply: Reply) -> Reply {
+        let precondition = if self.config.preconditions { ", precondition" } else { "" };
         reply
             .header(Header::Server, &self.server())
             .header(Header::Allow, ALLOW)
             .header(Header::AllowEvents, "conference")
             .header(Header::Accept, ACCEPT)
-            .header(Header::Supported, SUPPORTED)
+            .header(Header::Supported, &format!("{SUPPORTED}{precondition}"))
     }
 }
 

@@ -25,6 +25,10 @@ use crate::{
 impl Focus {
     /// BYE of the peer: out of the room first, answered then, and told to the others (LEAVE-02).
     pub(super) fn hang_up(&mut self, now: Instant, incoming: &Incoming, session: SessionId) {
+        if matches!(self.legs.get(&session), Some(Leg { phase: Phase::Installing(_), .. })) {
+            self.reply(incoming.transaction, self.plain_reply(200));
+            return self.abandon(now, session, &Refusal::Terminated);
+        }
         let Some(leg) = self.legs.remove(&session) else { return };
         if let Some(dialog) = DialogId::of_request(&incoming.request) {
             self.dialogs.end_leg(&dialog);
@@ -75,6 +79,9 @@ impl Focus {
     /// leg that it replaces (FOC-14).
     pub(super) fn bound(&mut self, now: Instant, route: SessionId) {
         let session = self.leg_of(route);
+        if let Some(early) = self.early(session).and_then(|installing| installing.early.as_mut()) {
+            early.media = Media::Bound;
+        }
         let Some(connected) = self.in_force(session, route) else { return };
         connected.media = Media::Bound;
         let is_agreed = connected.exchange.theirs.is_some();
@@ -89,6 +96,9 @@ impl Focus {
     pub(super) fn media_failed(&mut self, now: Instant, route: SessionId, cause: FailureCause) {
         let until = now + self.config.timers.media_grace;
         let session = self.leg_of(route);
+        if self.early(session).is_some() {
+            return self.abandon(now, session, &Refusal::MediaPlane);
+        }
         if self.connected(session).is_none() {
             return self.fail_invitation(now, session, UNAVAILABLE);
         }
@@ -122,6 +132,9 @@ impl Focus {
         let Some(leg) = self.legs.get_mut(&session) else { return };
         leg.alarm = leg.alarm.filter(|alarm| *alarm > now);
         match &leg.phase {
+            Phase::Installing(installing) if installing.early.is_some() => {
+                self.look_at_early(now, session);
+            }
             Phase::Installing(installing) if installing.deadline <= now => {
                 self.abandon(now, session, &Refusal::MediaPlane);
             }

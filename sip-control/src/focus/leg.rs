@@ -6,6 +6,7 @@ use mailbox::{ParticipantId, RoomId, SessionId};
 
 use super::{
     conference_info::Disconnection,
+    early::Early,
     exchange::Exchange,
     invite::Invitation,
     link::Link,
@@ -66,8 +67,10 @@ pub struct Installing {
     pub offer: Option<MediaOffer>,
     /// What was agreed about refreshes.
     pub timer: Option<SessionTimer>,
-    /// When to give up (FOC-22).
+    /// When to give up: the media plane (FOC-22), or what has to be reserved (IMS-08).
     pub deadline: Instant,
+    /// What the peer has been told already, where it has to be told before the answer.
+    pub early: Option<Box<Early>>,
 }
 
 /// A leg that the focus calls for.
@@ -171,7 +174,10 @@ impl Leg {
     /// When something about it is due.
     pub fn next_deadline(&self, timers: &Timers) -> Option<Instant> {
         match &self.phase {
-            Phase::Installing(installing) => Some(installing.deadline),
+            Phase::Installing(installing) => {
+                let early = installing.early.as_ref().and_then(|early| early.due());
+                Some(early.map_or(installing.deadline, |at| at.min(installing.deadline)))
+            }
             Phase::Inviting(inviting) => Some(inviting.deadline),
             Phase::Connected(connected) => connected.next_deadline(timers),
             Phase::Parting { .. } => None,

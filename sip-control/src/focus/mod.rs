@@ -13,6 +13,7 @@ mod conference_info;
 mod counters;
 mod dialogs;
 mod directory;
+mod early;
 mod exchange;
 mod grouping;
 mod invite;
@@ -336,7 +337,7 @@ impl Focus {
         if incoming.is_merged {
             return Err(Refusal::Merged);
         }
-        screen::extensions(request)?;
+        screen::extensions(&self.config, request)?;
         let has_offer = screen::body(request)?;
         match request.method() {
             Method::Invite => self.join(now, incoming, &originator, has_offer),
@@ -393,7 +394,7 @@ impl Focus {
         screen::method(request)?;
         let dialog = DialogId::of_request(request).ok_or(Refusal::NoDialog)?;
         let leg = self.dialogs.get(&dialog).ok_or(Refusal::NoDialog)?.leg;
-        screen::extensions(request)?;
+        screen::extensions(&self.config, request)?;
         let link = self.dialogs.link_mut(&dialog).ok_or(Refusal::NoDialog)?;
         link.handle_request(request, incoming.source)?;
         match (request.method(), leg) {
@@ -409,7 +410,8 @@ impl Focus {
             (Method::Invite | Method::Update, Some(session)) => {
                 self.renegotiate(now, incoming, session)
             }
-            // No reliable response waits for a PRACK, and nothing here was subscribed to.
+            (Method::Prack, Some(session)) => self.prack(now, incoming, session),
+            // Nothing here was subscribed to.
             _ => Err(Refusal::NoDialog),
         }
     }

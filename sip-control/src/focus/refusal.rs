@@ -57,6 +57,12 @@ pub enum Refusal {
     Media(Unacceptable),
     /// C: the session interval is too short; this is the shortest (TMR-02).
     Interval(Duration),
+    /// C: what has to be reserved first can only be told to who acknowledges being told (IMS-08).
+    Unreliable,
+    /// C: what had to be reserved first was not in time (IMS-08).
+    Precondition,
+    /// C: that we were ready was never acknowledged (IMS-07).
+    Unacknowledged,
     /// C: the media plane did not take the session in time (FOC-22).
     MediaPlane,
     /// C: the user has as many legs here as one may have (OPS-03).
@@ -133,6 +139,7 @@ impl Refusal {
             Self::MediaType | Self::Encoding => 415,
             Self::Scheme => 416,
             Self::Extensions(_) => 420,
+            Self::Unreliable => 421,
             Self::Interval(_) => 422,
             Self::Brief(_) => 423,
             Self::NoDialog => 481,
@@ -144,6 +151,8 @@ impl Refusal {
             Self::Glare => 491,
             Self::OutOfOrder | Self::Unfinished(_) => 500,
             Self::MethodUnknown => 501,
+            Self::Unacknowledged => 504,
+            Self::Precondition => 580,
             Self::Exhausted
             | Self::Overloaded(_)
             | Self::TooOften
@@ -186,6 +195,7 @@ impl Refusal {
             Self::MediaType => (Header::Accept, ACCEPT.into()),
             Self::Encoding => (Header::AcceptEncoding, "identity".into()),
             Self::Extensions(tokens) => (Header::Unsupported, tokens.join(", ").into()),
+            Self::Unreliable => (Header::Require, "100rel".into()),
             Self::Interval(shortest) => (Header::MinSe, seconds(shortest)),
             Self::Brief(shortest) => (Header::MinExpires, seconds(shortest)),
             Self::Event => (Header::AllowEvents, "conference".into()),
@@ -208,7 +218,12 @@ impl Refusal {
             Self::Denied(Denial::Anonymity) => "step 4",
             Self::Denied(_) => "step 2",
             Self::Media(_) => "step 5",
-            Self::Interval(_) | Self::MediaPlane | Self::TooManyLegs => "stage C",
+            Self::Interval(_)
+            | Self::Unreliable
+            | Self::Precondition
+            | Self::Unacknowledged
+            | Self::MediaPlane
+            | Self::TooManyLegs => "stage C",
             Self::NoDialog
             | Self::OutOfOrder
             | Self::Glare
@@ -255,6 +270,9 @@ impl Refusal {
             Self::Denied(Denial::Anonymity) => "anonymity",
             Self::Media(_) => "media",
             Self::Interval(_) => "session_interval",
+            Self::Unreliable => "unreliable",
+            Self::Precondition => "precondition",
+            Self::Unacknowledged => "unacknowledged",
             Self::MediaPlane => "media_plane",
             Self::TooManyLegs => "too_many_legs",
             Self::NoDialog => "no_dialog",

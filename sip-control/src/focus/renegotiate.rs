@@ -18,7 +18,7 @@ use super::{
     exchange::{Change, Exchange, Open, Retiring, Step, Theirs},
     join::{contact_of, with_timer},
     keep_alive::allows_update,
-    leg::{Ack, Farewell, Media},
+    leg::{Ack, Farewell, Media, Phase},
     order::Order,
     refusal::Refusal,
     screen,
@@ -48,6 +48,12 @@ impl Focus {
         let is_invite = request.method() == Method::Invite;
         let retry_after = self.tokens.below(RETRY_AFTER_MAX + 1);
         let leg = self.legs.get(&session).ok_or(Refusal::NoDialog)?;
+        if matches!(leg.phase, Phase::Installing(_)) {
+            if is_invite {
+                return Err(Refusal::Unfinished(retry_after));
+            }
+            return self.update_early(now, incoming, session);
+        }
         let room = self.rooms.get(&leg.room).ok_or(Refusal::NoDialog)?;
         let connected = leg.connected().ok_or(Refusal::NoDialog)?;
         let exchange = &connected.exchange;

@@ -102,15 +102,21 @@ pub fn uri_scheme(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// Whether all that the sender insists on is understood (IMS-10). Reliable provisional responses are
-/// in so far as none is ever sent.
-pub fn extensions(request: &Request) -> Result<(), Refusal> {
-    let is_understood = |tag: &&str| {
-        !["100rel", "timer", "gruu"].iter().any(|known| known.eq_ignore_ascii_case(tag))
+/// Whether all that the sender insists on is understood (IMS-10).
+pub fn extensions(config: &Config, request: &Request) -> Result<(), Refusal> {
+    let is_foreign = |tag: &&str| {
+        let is = |known: &&str| known.eq_ignore_ascii_case(tag);
+        let is_precondition = config.preconditions && is(&"precondition");
+        !["100rel", "timer", "gruu"].iter().any(is) && !is_precondition
     };
     let foreign: Vec<String> =
-        request.list(Header::Require).filter(is_understood).map(str::to_owned).collect();
+        request.list(Header::Require).filter(is_foreign).map(str::to_owned).collect();
     if foreign.is_empty() { Ok(()) } else { Err(Refusal::Extensions(foreign)) }
+}
+
+/// Whether the sender acknowledges provisional answers (RFC 3262).
+pub fn acknowledges_progress(request: &Request) -> bool {
+    request.has_token(Header::Require, "100rel") || request.has_token(Header::Supported, "100rel")
 }
 
 /// Whether the body, if there is one that has to be read, is SDP. Tells whether it is to be read:

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use mailbox::{Direction, RoomPolicy, Setup};
 use msrp::{Host, UriBuf};
 
-use super::{Cema, MediaOffer, RoomMedia, Shape};
+use super::{Cema, MediaOffer, RoomMedia, Shape, precondition::Preconditions};
 
 /// What identifies a description of ours: the `o=` line without its address. The session stays
 /// for the life of a leg, the version grows with every change (SDP-15).
@@ -29,6 +29,7 @@ impl MediaOffer {
             setup: own_setup(&self.peer.setup),
             cema: self.is_anchored,
             direction: self.peer.direction,
+            preconditions: self.preconditions.as_ref(),
         };
         described(&self.shape, &chat, room, origin)
     }
@@ -45,6 +46,7 @@ impl RoomMedia {
             setup: "actpass",
             cema: self.cema != Cema::Off,
             direction: Direction::SendReceive,
+            preconditions: None,
         };
         described(shape, &chat, self, origin)
     }
@@ -58,19 +60,22 @@ struct Chat<'a> {
     cema: bool,
     /// As the peer wants it.
     direction: Direction,
+    /// What the peer has to reserve.
+    preconditions: Option<&'a Preconditions>,
 }
 
 impl Chat<'_> {
     fn attributes(&self, room: &RoomMedia) -> String {
         format!(
             "a=accept-types:message/cpim\r\na=accept-wrapped-types:{}\r\na=setup:{}\r\n\
-             a=path:{}\r\na=max-size:{}\r\na=chatroom{}\r\n{}a={}\r\n",
+             a=path:{}\r\na=max-size:{}\r\na=chatroom{}\r\n{}{}a={}\r\n",
             self.types.join(" "),
             self.setup,
             self.path.as_str(),
             room.size_max,
             tokens(&room.policy),
             if self.cema { "a=msrp-cema\r\n" } else { "" },
+            self.preconditions.map(Preconditions::answer).unwrap_or_default(),
             own_direction(self.direction),
         )
     }

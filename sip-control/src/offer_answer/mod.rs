@@ -8,6 +8,7 @@
 mod describe;
 mod later;
 mod offer;
+mod precondition;
 mod setup;
 #[cfg(test)]
 mod tests;

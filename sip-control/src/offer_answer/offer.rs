@@ -6,6 +6,7 @@ use msrp::{AcceptTypes, PathBuf, Scheme};
 
 use super::{
     Shape, Unacceptable,
+    precondition::Preconditions,
     setup::{Arrangement, Cema},
     types,
 };
@@ -45,6 +46,8 @@ pub struct MediaOffer {
     pub(super) is_anchored: bool,
     /// What the peer said of itself.
     pub(super) peer: PeerMedia,
+    /// What has to be reserved first, as far as anybody insists on it (RFC 3312).
+    pub(super) preconditions: Option<Preconditions>,
 }
 
 /// What one chat line says.
@@ -81,12 +84,24 @@ impl MediaOffer {
             match Chat::read(media, &offer.attributes, room, Role::Offerer) {
                 Ok(Chat { peer, selected_types, is_anchored }) => {
                     let shape = Shape { lines: lines(&offer), chat };
-                    return Ok(Self { shape, selected_types, is_anchored, peer });
+                    let preconditions = Preconditions::read(&media.attributes);
+                    return Ok(Self { shape, selected_types, is_anchored, peer, preconditions });
                 }
                 Err(found) => fault = fault.or(Some(found)),
             }
         }
         Err(fault.unwrap_or(Unacceptable::NoChatLine))
+    }
+
+    /// The offer, its preconditions being none of ours: nobody insists on them (IMS-08).
+    #[must_use]
+    pub fn unconditional(self) -> Self {
+        Self { preconditions: None, ..self }
+    }
+
+    /// Whether the session may begin.
+    pub fn may_begin(&self) -> bool {
+        self.preconditions.as_ref().is_none_or(Preconditions::are_met)
     }
 
     /// What the peer said of itself.

@@ -4,6 +4,7 @@
 mod anything;
 mod decision;
 mod dispatch;
+mod early;
 mod ending;
 mod grouping;
 mod harness;

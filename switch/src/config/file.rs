@@ -95,6 +95,7 @@ struct SipTable {
     digest: Option<DigestTable>,
     one_leg_per_user: Option<bool>,
     strict_feature_tag: Option<bool>,
+    preconditions: Option<bool>,
     warn_detail: Option<bool>,
     partial_rosters: Option<bool>,
     outbound_proxy: Option<String>,
@@ -145,6 +146,7 @@ struct TimersTable {
     replacement: Option<Time>,
     binding: Option<Time>,
     ringing: Option<Time>,
+    preconditions: Option<Time>,
     retirement: Option<Time>,
     media_grace: Option<Time>,
     session_linger: Option<TimeOrZero>,
@@ -349,7 +351,7 @@ impl SipTable {
             sip.trusted = blocks.into_iter().map(|Block(network)| network).collect();
         }
         sip.outbound_proxy = self.outbound_proxy;
-        put!(self => sip; host, identity_from_from_header, one_leg_per_user, strict_feature_tag, warn_detail, partial_rosters,
+        put!(self => sip; host, identity_from_from_header, one_leg_per_user, strict_feature_tag, preconditions, warn_detail, partial_rosters,
             transient_states);
         sip.persist_sessions = self.persist_sessions;
         put!(self.limits => sip.limits;
@@ -360,7 +362,7 @@ impl SipTable {
         put!(self.timers => sip.timers;
             t1 as time, t2 as time, t4 as time, queue_delay_max as time,
             overload_retry_min as time, overload_retry_max as time, install as time,
-            replacement as time, binding as time, ringing as time, retirement as time,
+            replacement as time, binding as time, ringing as time, preconditions as time, retirement as time,
             media_grace as time, session_linger as time, restored_session as time,
             shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,
