@@ -287,3 +287,59 @@ fn headers_of_extensions_are_found_by_namespace() {
     assert_eq!(header(body.as_bytes(), "urn:ietf:params:cpim-headers:", "From"), Some("<sip:a@b>"));
     assert_eq!(header(b"imdn", IMDN, "Message-ID"), None);
 }
+
+/// CPIM-08: a prefix that is ours may bind names as the bare `NS` does.
+#[test]
+fn the_binding_may_itself_have_a_prefix() {
+    let headers = "NS: c <urn:ietf:params:cpim-headers:>\r\nc.NS: <urn:example:other>\r\n\
+        From: <sip:a@b>\r\nc.From: <sip:e@f>\r\nc.To: <sip:c@d>";
+    let body = with_headers(headers);
+    let wrapper = parse_whole(&body).unwrap();
+    assert!(wrapper.from == address("sip:e@f"));
+}
+
+/// CPIM-05: what continues a header of the part belongs to it, octet for octet.
+#[test]
+fn a_folded_header_is_kept_whole() {
+    let body = with_part(
+        "Content-Type: text/plain;\r\n charset=utf-8\r\n\
+        Content-Disposition: render;\r\n\thandling=optional\r\n ;x=y",
+    );
+    let wrapper = parse_whole(&body).unwrap();
+    let disposition = "render;\r\n\thandling=optional\r\n ;x=y";
+    assert_eq!(wrapper.content_disposition, Some(disposition));
+    assert_eq!(&body[wrapper.head_len..], "Hi");
+    for size in 0..wrapper.head_len {
+        assert!(matches!(Wrapper::parse(&body.as_bytes()[..size]), Ok(None)), "{size} octets");
+    }
+}
+
+/// Parameters end at a space outside quotes (RFC 3862 section 3.3); what has none is left alone.
+#[test]
+fn a_value_begins_behind_its_parameters() {
+    for (value, expected) in [
+        ("2026 x", "2026 x"),
+        (" 2026 x", "2026 x"),
+        (";lang=fr 2026", "2026"),
+        (r#";a="b c" 2026"#, "2026"),
+        (r#";a="b\" c" 2026"#, "2026"),
+        (r#";a="b\\" 2026"#, "2026"),
+        (r#";a=\" b" 2026"#, "2026"),
+        (";lang=fr", ""),
+    ] {
+        let body = with_headers(&format!("From: <sip:a@b>\r\nTo: <sip:c@d>\r\nDateTime:{value}"));
+        assert_eq!(parse_whole(&body).unwrap().date_time, Some(expected), "{value}");
+    }
+}
+
+/// CPIM-13: headers may take as much as a head may, and no more.
+#[test]
+fn headers_may_be_as_long_as_a_head() {
+    let sized = |size: usize| {
+        let filler =
+            "x".repeat(size - with_headers("F: \r\nFrom: <sip:a@b>\r\nTo: <sip:c@d>").len());
+        with_headers(&format!("F: {filler}\r\nFrom: <sip:a@b>\r\nTo: <sip:c@d>"))
+    };
+    assert!(parse_whole(&sized(16 * 1024)).is_ok());
+    assert_eq!(parse_whole(&sized(16 * 1024 + 3)).unwrap_err(), CpimError::TooLarge);
+}

@@ -263,3 +263,23 @@ fn paths_are_bounded() {
     );
     assert!(message.fault.is_some());
 }
+
+/// WIRE-29: a name of the same length, or one that only looks related, is not the header it is not.
+#[test]
+fn a_name_is_more_than_its_length() {
+    let octets = send_with_body(
+        "Message-ID: m1\r\nByte-Range: 1-5/5\r\nX-ss: 1\r\nXo-Path: x\r\nXrom-Path: x\r\n\
+        Xessage-ID: x\r\nXyte-Range: x\r\nXontent-Type: x\r\nXse-Nickname: x\r\n\
+        Xuccess-Report: x\r\nXailure-Report: x\r\nXontent-Transfer-Encoding: x\r\nXontent-Foo: x\r\n\
+        Xtatus: x\r\nContent-Foo: y\r\nContent-Type: text/plain\r\n",
+    );
+    let message = read_one(&octets);
+    assert_eq!(message.fault, None);
+    assert_eq!(message.content_headers, "Content-Foo: y\r\nContent-Type: text/plain\r\n");
+    with_head(&octets, |head| {
+        assert_eq!(head.use_nickname, None);
+        assert_eq!(head.transfer_encoding, None);
+        assert_eq!((head.success_report, head.failure_report), (false, FailureReport::Yes));
+        assert_eq!(head.status, None);
+    });
+}
