@@ -51,7 +51,11 @@ def configure(cpu, scratch):
         file.write(
             f'[node]\ncores = [{cpu}]\n\n[msrp]\nlisten = "127.0.0.1:0"\n\n'
             f'[sip]\nhost = "chat.localhost"\nlisten_udp = ["{sip}"]\nlisten_tcp = ["{sip}"]\n'
-            f'trusted = ["127.0.0.0/8"]\n\n[metrics]\nlisten = "{metrics}"\n'
+            f'trusted = ["127.0.0.0/8"]\n\n'
+            # One CPU for all of it, maybe of a busy host: slow is no reason to refuse here.
+            f'[sip.limits]\nmedia_load = 100\n\n'
+            f'[sip.timers]\nqueue_delay_max = "10s"\ninstall = "10s"\n\n'
+            f'[metrics]\nlisten = "{metrics}"\n'
         )
     return path, sip, metrics
 
