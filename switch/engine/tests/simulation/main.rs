@@ -6,7 +6,8 @@
 //! `SIMULATION_SEED=17 cargo test -p engine --test simulation`
 //!
 //! `SIMULATION_SEEDS` sets how many seeds a run tries. Every 16th has hundreds of peers; a quarter have
-//! queues so short that copies are shed; in a fifth time leaps, so that timers run out.
+//! queues so short that copies are shed; in a seventh memory is so scarce that messages are refused; in a
+//! fifth time leaps, so that timers run out.
 
 mod audience;
 mod dice;
@@ -95,7 +96,9 @@ fn everybody_leaves(world: &mut World) {
     world.let_time_pass();
     for core in &world.cores {
         assert_eq!(core.occupancy(), (0, 0, 0), "nothing is left when all have gone");
+        assert_eq!(core.poll_timeout(), None, "nor anything to wait for");
     }
+    assert_eq!(world.commons.memory(), 0, "nor a single octet");
 }
 
 /// CHAT-08, CHAT-21, CHAT-23, CHAT-26, CHAT-29, CHUNK-10, CHUNK-11, CHUNK-18, WIRE-17, WIRE-35: whatever

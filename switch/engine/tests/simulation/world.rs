@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use engine::{Batch, Core, CoreConfig, Limits};
+use engine::{Batch, Commons, Core, CoreConfig, Limits};
 use mailbox::{
     Chatroom, Command, CoreId, CoreSet, Direction, Epoch, ParticipantId, PeerMedia, Relay, RoomId,
     RoomPolicy, RoomTerms, Route, SessionId,
@@ -33,6 +33,12 @@ const SIZE_MAX: usize = 64 * 1024;
 /// Octets of one send beside what is queued of messages: answers to a flood, and heads.
 const ANSWERS_SIZE_MAX: usize = 64 * 1024;
 
+/// Octets of memory in a world where they are scarce, for all that is queued and half received.
+const SCARCE_MEMORY: usize = 300_000;
+
+/// Octets that one read of one peer can make every other connection hold, heads included.
+const READ_COPIED_MAX: usize = 8_000;
+
 /// What kind of world a seed makes.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape {
@@ -42,6 +48,8 @@ pub struct Shape {
     text_max: usize,
     /// Whether queues are so short that copies are shed.
     pub is_tight: bool,
+    /// Whether memory is so scarce that messages are refused.
+    pub is_scarce: bool,
     /// Whether time makes leaps, so that timers run out.
     has_leaps: bool,
 }
@@ -54,6 +62,7 @@ impl Shape {
             steps: if is_crowd { 4000 } else { 2500 },
             text_max: if is_crowd { 200 } else { 40_000 },
             is_tight: seed % 4 == 2,
+            is_scarce: seed % 7 == 3,
             has_leaps: seed % 5 == 4,
         }
     }
@@ -64,6 +73,10 @@ pub struct World {
     dice: Dice,
     now: Instant,
     pub cores: Vec<Core>,
+    /// What the cores share.
+    pub commons: Arc<Commons>,
+    /// Octets of memory that they may have taken at the end of a turn (FLOW-09).
+    memory_max: usize,
     pub terms: Arc<RoomTerms>,
     /// Octets that one connection can be sent at once, with one session on it (FLOW-01).
     batch_max: usize,
@@ -105,12 +118,16 @@ impl World {
         if shape.is_tight {
             limits.session_queue_bytes_soft = TIGHT_QUEUE;
         }
+        if shape.is_scarce {
+            limits.memory_bytes_max = SCARCE_MEMORY;
+        }
+        let commons = Arc::new(Commons::new([seed as u8; 32]));
         let core = |number: usize| {
             let authority = "sw.example.com:2855".to_owned();
             let config = CoreConfig { id: core_id(number), cores, authority };
             let mut key = [number as u8; 32];
             key[..8].copy_from_slice(&seed.to_le_bytes());
-            Core::new(config, limits.clone(), key)
+            Core::among(config, limits.clone(), Arc::clone(&commons), key)
         };
         let terms = RoomTerms {
             id: RoomId(1),
@@ -123,6 +140,8 @@ impl World {
             shape,
             now: Instant::now(),
             cores: (0..cores).map(core).collect(),
+            memory_max: limits.memory_bytes_max / 8 * 9 + SIZE_MAX + shape.users * READ_COPIED_MAX,
+            commons,
             terms: Arc::new(terms),
             batch_max: limits.session_queue_bytes_soft + SIZE_MAX + ANSWERS_SIZE_MAX,
             spread: CoreSet::EMPTY,
@@ -274,7 +293,7 @@ impl World {
                 && to.map_or(peer.participant != sender, |to| peer.participant == to)
         });
         let promised = promised.map(|(peer, _)| peer).collect();
-        let is_sound = temper != Temper::Lying;
+        let is_sound = temper != Temper::Lying && !self.shape.is_scarce;
         self.audiences.say(name, text, sender, to, at, promised, is_sound);
     }
 

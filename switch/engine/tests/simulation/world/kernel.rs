@@ -146,6 +146,8 @@ impl World {
                 }
             }
         }
+        let memory = self.commons.memory();
+        assert!(memory <= self.memory_max, "{memory} octets of memory are taken");
     }
 
     fn perform(&mut self, core: usize, operation: Operation) {
