@@ -49,7 +49,9 @@ def configure(cpu, scratch):
     sip, metrics = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     with open(path, "w", encoding="utf-8") as file:
         file.write(
-            f'[node]\ncores = [{cpu}]\n\n[msrp]\nlisten = "127.0.0.1:0"\n\n'
+            f'[node]\ncores = [{cpu}]\n\n[msrp]\nlisten = "127.0.0.1:0"\n'
+            # No person writes as fast as a closed loop does.
+            f'message_rate_max = 0\n\n'
             f'[sip]\nhost = "chat.localhost"\nlisten_udp = ["{sip}"]\nlisten_tcp = ["{sip}"]\n'
             f'trusted = ["127.0.0.0/8"]\n\n'
             # One CPU for all of it, maybe of a busy host: slow is no reason to refuse here.
