@@ -507,6 +507,11 @@ impl Core {
         .min()
     }
 
+    /// Octets of memory for what is queued and half received, on all cores that share it.
+    pub fn memory(&self) -> usize {
+        self.commons.memory()
+    }
+
     /// What was counted so far.
     pub fn counters(&self) -> &Counters {
         &self.counters

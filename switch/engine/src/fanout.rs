@@ -19,7 +19,7 @@ use crate::{
     chunk::{
         CopyHead, Due, definite_end, prefix_for, size_max, write_end, write_middle, write_start,
     },
-    connection::Phase,
+    connection::{Phase, Sending},
     core::Core,
     limits::{BODY_COPIED_MAX, CONGESTED_SIZE_MAX},
     mint::PREFIX_LEN,
@@ -543,8 +543,9 @@ impl Core {
             return false;
         }
         let sole = connection.sessions.len() == 1;
+        let sending = !matches!(connection.sending, Sending::Idle);
         let (class, octets) = (chunk.head.class, body.octets);
-        let direct = connection.outbox.direct(&mut self.spares, class, octets.len(), sole);
+        let direct = connection.outbox.direct(&mut self.spares, class, octets.len(), sole, sending);
         let change = match direct {
             Some(batch) => {
                 let (of, head, prefix) = (&mut connection.outstanding, &chunk.head, &chunk.prefix);

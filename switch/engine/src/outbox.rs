@@ -105,20 +105,22 @@ impl Outbox {
     }
 
     /// Where to write a chunk with a body of this size, if it has nothing to wait for. `sole`: the
-    /// connection carries no other session.
+    /// connection carries no other session. `sending`: the kernel has something of it already.
     pub(crate) fn direct(
         &mut self,
         spares: &mut Spares,
         class: Class,
         body: usize,
         sole: bool,
+        sending: bool,
     ) -> Option<&mut Batch> {
-        if self.lanes.is_some() {
+        // A newer composing status may take the place of one that waits (COMP-04).
+        if self.lanes.is_some() || (sending && class == Class::Composing) {
             return None;
         }
         match self.class {
             // As much as one turn may bring goes without taking turns, and so do the whole messages
-            // of one session; a newer composing status may take the place of one that waits.
+            // of one session.
             Some(waiting) => {
                 let most = if sole { DIRECT_SIZE_MAX } else { TURN_SIZE };
                 let like = waiting == class && class != Class::Composing;

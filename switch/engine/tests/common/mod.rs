@@ -161,11 +161,12 @@ impl Node {
         self.install_with(member, None)
     }
 
-    fn install_with(
-        &mut self,
-        member: &Member<'_>,
-        peer: Option<PeerMedia>,
-    ) -> (SessionId, String) {
+    /// Asks for a session, whatever the answer.
+    pub fn try_install(&mut self, member: &Member<'_>) {
+        self.ask_to_install(member, Some(member.media()));
+    }
+
+    fn ask_to_install(&mut self, member: &Member<'_>, peer: Option<PeerMedia>) -> SessionId {
         self.sessions += 1;
         self.epoch += 1;
         let (session, epoch) = (SessionId(self.sessions), Epoch(self.epoch));
@@ -178,6 +179,15 @@ impl Node {
         };
         let route = Box::new(route);
         self.command(member.core, Command::Install { session, epoch, route });
+        session
+    }
+
+    fn install_with(
+        &mut self,
+        member: &Member<'_>,
+        peer: Option<PeerMedia>,
+    ) -> (SessionId, String) {
+        let session = self.ask_to_install(member, peer);
         if member.core != self.terms.home.index() {
             self.spread = self.spread.with(core_id(member.core));
             let (room, cores) = (Arc::clone(&self.terms), self.spread);
@@ -332,6 +342,24 @@ impl Node {
         wire.output.extend_from_slice(&waiting[..taken]);
         self.cores[core].handle_sent(self.now, id, batch, Ok(taken));
         self.settle();
+    }
+
+    /// The kernel takes at most so many octets of what is held, and of what is held next, and goes on
+    /// holding. Returns how many it took.
+    pub fn trickle(&mut self, peer: Peer, octets: usize) -> usize {
+        let mut left = octets;
+        while left > 0 {
+            let wire = &mut self.wires[peer.0];
+            let Some(batch) = wire.held.as_mut().and_then(Vec::pop) else { break };
+            let all = batch.slices().collect::<Vec<_>>().concat();
+            let taken = all.len().min(left);
+            wire.output.extend_from_slice(&all[..taken]);
+            left -= taken;
+            let (core, id) = (wire.core, wire.id);
+            self.cores[core].handle_sent(self.now, id, batch, Ok(taken));
+            self.settle();
+        }
+        octets - left
     }
 
     /// Whether the rings between the cores are full.
