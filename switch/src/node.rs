@@ -9,11 +9,11 @@ use std::{
         mpsc::{self, RecvTimeoutError},
     },
     thread,
-    time::Duration,
+    time::{Duration, Instant, SystemTime},
 };
 
 use engine::{Commons, Core, CoreConfig, Counters, Limits};
-use mailbox::{CoreId, Doorbell};
+use mailbox::{CoreId, Doorbell, WallClock};
 use rustix::io::Errno;
 use sip_control::placement::CoreLink;
 
@@ -178,7 +178,8 @@ impl Seat {
         seed: [u8; 32],
         started: &Started,
     ) -> Option<std::io::Result<Counters>> {
-        let core = Core::among(self.core, self.limits, self.commons, seed);
+        let mut core = Core::among(self.core, self.limits, self.commons, seed);
+        core.set_clock(WallClock::new(Instant::now(), SystemTime::now()));
         let runtime = Runtime::new(core, backend, self.ends, self.listener);
         started.send(Ok(())).ok()?;
         Some(runtime.run())

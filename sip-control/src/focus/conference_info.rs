@@ -12,7 +12,7 @@ use quick_xml::{
     events::{BytesDecl, BytesText, Event},
 };
 
-use super::utc::Utc;
+use super::Utc;
 
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:conference-info";
 

@@ -16,7 +16,7 @@ use mailbox::{ParticipantId, RoomId, SessionId};
 use msrp::UriBuf;
 
 use super::{
-    Focus, Incoming, Subject,
+    Focus, Incoming, Subject, Utc,
     conference_info::Disconnection,
     directory::{Place, SESSION_TOKEN_SIZE},
     exchange::{Exchange, Open, Theirs},
@@ -31,7 +31,6 @@ use super::{
     room::Room,
     screen,
     session_timer::SessionTimer,
-    utc::Utc,
     venue::Venue,
 };
 use crate::{

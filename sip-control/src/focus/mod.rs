@@ -37,7 +37,6 @@ mod screen;
 mod session_timer;
 mod subscription;
 mod user;
-mod utc;
 mod venue;
 mod watch;
 mod way;
@@ -62,12 +61,13 @@ use self::{
     room::Room,
     subscription::{Subscription, SubscriptionId},
 };
+pub use mailbox::{Utc, WallClock};
+
 pub use self::{
     counters::{Counters, Gauges},
     order::{Member, Order, Report},
     output::{Output, RequestId},
     user::UserKey,
-    utc::{Utc, WallClock},
 };
 pub(crate) use self::{
     directory::{is_session_identity, venue_key},

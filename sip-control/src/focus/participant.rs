@@ -6,10 +6,10 @@ use mailbox::{ParticipantId, PeerMedia, SessionId};
 use msrp::AddressBuf;
 
 use super::{
+    WallClock,
     conference_info::{Disconnection, Endpoint, Joining, Progress, Status, User},
     order::Member,
     user::UserKey,
-    utc::WallClock,
 };
 
 /// Who sent a request, as a trusted peer vouches for it (ID-01).

@@ -4,9 +4,9 @@
 use std::sync::Arc;
 
 use super::{
+    Utc,
     invite::Invitee,
     user::{UserKey, UserSet},
-    utc::Utc,
 };
 use crate::{
     config::{Limits, RoomKind, Rules},
@@ -229,7 +229,7 @@ mod tests {
     use super::{Denial, Petition, Policy, Snapshot};
     use crate::{
         config::{RoomKind, Rules, Users},
-        focus::{user::UserKey, utc::Utc},
+        focus::{Utc, user::UserKey},
     };
 
     fn users(uris: &[&str]) -> Users {

@@ -11,13 +11,13 @@ use mailbox::{ParticipantId, RoomId, SessionId};
 use msrp::AddressBuf;
 
 use super::{
+    Utc, WallClock,
     conference_info::{self, Conference, Disconnection, Joining, Progress, User, user_elements},
     participant::{Originator, Participant, Seat, Standing},
     policy::Snapshot,
     roster::{Known, Roster},
     subscription::{SubscriptionId, View},
     user::UserKey,
-    utc::{Utc, WallClock},
     venue::Venue,
 };
 use crate::config::Limits;

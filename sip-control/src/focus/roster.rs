@@ -176,8 +176,8 @@ impl Roster {
 mod tests {
     use super::{CHANGES_MAX, Known, Roster};
     use crate::focus::{
+        Utc,
         conference_info::{Disconnection, Endpoint, Status, User},
-        utc::Utc,
     };
 
     fn gone(entity: &str) -> User {

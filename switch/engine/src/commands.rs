@@ -99,13 +99,15 @@ impl Core {
 
     /// The session is a recipient from now on, if all it takes has happened (CTRL-03).
     pub(crate) fn admit(&mut self, key: SessionKey) {
-        let Some(session) = self.sessions.get(key).filter(|it| it.recipient().is_some()) else {
-            return;
-        };
+        let Some(session) = self.sessions.get(key) else { return };
+        let Some(peer) = session.recipient() else { return };
         if let Some(room) = self.rooms.get_mut(session.room)
             && !room.recipients.contains(&key)
         {
             room.recipients.push(key);
+            if room.terms.policy.greeting && peer.media.chatroom.is_none() {
+                self.uninformed.push(key);
+            }
         }
         self.list(key);
     }

@@ -11,7 +11,9 @@ use std::{
     time::Instant,
 };
 
-use mailbox::{CoreId, CoreSet, Event, FailureCause, Relay, RoomId, RoomRelay, SessionId, Stage};
+use mailbox::{
+    CoreId, CoreSet, Event, FailureCause, Relay, RoomId, RoomRelay, SessionId, Stage, WallClock,
+};
 
 use crate::{
     Batch, Commons, Counters, Gauges, Limits,
@@ -120,6 +122,10 @@ pub struct Core {
     pub(crate) counters: Counters,
     pub(crate) draining: Draining,
     pub(crate) spares: Spares,
+    /// What time of day it is, for those who read it.
+    pub(crate) clock: Option<WallClock>,
+    /// Sessions that are to be told what a chat room is.
+    pub(crate) uninformed: Vec<SessionKey>,
     pub(crate) memory: Share,
     pub(crate) watch: Watch,
     /// Private messages from here that got to nobody, until their senders are told.
@@ -198,6 +204,8 @@ impl Core {
             counters: Counters::default(),
             draining: Draining::No,
             spares: Spares::default(),
+            clock: None,
+            uninformed: Vec::new(),
             memory: Share::default(),
             watch: Watch::new(&limits),
             lost: Vec::new(),
@@ -221,6 +229,11 @@ impl Core {
             config,
             limits,
         }
+    }
+
+    /// Tells the time of day, which stands in what the core has to say itself (CHAT-33).
+    pub fn set_clock(&mut self, clock: WallClock) {
+        self.clock = Some(clock);
     }
 
     /// A socket was accepted, here or by the core that handed it over, and comes from this address.
@@ -435,6 +448,9 @@ impl Core {
     /// connection meanwhile goes out in one send.
     pub fn poll_operation(&mut self, now: Instant) -> Option<Operation> {
         self.tell_of_lost(now);
+        if !self.uninformed.is_empty() {
+            self.inform(now);
+        }
         self.memory.tell(&self.commons);
         self.watch.start(now, &self.sessions);
         if let Some(operation) = self.operations.pop_front() {

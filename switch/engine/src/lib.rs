@@ -23,6 +23,7 @@ mod counters;
 mod deadlines;
 mod directory;
 mod fanout;
+mod greeting;
 mod lanes;
 mod limits;
 mod message;

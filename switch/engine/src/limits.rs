@@ -63,6 +63,9 @@ pub(crate) const NICKNAMES_WINDOW: Duration = Duration::from_secs(60);
 /// give up within the quarantine. The longest kept are free before their time when there are more.
 pub(crate) const QUARANTINED_MAX: usize = 4096;
 
+/// Members of a room that a newcomer is told one by one (CHAT-32): a text of a few screens.
+pub(crate) const GREETING_NAMES_MAX: usize = 100;
+
 /// Private messages of one session of which it is not known yet what became of them on another core.
 /// That takes no longer than a relay there and back, so hardly ever more than one is; of the oldest
 /// beyond them the sender will not be told.

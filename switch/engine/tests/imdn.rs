@@ -205,6 +205,27 @@ fn a_composing_status_is_routed_like_a_message() {
     }
 }
 
+/// COMP-05: of more than two statuses in a second the others are dropped, and answered as if they were
+/// not; messages are none of them.
+#[test]
+fn composing_statuses_that_come_too_thick_are_dropped() {
+    let to = "sip:lobby@chat.example.com";
+    for mut room in rooms() {
+        for _ in 0..3 {
+            let mut heard = Vec::new();
+            for _ in 0..4 {
+                assert_eq!(status(&mut room, &composing(to)), "200");
+                heard.push(room.heard()[1].contains("isComposing"));
+            }
+            assert_eq!(heard, [true, true, false, false]);
+            let text = composing(to).replace("application/im-iscomposing+xml", "text/plain");
+            assert_eq!(status(&mut room, &text), "200");
+            assert!(room.heard()[1].contains("isComposing"));
+            room.node.advance(std::time::Duration::from_secs(1));
+        }
+    }
+}
+
 /// PEER-05: a sign of life is answered and goes nowhere, wrapped or not, whole or in parts.
 #[test]
 fn a_heartbeat_is_answered_and_goes_nowhere() {

@@ -20,6 +20,7 @@ mod relay;
 mod remote;
 mod ring;
 mod route;
+mod utc;
 
 pub use branch::{BranchRelay, BranchStep};
 pub use command::{Command, Rights};
@@ -34,3 +35,4 @@ pub use relay::{
 pub use remote::{NextHop, Remote, Setup};
 pub use ring::{Full, Receiver, Sender, ring};
 pub use route::{Chatroom, Direction, NicknamePolicy, PeerMedia, RoomPolicy, RoomTerms, Route};
+pub use utc::{Utc, WallClock};

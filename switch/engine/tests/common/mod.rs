@@ -10,13 +10,13 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, UNIX_EPOCH},
 };
 
 use engine::{Batch, ConnectionId, Core, CoreConfig, Counters, Limits, Operation};
 use mailbox::{
     Chatroom, Command, CoreId, CoreSet, Direction, Epoch, Event, ParticipantId, PeerMedia, Relay,
-    Remote, Rights, RoomId, RoomPolicy, RoomTerms, Route, SessionId,
+    Remote, Rights, RoomId, RoomPolicy, RoomTerms, Route, SessionId, WallClock,
 };
 use msrp::{AcceptTypes, AddressBuf, PathBuf};
 
@@ -107,13 +107,17 @@ impl Node {
     }
 
     pub fn with(cores: usize, limits: &Limits, size_max: u64) -> Self {
+        let now = Instant::now();
+        let noon = UNIX_EPOCH + Duration::from_secs(1_768_478_400);
         let core = |number: usize| {
             let config = CoreConfig {
                 id: core_id(number),
                 cores,
                 authority: "sw.example.com:2855".to_owned(),
             };
-            Core::new(config, limits.clone(), [number as u8 + 1; 32])
+            let mut core = Core::new(config, limits.clone(), [number as u8 + 1; 32]);
+            core.set_clock(WallClock::new(now, noon));
+            core
         };
         let address = AddressBuf::parse(ROOM.as_bytes()).expect("a valid address");
         let terms = RoomTerms {
@@ -125,7 +129,7 @@ impl Node {
         };
         Self {
             cores: (0..cores).map(core).collect(),
-            now: Instant::now(),
+            now,
             events: Vec::new(),
             terms: Arc::new(terms),
             wires: Vec::new(),

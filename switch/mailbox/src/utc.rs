@@ -1,12 +1,12 @@
-//! Wall-clock time for people to read. The focus itself runs on the monotonic clock alone; the two
-//! are tied together once, at the start.
+//! Wall-clock time for people to read. The focus and the cores run on the monotonic clock alone; the
+//! two are tied together once, at the start.
 
 use std::{
     fmt,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-/// Turns the times the focus is given into times of day.
+/// Turns the times that a state machine is given into times of day.
 #[derive(Clone, Copy, Debug)]
 pub struct WallClock {
     at: Instant,
