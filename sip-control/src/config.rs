@@ -190,6 +190,9 @@ impl Config {
             "sip.timers.t1": timers.t1,
             "sip.timers.t2": timers.t2,
             "sip.timers.t4": timers.t4,
+            "sip.timers.list_refresh": timers.list_refresh,
+            "sip.timers.list_retry": timers.list_retry,
+            "sip.timers.list_timeout": timers.list_timeout,
             "sip.persist_sessions": persist_sessions,
             "msrp.placement": media.placement,
             "rooms.group_documents": group_documents,
@@ -484,6 +487,12 @@ pub struct Timers {
     pub session_linger: Duration,
     /// How long a session of the process before waits for its users (OPS-10).
     pub restored_session: Duration,
+    /// How long a list that is elsewhere counts, before it is asked for again (POL-09).
+    pub list_refresh: Duration,
+    /// When one that did not come is asked for again.
+    pub list_retry: Duration,
+    /// How long it may take to come.
+    pub list_timeout: Duration,
     /// How long the process waits for all of them when it is told to stop.
     pub shutdown: Duration,
     /// Least time between two change NOTIFYs of one subscription (NTF-04).
@@ -603,6 +612,9 @@ impl Default for Timers {
             media_grace: seconds(60),
             session_linger: Duration::ZERO,
             restored_session: seconds(600),
+            list_refresh: seconds(300),
+            list_retry: seconds(30),
+            list_timeout: seconds(5),
             shutdown: seconds(3),
             notify_min_interval: seconds(5),
             session_interval: seconds(1800),

@@ -5,7 +5,7 @@ use std::time::{Instant, SystemTime};
 use clap::Subcommand;
 use sip_control::{
     focus::{UserKey, WallClock},
-    group::{Inquiry, Library, LibraryError, Right, Verdict},
+    group::{Fetcher, Inquiry, Library, LibraryError, Patience, Resolver, Right, Verdict},
 };
 
 use crate::{config::Config, failure::Failure};
@@ -49,7 +49,12 @@ pub fn answer(config: &Config, question: &Question) -> Result<(), Failure> {
             "no group documents; name a configuration with rooms.group_documents by --config";
         Failure::Refused(need.to_owned())
     })?;
-    let groups = library.groups();
+    let timers = &config.sip.timers;
+    let patience = Patience { refresh: timers.list_refresh, retry: timers.list_retry };
+    let mut resolver = Resolver::new(patience);
+    resolver.handle_groups(Instant::now(), library.groups());
+    resolver.fetch_due(&Fetcher::new(timers.list_timeout));
+    let groups = resolver.groups();
     let found = groups.find(group);
     let found =
         found.ok_or_else(|| Failure::Refused(format!("no document has the group {group}")))?;

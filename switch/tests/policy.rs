@@ -15,6 +15,13 @@ fn minimal() -> &'static str {
     section.split("```\n").nth(1).expect("a document")
 }
 
+/// The same with its list at a place where nobody answers.
+fn unconnected() -> String {
+    let (before, rest) = minimal().split_once("anchor=\"").expect("a list elsewhere");
+    let (_, after) = rest.split_once('"').expect("an end");
+    format!("{before}anchor=\"http://127.0.0.1:1/\"{after}")
+}
+
 /// A configuration with this one group document.
 fn configured(test: &str, document: &str) -> PathBuf {
     let name = format!("policy-{}-{test}", std::process::id());
@@ -35,7 +42,7 @@ fn explain(config: &Path, group: &str, user: &str) -> Output {
 
 #[test]
 fn the_rule_that_decides_is_named() {
-    let config = configured("named", minimal());
+    let config = configured("named", &unconnected());
     let group = "sip:gardeners@groups.example.com";
     let told = |user: &str| {
         let output = explain(&config, group, user);

@@ -21,7 +21,7 @@ pub struct Fault {
 }
 
 impl Fault {
-    fn new(document: &[u8], wrong: Wrong) -> Self {
+    pub(super) fn new(document: &[u8], wrong: Wrong) -> Self {
         let before = &document[..wrong.at.min(document.len())];
         let line_start = memchr::memrchr(b'\n', before).map_or(0, |at| at + 1);
         let characters = before[line_start..].iter().filter(|octet| (**octet & 0xc0) != 0x80);
@@ -78,6 +78,8 @@ pub struct Group {
     pub serves_messaging: bool,
     /// Who is on its list.
     pub members: HashSet<UserKey>,
+    /// Where the lists are whose members are on its list too (POL-09).
+    pub external: Vec<String>,
     /// Whether whoever begins a session has its members invited (PUB-07).
     pub invites_members: bool,
     /// Who is to be invited before all others.

@@ -34,6 +34,16 @@ impl Groups {
         self.groups.get(&venue_key(uri)?)
     }
 
+    /// These, each with the key of its URI.
+    pub(super) fn from_keyed(groups: HashMap<String, Arc<Group>>) -> Self {
+        Self { groups }
+    }
+
+    /// The group whose URI has that key.
+    pub(super) fn by_key(&self, key: &str) -> Option<&Arc<Group>> {
+        self.groups.get(key)
+    }
+
     /// Every group, with the key of its URI.
     pub fn iter(&self) -> impl Iterator<Item = (&String, &Arc<Group>)> {
         self.groups.iter()

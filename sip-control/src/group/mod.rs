@@ -6,18 +6,26 @@
 //! ([`Group::ask`]). A [`Library`] is a directory of documents: it knows files and nothing of
 //! sessions, and hands out whole snapshots of [`Groups`].
 //!
+//! A [`Resolver`] puts in whom lists name that are elsewhere.
+//!
 //! Whatever is not understood denies: a rule with an unknown condition does not match, a list that
-//! is elsewhere has no members.
+//! has not come has no members.
 
 mod date_time;
 mod document;
+mod fetch;
 mod library;
+mod list;
 mod read;
+mod resolver;
 mod rule;
 mod xml;
 
 pub use self::{
     document::{Fault, Group, GroupDocument, Inquiry, Reason, Remark, Verdict},
+    fetch::{FetchError, Fetched, Fetcher},
     library::{Groups, Library, LibraryError, Watch, watch},
+    list::List,
+    resolver::{Patience, Resolver, Resolving, resolve},
     rule::Right,
 };

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// Members of one group (POL-09).
-const MEMBERS_MAX: usize = 10_000;
+pub const MEMBERS_MAX: usize = 10_000;
 
 /// The groups of a document (POL-05).
 pub fn groups(root: &Element, remarks: &mut Vec<Wrong>) -> Result<Vec<Group>, Wrong> {
@@ -53,6 +53,7 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
         max_participants: None,
         serves_messaging: true,
         members: HashSet::new(),
+        external: Vec::new(),
         invites_members: false,
         required: HashSet::new(),
         rules: Vec::new(),
@@ -76,7 +77,7 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
         seen.push(name);
         match name {
             (Namespace::ListService, "display-name") => {}
-            (Namespace::ListService, "list") => group.members = members(child, remarks)?,
+            (Namespace::ListService, "list") => members(child, &mut group, remarks)?,
             (Namespace::ListService, "invite-members") => group.invites_members = boolean(child)?,
             (Namespace::ListService, "max-participant-count") => {
                 group.max_participants = Some(non_negative(child)?);
@@ -126,10 +127,10 @@ fn place(child: &Element) -> u8 {
     }
 }
 
-/// The members that the document itself names (POL-07). An address of a kind that nobody joins with
-/// is nobody's; of the lists that are elsewhere nobody is a member (POL-09).
-fn members(list: &Element, remarks: &mut Vec<Wrong>) -> Result<HashSet<UserKey>, Wrong> {
-    let mut members = HashSet::new();
+/// The members that the document itself names (POL-07), and where others are named (POL-09). An
+/// address of a kind that nobody joins with is nobody's.
+fn members(list: &Element, group: &mut Group, remarks: &mut Vec<Wrong>) -> Result<(), Wrong> {
+    let Group { members, external, .. } = group;
     for child in &list.children {
         match (child.namespace, &*child.name) {
             (Namespace::ListService, "entry") => {
@@ -143,9 +144,13 @@ fn members(list: &Element, remarks: &mut Vec<Wrong>) -> Result<HashSet<UserKey>,
                 }
             }
             (Namespace::ListService, "external") => {
-                child.required("anchor")?;
-                let remark = "lists that are elsewhere are not fetched, and have no members";
-                remarks.push(Wrong::new(child.at, remark));
+                let anchor = child.required("anchor")?;
+                if anchor.starts_with("http://") || anchor.starts_with("https://") {
+                    external.push(anchor.to_owned());
+                } else {
+                    let remark = "no HTTP or HTTPS URI, so a list without members";
+                    remarks.push(Wrong::new(child.at, remark));
+                }
             }
             (Namespace::ListService, "display-name") => {}
             _ => {
@@ -155,7 +160,7 @@ fn members(list: &Element, remarks: &mut Vec<Wrong>) -> Result<HashSet<UserKey>,
             }
         }
     }
-    Ok(members)
+    Ok(())
 }
 
 /// Whether one of the services is messaging, by whatever name (POL-16): `org.example:IM-Session`.

@@ -30,6 +30,8 @@ pub enum Namespace {
     OmaCommonPolicy,
     /// `urn:oma:xml:xdm:extensions`
     Extensions,
+    /// `urn:ietf:params:xml:ns:resource-lists` (RFC 4826)
+    ResourceLists,
     /// Any other, or none.
     Foreign,
 }
@@ -42,6 +44,7 @@ impl Namespace {
             "urn:ietf:params:xml:ns:common-policy" => Self::CommonPolicy,
             "urn:oma:xml:xdm:common-policy" => Self::OmaCommonPolicy,
             "urn:oma:xml:xdm:extensions" => Self::Extensions,
+            "urn:ietf:params:xml:ns:resource-lists" => Self::ResourceLists,
             _ => Self::Foreign,
         }
     }

@@ -31,7 +31,7 @@ pub use self::{
     desk::{Census, Desk},
 };
 use crate::{
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, Timers},
     focus::{Counters, WallClock},
     group::{self, Groups, Library, LibraryError},
     placement::CoreLink,
@@ -139,7 +139,8 @@ impl Bound {
         let names = self.local_names();
         let Self { config, transport, library, store, seeds, instructions, desk: _desk } = self;
         let clock = WallClock::new(Instant::now(), SystemTime::now());
-        let shutdown_max = config.timers.shutdown;
+        let timers = config.timers.clone();
+        let shutdown_max = timers.shutdown;
         let connect_anywhere = config.media.connect_anywhere;
         let mut agent = Agent::new(config, names, cores.links, seeds, clock);
         let first = library.as_ref().map(Library::groups).unwrap_or_default();
@@ -148,8 +149,7 @@ impl Bound {
         agent.handle_remembered(Instant::now(), remembered.unwrap_or_default());
         let (tell, groups) = watch::channel(first);
         let _watch = library.map(|library| {
-            // Only while this function ends is there nobody left to be told.
-            group::watch(library, move |groups| drop(tell.send(groups)))
+            follow(library, &timers, tell)
                 .inspect_err(|error| tracing::error!(%error, "group documents are not watched"))
         });
         let bell = listen_for(cores.doorbell);
@@ -312,6 +312,21 @@ impl Running {
             }
         }
     }
+}
+
+/// Tells of the groups as their documents change, and the lists on them (POL-09, POL-18).
+fn follow(
+    library: Library,
+    timers: &Timers,
+    tell: watch::Sender<Arc<Groups>>,
+) -> io::Result<group::Watch> {
+    let patience = group::Patience { refresh: timers.list_refresh, retry: timers.list_retry };
+    let fetcher = group::Fetcher::new(timers.list_timeout);
+    let resolving = group::resolve(library.groups(), fetcher, patience, move |groups| {
+        // Only while the control plane ends is there nobody left to be told.
+        drop(tell.send(groups));
+    })?;
+    group::watch(library, move |groups| resolving.handle_groups(groups))
 }
 
 /// Until the store has written more, if there is one.

@@ -43,11 +43,14 @@ fn the_minimal_document_is_read() {
     assert!(!group.has_key_participants());
 }
 
-/// A list that is elsewhere has no members here, and that is said once, with its place.
+/// A list that is elsewhere is noted, if it is where one can be had from; a crowd is too much.
 #[test]
-fn a_list_elsewhere_contributes_nobody() {
-    let remark = "13:7: lists that are elsewhere are not fetched, and have no members";
-    assert_eq!(remarks(minimal()), [remark]);
+fn a_list_elsewhere_is_noted() {
+    let anchor = minimal().split("anchor=\"").nth(1).and_then(|rest| rest.split('"').next());
+    assert_eq!(group(minimal()).external, [anchor.expect("an anchor")]);
+    let nowhere = document("<list><external anchor='friends.xml'/></list>");
+    assert!(group(&nowhere).external.is_empty());
+    assert_eq!(remarks(&nowhere), ["4:7: no HTTP or HTTPS URI, so a list without members"]);
     let mut crowd = String::new();
     for n in 0..10_001 {
         write!(crowd, "<entry uri='sip:u{n}@example.com'/>").unwrap();

@@ -2,6 +2,7 @@
 
 mod document;
 mod library;
+mod lists;
 mod rules;
 
 use sip_control::{

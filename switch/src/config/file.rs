@@ -80,6 +80,9 @@ struct MsrpTable {
     connect_max: Option<Time>,
     binding_answer_max: Option<Time>,
     connection_idle_max: Option<Time>,
+    chunk_pause_max: Option<Time>,
+    answer_max: Option<Time>,
+    unanswered_max: Option<Time>,
     send_stall_max: Option<Time>,
 }
 
@@ -151,6 +154,9 @@ struct TimersTable {
     media_grace: Option<Time>,
     session_linger: Option<TimeOrZero>,
     restored_session: Option<Time>,
+    list_refresh: Option<Time>,
+    list_retry: Option<Time>,
+    list_timeout: Option<Time>,
     shutdown: Option<Time>,
     notify_min_interval: Option<Time>,
     session_interval: Option<Time>,
@@ -316,7 +322,7 @@ impl MsrpTable {
             session_queue_bytes_soft as number, connection_queue_bytes_max as number, session_messages_max as number,
             relay_backlog_max as number, connection_unbound_max as time,
             session_unbound_max as time, message_silence_max as time, message_gap_max as time,
-            connect_attempt_max as time, connect_max as time, binding_answer_max as time, connection_idle_max as time, send_stall_max as time,
+            connect_attempt_max as time, connect_max as time, binding_answer_max as time, connection_idle_max as time, send_stall_max as time, unanswered_max as time, answer_max as time, chunk_pause_max as time,
         );
         let media = &mut config.sip.media;
         if let Some(octets) = self.message_bytes_max {
@@ -364,6 +370,7 @@ impl SipTable {
             overload_retry_min as time, overload_retry_max as time, install as time,
             replacement as time, binding as time, ringing as time, preconditions as time, retirement as time,
             media_grace as time, session_linger as time, restored_session as time,
+            list_refresh as time, list_retry as time, list_timeout as time,
             shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,
             digest_nonce as time, digest_window as time, digest_penalty as time,
