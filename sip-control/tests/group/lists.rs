@@ -140,7 +140,10 @@ fn lists_are_followed_three_deep() {
 fn a_group_has_so_many_members_and_no_more() {
     let (one, other) = ("http://h/1", "http://h/2");
     let users = |from: usize, count: usize| -> String {
-        (from..from + count).map(|n| entry(&format!("sip:u{n}@example.com"))).collect::<Vec<_>>().concat()
+        (from..from + count)
+            .map(|n| entry(&format!("sip:u{n}@example.com")))
+            .collect::<Vec<_>>()
+            .concat()
     };
     let mut scene = Scene::new(&[one, other]);
     scene.comes(one, resource_lists(&users(0, 5000)));
