@@ -49,6 +49,8 @@ pub struct Config {
     pub any_room: Option<Rules>,
     /// What members may do beside talking to all, in rooms whose rules are a group document.
     pub chat: RoomPolicy,
+    /// How users make groups of their own, if they may.
+    pub ad_hoc: Option<AdHoc>,
     /// What the rooms' media is like.
     pub media: Media,
     /// Every timer of this plane.
@@ -85,6 +87,8 @@ pub enum ConfigError {
     RoomUri(String),
     /// Two rooms have the same URI.
     RoomTwice(String),
+    /// The Factory URI is no SIP URI with a user part, or is that of a room or a session.
+    Factory(String),
     /// A user's URI is neither a SIP URI with a user part nor a telephone number.
     User(String),
     /// The realm of digest authentication is empty, or does not fit into a quoted string.
@@ -112,6 +116,7 @@ impl fmt::Display for ConfigError {
             Self::NoListener => f.write_str("no address to listen for SIP on"),
             Self::RoomUri(uri) => write!(f, "`{uri}` cannot be the URI of a room"),
             Self::RoomTwice(uri) => write!(f, "the room `{uri}` is there twice"),
+            Self::Factory(uri) => write!(f, "`{uri}` cannot be the URI where groups are made"),
             Self::User(uri) => write!(f, "`{uri}` is no address of a user"),
             Self::Realm(realm) => write!(f, "`{realm}` cannot be the name of a realm"),
             Self::NoAlgorithm => f.write_str("no algorithm to ask for"),
@@ -148,8 +153,17 @@ impl Config {
                 return Err(ConfigError::RoomTwice(room.uri.clone()));
             }
         }
+        if let Some(ad_hoc) = &self.ad_hoc {
+            let factory = SipUri::parse(&ad_hoc.factory).filter(|uri| uri.user().is_some());
+            let factory = factory.filter(|uri| !is_session_identity(uri));
+            if factory.is_none_or(|uri| keys.contains(&uri.key())) {
+                return Err(ConfigError::Factory(ad_hoc.factory.clone()));
+            }
+        }
         let rules = self.rooms.iter().map(|room| &room.rules).chain(&self.any_room);
-        if let Some(uri) = rules.flat_map(Rules::users).find(|uri| UserKey::of(uri).is_none()) {
+        let hidden = self.ad_hoc.iter().flat_map(|ad_hoc| ad_hoc.anonymity.named());
+        let mut users = rules.flat_map(Rules::users).chain(hidden);
+        if let Some(uri) = users.find(|uri| UserKey::of(uri).is_none()) {
             return Err(ConfigError::User(uri.clone()));
         }
         if let Some(digest) = &self.digest {
@@ -367,16 +381,15 @@ pub struct Rules {
     pub watchers: Users,
     /// What members may do beside talking to all.
     pub chat: RoomPolicy,
+    /// Who of the participants may have others called in (REF-03).
+    pub inviters: Users,
 }
 
 impl Rules {
     fn users(&self) -> impl Iterator<Item = &String> {
-        let lists = [&self.admitted, &self.initiators, &self.anonymity, &self.watchers];
-        let named = lists.into_iter().flat_map(|users| match users {
-            Users::Everyone => &[],
-            Users::Only(uris) => &uris[..],
-        });
-        named.chain(&self.blocked)
+        let lists =
+            [&self.admitted, &self.initiators, &self.anonymity, &self.watchers, &self.inviters];
+        lists.into_iter().flat_map(Users::named).chain(&self.blocked)
     }
 }
 
@@ -393,6 +406,7 @@ impl Default for Rules {
             anonymity: Users::nobody(),
             watchers: Users::nobody(),
             chat: default_chat(),
+            inviters: Users::nobody(),
         }
     }
 }
@@ -417,10 +431,56 @@ pub enum Users {
 }
 
 impl Users {
+    /// Those that are named one by one.
+    fn named(&self) -> &[String] {
+        match self {
+            Self::Everyone => &[],
+            Self::Only(uris) => uris,
+        }
+    }
+
     /// No user at all.
     pub fn nobody() -> Self {
         Self::Only(Vec::new())
     }
+}
+
+/// How users make groups of their own: by an INVITE that says whom to call (RFC 5366).
+#[derive(Clone, Debug)]
+pub struct AdHoc {
+    /// Where that INVITE goes: the Factory URI.
+    pub factory: String,
+    /// Users of one group, its creator among them (PUB-13).
+    pub size_max: usize,
+    /// Who may be in one under an alias (FOC-16).
+    pub anonymity: Users,
+    /// Who may have others called in later.
+    pub additions: Additions,
+}
+
+impl AdHoc {
+    /// The defaults of the catalogue.
+    pub fn new(factory: &str) -> Self {
+        Self {
+            factory: factory.to_owned(),
+            size_max: AD_HOC_SIZE_MAX,
+            anonymity: Users::nobody(),
+            additions: Additions::Everyone,
+        }
+    }
+}
+
+/// Users of an ad-hoc group where nothing else is configured (PUB-13).
+pub const AD_HOC_SIZE_MAX: usize = 100;
+
+/// Who may have others called into an ad-hoc group (REF-03).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Additions {
+    /// Whoever is in it.
+    #[default]
+    Everyone,
+    /// Who made it.
+    Creator,
 }
 
 /// What the media of all rooms is like.
@@ -564,6 +624,7 @@ impl Default for Config {
             persist_sessions: None,
             any_room: Some(Rules::default()),
             chat: default_chat(),
+            ad_hoc: None,
             media: Media::default(),
             timers: Timers::default(),
             limits: Limits::default(),

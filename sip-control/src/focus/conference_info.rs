@@ -101,6 +101,8 @@ pub enum Disconnection {
     Busy(Cause),
     /// It was lost, or never came (EVT-08).
     Failed(Cause),
+    /// It was removed by this user, if that is known (REF-06).
+    Booted(Option<String>),
 }
 
 /// A Reason as RFC 3326 has it: `SIP;cause=480;text="..."`.
@@ -276,6 +278,7 @@ fn write_endpoint(writer: &mut Xml, endpoint: &Endpoint) -> io::Result<()> {
                 Disconnection::Departed => ("departed", None),
                 Disconnection::Busy(cause) => ("busy", Some(("reason", reason(cause)))),
                 Disconnection::Failed(cause) => ("failed", Some(("reason", reason(cause)))),
+                Disconnection::Booted(by) => ("booted", by.clone().map(|by| ("by", by))),
             };
             write_text(writer, "disconnection-method", method)?;
             write_info(writer, "disconnection-info", *since, why)
@@ -380,11 +383,14 @@ mod tests {
     #[test]
     fn an_endpoint_that_is_gone_says_how() {
         let reason = "<reason>Reason: SIP;cause=486;text=&quot;Busy Here&quot;</reason>";
+        let by = "<by>sip:alice@example.com</by>";
         let cause = || "SIP;cause=486;text=\"Busy Here\"".into();
         for (how, method, why) in [
             (Disconnection::Departed, "departed", ""),
             (Disconnection::Busy(cause()), "busy", reason),
             (Disconnection::Failed(cause()), "failed", reason),
+            (Disconnection::Booted(Some("sip:alice@example.com".to_owned())), "booted", by),
+            (Disconnection::Booted(None), "booted", ""),
         ] {
             let gone =
                 user("sip:bob@example.com", "Bob", Status::Disconnected { how, since: Utc(60) });

@@ -1,11 +1,11 @@
-//! The dialogs there are, and what each is used for: a leg, subscriptions, or both (RFC 5057). They
-//! share its numbers and its ways; one ends without the other, and the dialog with the last.
+//! The dialogs there are, and what each is used for: a leg, subscriptions, REFERs that are reported
+//! on, or several of these (RFC 5057). They share its numbers and its ways; one ends without the other, and the dialog with the last.
 
 use std::collections::HashMap;
 
 use mailbox::SessionId;
 
-use super::{link::Link, subscription::SubscriptionId};
+use super::{link::Link, referral::ReferralId, subscription::SubscriptionId};
 use crate::{
     dialog::DialogId,
     message::{Draft, Method},
@@ -25,25 +25,38 @@ pub struct Usages {
     pub leg: Option<SessionId>,
     /// The subscriptions in it, told apart by the `id` of their Event (SUB-08).
     pub subscriptions: Vec<SubscriptionId>,
+    /// The REFERs that are reported on in it.
+    pub referrals: Vec<ReferralId>,
+}
+
+impl Usages {
+    fn of(link: Link, leg: Option<SessionId>) -> Self {
+        Self { link, leg, subscriptions: Vec::new(), referrals: Vec::new() }
+    }
 }
 
 impl Dialogs {
     /// The dialog of a leg that was answered.
     pub fn begin_leg(&mut self, link: Link, leg: SessionId) {
-        let usages = Usages { leg: Some(leg), subscriptions: Vec::new(), link };
-        self.0.insert(usages.link.id().clone(), usages);
+        self.0.insert(link.id().clone(), Usages::of(link, Some(leg)));
     }
 
-    /// The dialog that a subscription makes.
+    /// The dialog that a subscription or a REFER makes.
     pub fn begin(&mut self, link: Link) {
-        let usages = Usages { leg: None, subscriptions: Vec::new(), link };
-        self.0.insert(usages.link.id().clone(), usages);
+        self.0.insert(link.id().clone(), Usages::of(link, None));
     }
 
     /// A subscription begins in a dialog.
     pub fn add(&mut self, dialog: &DialogId, subscription: SubscriptionId) {
         if let Some(usages) = self.0.get_mut(dialog) {
             usages.subscriptions.push(subscription);
+        }
+    }
+
+    /// A REFER is reported on in a dialog.
+    pub fn add_referral(&mut self, dialog: &DialogId, referral: ReferralId) {
+        if let Some(usages) = self.0.get_mut(dialog) {
+            usages.referrals.push(referral);
         }
     }
 
@@ -78,8 +91,18 @@ impl Dialogs {
         self.forget_unused(dialog);
     }
 
+    /// There is nothing more to be told of a REFER.
+    pub fn end_referral(&mut self, dialog: &DialogId, referral: ReferralId) {
+        if let Some(usages) = self.0.get_mut(dialog) {
+            usages.referrals.retain(|other| *other != referral);
+        }
+        self.forget_unused(dialog);
+    }
+
     fn forget_unused(&mut self, dialog: &DialogId) {
-        let is_unused = |usages: &Usages| usages.leg.is_none() && usages.subscriptions.is_empty();
+        let is_unused = |usages: &Usages| {
+            usages.leg.is_none() && usages.subscriptions.is_empty() && usages.referrals.is_empty()
+        };
         if self.0.get(dialog).is_some_and(is_unused) {
             self.0.remove(dialog);
         }

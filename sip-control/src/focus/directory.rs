@@ -29,6 +29,8 @@ pub enum Place {
     NoSession,
     /// A public room or a group.
     Venue(Arc<Venue>),
+    /// Where ad-hoc groups are made (PUB-11).
+    Factory,
     /// The focus itself: our host, and nobody there.
     Focus,
     /// Nothing here (PUB-01).
@@ -41,7 +43,10 @@ pub struct Directory {
     host: String,
     /// Said in identities when it is not the default one.
     port: Option<u16>,
+    /// What the media of sessions is like.
     media: Arc<RoomMedia>,
+    /// The key of the Factory URI.
+    factory: Option<String>,
     /// Provisioned rooms, by the key of their URI.
     named: HashMap<String, Arc<Venue>>,
     /// Groups that have a document, by the key of their URI. They go before all others.
@@ -68,6 +73,7 @@ impl Directory {
             former: HashSet::new(),
             any: any(config, &media),
             media,
+            factory: factory(config),
             sessions: HashMap::new(),
             running: HashMap::new(),
         }
@@ -83,6 +89,12 @@ impl Directory {
             Arc::make_mut(venue).media = Arc::clone(&media);
         }
         self.media = media;
+        self.factory = factory(config);
+    }
+
+    /// What the media of sessions is like that are held nowhere.
+    pub fn media(&self) -> &Arc<RoomMedia> {
+        &self.media
     }
 
     /// What `uri` names.
@@ -100,6 +112,9 @@ impl Directory {
         if let Some(venue) = self.documented.get(&key).or_else(|| self.named.get(&key)) {
             return Place::Venue(Arc::clone(venue));
         }
+        if self.factory.as_ref() == Some(&key) {
+            return Place::Factory;
+        }
         if self.former.contains(&key) {
             return Place::Nowhere;
         }
@@ -113,6 +128,14 @@ impl Directory {
             })),
             _ => Place::Nowhere,
         }
+    }
+
+    /// Whether `uri` names something here, or something that could be.
+    pub fn is_ours(&self, uri: &str) -> bool {
+        let is_of_host = |uri: SipUri<'_>| {
+            uri.host().eq_ignore_ascii_case(&self.host) && is_session_identity(&uri)
+        };
+        SipUri::parse(uri).is_some_and(is_of_host) || !matches!(self.find(uri), Place::Nowhere)
     }
 
     /// From now on these are the groups that have a document (POL-18).
@@ -174,6 +197,10 @@ impl Directory {
         let user = key.split_once(':').and_then(|(_, rest)| rest.split_once('@'));
         format!("sip:{}@{}", user.map_or("", |(user, _)| user), self.host)
     }
+}
+
+fn factory(config: &Config) -> Option<String> {
+    venue_key(&config.ad_hoc.as_ref()?.factory)
 }
 
 fn room_media(config: &Config) -> RoomMedia {

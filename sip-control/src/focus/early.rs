@@ -14,12 +14,12 @@ use mailbox::SessionId;
 
 use super::{
     Focus, Incoming,
+    content::Content,
     exchange::{Exchange, Theirs},
     join::contact_of,
     leg::{Installing, Leg, Media, Phase},
     order::Order,
     refusal::{ALLOW, Refusal},
-    screen,
 };
 use crate::{
     message::{Header, Method, RAck, Reply, Request},
@@ -175,15 +175,13 @@ impl Focus {
         session: SessionId,
         request: &Request,
     ) -> Result<Option<Bytes>, Refusal> {
-        if !screen::body(request)? {
-            return Ok(None);
-        }
+        let Some(sdp) = Content::read(request)?.sdp else { return Ok(None) };
         let leg = self.legs.get_mut(&session).ok_or(Refusal::NoDialog)?;
         let room = self.rooms.get(&leg.room).ok_or(Refusal::NoDialog)?;
         let Phase::Installing(installing) = &mut leg.phase else { return Err(Refusal::NoDialog) };
         let early = installing.early.as_mut().ok_or(Refusal::NoDialog)?;
         let media = &room.venue.media;
-        let offer = MediaOffer::read(&request.body(), media).map_err(Refusal::Media)?;
+        let offer = MediaOffer::read(&sdp, media).map_err(Refusal::Media)?;
         let exchange = &mut early.exchange;
         let ours = exchange.renew(|origin| offer.answer(media, origin, &exchange.path));
         exchange.set_ours(ours.clone());

@@ -19,6 +19,7 @@ use msrp::UriBuf;
 use super::{
     Focus, RequestId,
     conference_info::{Disconnection, Progress},
+    content::Content,
     exchange::{Exchange, Theirs},
     join::{SUPPORTED, contact_of, origin_of},
     keep_alive::allows_update,
@@ -27,6 +28,8 @@ use super::{
     order::Order,
     output::Output,
     participant::Originator,
+    recipients::Recipient,
+    referral::ReferralId,
     refusal::{ACCEPT, ALLOW},
     screen,
     session_timer::SessionTimer,
@@ -34,8 +37,8 @@ use super::{
     way::Way,
 };
 use crate::{
-    message::{Draft, Header, Method, Response, SipUri, status},
-    offer_answer::Shape,
+    message::{Draft, Header, Method, Response, SipUri, join_parts, status},
+    offer_answer::{Shape, Unacceptable},
     transport::Target,
 };
 
@@ -54,19 +57,27 @@ impl Invitee {
     /// Somebody by the URI that names it; `None` when that names nobody.
     pub fn of(uri: &str) -> Option<Self> {
         let key = UserKey::of(uri)?;
-        let bare = match SipUri::parse(uri) {
-            Some(_) => uri.split([';', '?']).next().unwrap_or_default(),
-            None => uri,
-        };
-        let user = Originator {
-            uri: bare.to_owned(),
-            uris: vec![bare.to_owned()],
-            keys: vec![key],
-            display_name: None,
-        };
-        let uri = uri.split('?').next().unwrap_or_default().to_owned();
+        let parsed = SipUri::parse(uri);
+        let bare = parsed.map_or_else(|| uri.to_owned(), |uri| uri.bare());
+        let user =
+            Originator { uri: bare.clone(), uris: vec![bare], keys: vec![key], display_name: None };
+        let uri = parsed.map_or_else(|| uri.to_owned(), |uri| uri.callee());
         Some(Self { user, uri, is_hidden: false })
     }
+
+    /// Somebody on a list.
+    pub fn listed(recipient: &Recipient) -> Option<Self> {
+        Some(Self { is_hidden: recipient.is_hidden(), ..Self::of(&recipient.uri)? })
+    }
+}
+
+/// Whom to invite when a session has begun.
+#[derive(Clone, Debug)]
+pub struct Gathering {
+    /// Everybody, in the order of importance.
+    pub invitees: Vec<Invitee>,
+    /// What they are told.
+    pub invitation: Arc<Invitation>,
 }
 
 /// What the INVITEs say that go out for one reason.
@@ -74,6 +85,8 @@ impl Invitee {
 pub struct Invitation {
     /// Who asked for it, as Referred-By has it, if that may be told (ID-09).
     pub referred_by: Option<String>,
+    /// Who else is called, a list as RFC 5364 has it.
+    pub history: Option<String>,
 }
 
 /// An INVITE of ours, as long as it can be answered.
@@ -84,36 +97,50 @@ pub struct Call {
     target: Target,
 }
 
+const SDP: &str = "application/sdp";
+/// What a list is marked with that only tells who else is called (RFC 5364 section 6).
+const HISTORY_FIELDS: &[(Header, &str)] = &[
+    (Header::ContentType, "application/resource-lists+xml"),
+    (Header::ContentDisposition, "recipient-list-history; handling=optional"),
+];
+
 /// The status of a call that could not be made: for want of a way, or of room in the media plane.
 pub const UNAVAILABLE: u16 = 503;
 /// The status of a call that nobody answers.
 pub const NO_ANSWER: u16 = 408;
+/// The status of a call that was answered when there was no seat left.
+const NO_SEAT: u16 = 486;
+/// The status of a call whose answer cannot be used.
+const NO_USE: u16 = 488;
 /// The status of a call that is not wanted any more.
 pub const WITHDRAWN: u16 = 487;
 
 impl Focus {
-    /// Invites somebody. Whether anything comes of it is seen later, and told to who watches.
+    /// Invites somebody. What comes of it is told to who watches, and to the sender of `referral`.
+    /// Whether it is tried at all is returned.
     pub(super) fn invite(
         &mut self,
         now: Instant,
         room_id: RoomId,
         invitee: Invitee,
         invitation: Arc<Invitation>,
-    ) {
+        referral: Option<ReferralId>,
+    ) -> bool {
         if self.legs.len() >= self.config.limits.legs {
-            return;
+            return false;
         }
         let session = SessionId(self.next_id());
         let fresh = ParticipantId(self.next_id());
         let first =
             if self.config.transient_states { Progress::DialingOut } else { Progress::Pending };
-        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        let Some(room) = self.rooms.get_mut(&room_id) else { return false };
         let shown = Some(first).filter(|_| !invitee.is_hidden);
         let participant = room.expect(fresh, session, &invitee.user, shown);
         let (participant_id, member) = (participant.id, participant.member(None));
         let inviting = Inviting {
             uri: invitee.uri,
             invitation,
+            referral,
             stage: Stage::Installing,
             deadline: now + self.config.timers.install,
         };
@@ -129,6 +156,7 @@ impl Focus {
         self.plan_leg(session);
         self.order(Order::Install { session, room: room_id, member: Box::new(member) });
         self.notify_watchers(now, room_id);
+        true
     }
 
     /// The media plane expects the user, who may be called now (PUB-10).
@@ -144,10 +172,18 @@ impl Focus {
         let ours = Bytes::from(room.venue.media.offer(&Shape::default(), origin, path));
         let exchange = Box::new(Exchange::new(session, origin, path.clone(), ours.clone()));
         let (uri, target) = (inviting.uri.clone(), way.target);
+        let history = inviting.invitation.history.clone();
         let (call_id, tag) = (self.tokens.token(), self.tokens.token());
         let draft = self.draft_invite(session, &way, &call_id, &tag);
-        let Some(draft) = draft.map(|draft| draft.body("application/sdp", ours)) else {
-            return;
+        let Some(draft) = draft else { return };
+        let draft = match &history {
+            Some(history) => {
+                let boundary = self.tokens.token();
+                let sdp = (&[(Header::ContentType, SDP)][..], &ours[..]);
+                let body = join_parts(&boundary, [sdp, (HISTORY_FIELDS, history.as_bytes())]);
+                draft.body(&format!("multipart/mixed;boundary={boundary}"), body)
+            }
+            None => draft.body(SDP, ours),
         };
         let request = RequestId(self.next_id());
         self.calls.insert(request, Call { session, uri, target });
@@ -196,6 +232,9 @@ impl Focus {
         if let Some(subject) = &room.venue.subject {
             draft = draft.header(Header::Subject, subject);
         }
+        for (field, value) in &room.marks {
+            draft = draft.header(*field, value);
+        }
         Some(
             draft
                 .header(Header::UserAgent, &self.server())
@@ -236,17 +275,20 @@ impl Focus {
         matches!(inviting.stage, Stage::Called { request: of, .. } if of == request)
     }
 
-    /// A session has begun: all of its group who are not in it are invited, if the group wants that,
-    /// as many as there are seats for (PUB-07).
+    /// A session has begun: those it was made for are invited, or all of its group if the group wants
+    /// that, as many as there are seats for (PUB-07, PUB-11).
     pub(super) fn gather(&mut self, now: Instant, room_id: RoomId) {
-        let Some(room) = self.rooms.get(&room_id) else { return };
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let seats = room.venue.policy.seats(&self.config.limits).saturating_sub(room.users());
-        let members = room.venue.policy.invitees();
-        let absent = members.into_iter().filter(|member| !room.is_connected(&member.user.keys));
-        let invitees: Vec<Invitee> = absent.take(seats).collect();
-        let invitation = Arc::new(Invitation::default());
-        for invitee in invitees {
-            self.invite(now, room_id, invitee, Arc::clone(&invitation));
+        let members = || Gathering {
+            invitees: room.venue.policy.invitees(),
+            invitation: Arc::new(Invitation::default()),
+        };
+        let Gathering { invitees, invitation } = room.gathering.take().unwrap_or_else(members);
+        let absent = invitees.into_iter().filter(|them| !room.is_connected(&them.user.keys));
+        let absent: Vec<Invitee> = absent.take(seats).collect();
+        for invitee in absent {
+            self.invite(now, room_id, invitee, Arc::clone(&invitation), None);
         }
     }
 
@@ -281,6 +323,10 @@ impl Focus {
         }
         if let Err(farewell) = self.take_in(now, session, link.clone(), ok) {
             self.say_farewell(link.request(Method::Bye), farewell);
+            if let Some(Phase::Inviting(inviting)) = self.legs.get(&session).map(|leg| &leg.phase) {
+                let code = if farewell == Farewell::NoSeat { NO_SEAT } else { NO_USE };
+                self.conclude(now, inviting.referral, code);
+            }
             self.withdraw(now, session, farewell.disconnection());
         }
     }
@@ -304,11 +350,14 @@ impl Focus {
         if !room.venue.policy.has_seat(snapshot) {
             return Err(Farewell::NoSeat);
         }
-        let peer =
-            room.venue.media.read_answer(&exchange.shape(), &ok.body()).map_err(|fault| {
-                tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
-                Farewell::Unanswered
-            })?;
+        let sdp = Content::read(ok).ok().and_then(|content| content.sdp);
+        let answer = sdp.ok_or(Unacceptable::Missing);
+        let answer = answer.and_then(|sdp| room.venue.media.read_answer(&exchange.shape(), &sdp));
+        let peer = answer.map_err(|fault| {
+            tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
+            Farewell::Unanswered
+        })?;
+        let referral = inviting.referral;
         let timers = &self.config.timers;
         leg.instance = ok
             .address(Header::Contact)
@@ -332,6 +381,7 @@ impl Focus {
         self.order(Order::Describe { session, peer: Box::new(peer) });
         self.order(Order::Activate { session });
         self.plan_leg(session);
+        self.conclude(now, referral, ok.code());
         self.notify_watchers(now, room_id);
         Ok(())
     }
@@ -344,6 +394,9 @@ impl Focus {
             486 | 600 => Disconnection::Busy(cause),
             _ => Disconnection::Failed(cause),
         };
+        if let Some(Phase::Inviting(inviting)) = self.legs.get(&session).map(|leg| &leg.phase) {
+            self.conclude(now, inviting.referral, code);
+        }
         self.withdraw(now, session, how);
     }
 
@@ -351,7 +404,7 @@ impl Focus {
     pub(super) fn withdraw(&mut self, now: Instant, session: SessionId, how: Disconnection) {
         let Some(leg) = self.legs.get(&session) else { return };
         let Phase::Inviting(inviting) = &leg.phase else { return };
-        let room = leg.room;
+        let (room, referral) = (leg.room, inviting.referral);
         if let Stage::Called { request, .. } = inviting.stage
             && self.calls.contains_key(&request)
         {
@@ -359,6 +412,7 @@ impl Focus {
         }
         self.legs.remove(&session);
         self.order(Order::Remove { session });
+        self.conclude(now, referral, WITHDRAWN);
         self.vacate(now, room, session, how);
     }
 

@@ -56,14 +56,14 @@ impl Focus {
         now: Instant,
         incoming: &Incoming,
         originator: &Originator,
-        has_offer: bool,
+        sdp: Option<&Bytes>,
     ) -> Result<(), Refusal> {
         let request = &incoming.request;
         screen::contact(request)?;
         screen::service(&self.config, request)?;
         let link = Link::accept(request, &incoming.tag, incoming.source)?;
         let Examined { venue, room, is_anonymous, offer } =
-            self.examine(now, request, originator, has_offer)?;
+            self.examine(now, request, originator, sdp)?;
         let timer = SessionTimer::negotiate(request, &self.config.timers)?;
         let is_ready = offer.as_ref().is_none_or(MediaOffer::may_begin);
         if !is_ready && !screen::acknowledges_progress(request) {
@@ -95,7 +95,7 @@ impl Focus {
         now: Instant,
         request: &Request,
         originator: &Originator,
-        has_offer: bool,
+        sdp: Option<&Bytes>,
     ) -> Result<Examined, Refusal> {
         let (venue, room) = match self.directory.find(request.request_uri()) {
             Place::Session(room) => {
@@ -107,7 +107,7 @@ impl Focus {
                 let room = self.directory.session_of(&venue);
                 (venue, room)
             }
-            Place::Focus | Place::Nowhere => return Err(Refusal::NotFound),
+            Place::Factory | Place::Focus | Place::Nowhere => return Err(Refusal::NotFound),
         };
         let is_anonymous = request.privacy().id;
         let at = self.clock.utc(now);
@@ -118,8 +118,7 @@ impl Focus {
         );
         let petition = Petition { user: &originator.keys, anonymous: is_anonymous, at };
         venue.policy.admit(petition, snapshot).map_err(Refusal::Denied)?;
-        let body = has_offer.then(|| request.body());
-        let offer = body.map(|body| MediaOffer::read(&body, &venue.media)).transpose();
+        let offer = sdp.map(|sdp| MediaOffer::read(sdp, &venue.media)).transpose();
         let offer = offer.map_err(Refusal::Media)?;
         // Who only knows of preconditions is answered at once (IMS-08).
         let insists = request.has_token(Header::Require, "precondition");
@@ -133,13 +132,14 @@ impl Focus {
         now: Instant,
         incoming: &Incoming,
         originator: &Originator,
-        has_offer: bool,
+        sdp: Option<&Bytes>,
     ) -> Result<(), Refusal> {
         let request = &incoming.request;
         let contact = match self.directory.find(request.request_uri()) {
             Place::Focus => None,
+            Place::Factory => self.config.ad_hoc.as_ref().map(|ad_hoc| ad_hoc.factory.clone()),
             Place::Session(_) | Place::NoSession | Place::Venue(_) | Place::Nowhere => {
-                let examined = self.examine(now, request, originator, has_offer)?;
+                let examined = self.examine(now, request, originator, sdp)?;
                 let room = examined.room.and_then(|room| self.rooms.get(&room));
                 Some(room.map_or_else(|| examined.venue.uri.clone(), |room| room.identity.clone()))
             }
@@ -155,11 +155,20 @@ impl Focus {
     /// A session of the room begins, with nobody in it yet. Whoever gets no seat in it after all
     /// leaves none behind (PUB-04).
     fn open_room(&mut self, venue: Arc<Venue>) -> Result<RoomId, Refusal> {
+        let identity = self.session_identity();
+        self.open_session(identity, venue)
+    }
+
+    /// A session begins, under the name of `identity`.
+    pub(super) fn open_session(
+        &mut self,
+        identity: String,
+        venue: Arc<Venue>,
+    ) -> Result<RoomId, Refusal> {
         if self.rooms.len() >= self.config.limits.sessions {
             return Err(Refusal::Exhausted);
         }
         let id = RoomId(self.next_id());
-        let identity = self.session_identity();
         let (session, uri) = (identity.clone(), venue.uri.clone());
         self.record(|| Change::Opened { session, room: uri });
         self.hold(Room::new(id, identity, venue));
@@ -176,14 +185,14 @@ impl Focus {
     }
 
     /// A name that nobody can guess and no other session ever has (PUB-08).
-    fn session_identity(&mut self) -> String {
+    pub(super) fn session_identity(&mut self) -> String {
         let mut token = self.tokens.token() + &self.tokens.token();
         token.truncate(SESSION_TOKEN_SIZE);
         self.directory.identity(&token)
     }
 
     /// Takes a seat (FOC-13) and asks the media plane to expect the leg (FOC-23).
-    fn install(
+    pub(super) fn install(
         &mut self,
         room_id: RoomId,
         originator: &Originator,
@@ -357,7 +366,7 @@ pub(super) fn origin_of(at: Utc, session: SessionId) -> Origin {
 }
 
 /// The extensions we know, as Supported has them.
-pub(super) const SUPPORTED: &str = "timer, 100rel, gruu";
+pub(super) const SUPPORTED: &str = "timer, 100rel, norefersub, gruu, recipient-list-invite";
 
 /// Adds what was agreed about refreshes (TMR-01).
 pub(super) fn with_timer(reply: Reply, timer: Option<SessionTimer>) -> Reply {

@@ -228,6 +228,17 @@ impl Focus {
     /// Ends a connected leg from our side: out of the room at once, and a BYE as soon as one may be
     /// sent.
     pub(super) fn end_leg(&mut self, now: Instant, session: SessionId, farewell: Farewell) {
+        self.end_leg_as(now, session, farewell, farewell.disconnection());
+    }
+
+    /// As [`end_leg`](Self::end_leg), and the roster tells it like that.
+    pub(super) fn end_leg_as(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        farewell: Farewell,
+        how: Disconnection,
+    ) {
         let Some(leg) = self.legs.remove(&session) else { return };
         let Phase::Connected(connected) = leg.phase else {
             self.legs.insert(session, leg);
@@ -248,7 +259,7 @@ impl Focus {
             }
             Ack::Received(_) => self.send_bye(&dialog, farewell),
         }
-        self.vacate(now, leg.room, session, farewell.disconnection());
+        self.vacate(now, leg.room, session, how);
     }
 
     /// The BYE of a leg that had to wait for it.

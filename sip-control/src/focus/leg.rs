@@ -11,6 +11,7 @@ use super::{
     invite::Invitation,
     link::Link,
     output::RequestId,
+    referral::ReferralId,
     session_timer::{SessionTimer, Timing},
 };
 use crate::{
@@ -80,6 +81,8 @@ pub struct Inviting {
     pub uri: String,
     /// What the INVITE says besides.
     pub invitation: Arc<Invitation>,
+    /// Who wants to know what becomes of it.
+    pub referral: Option<ReferralId>,
     /// How far it is.
     pub stage: Stage,
     /// When to give up: the media plane (FOC-22), or the user.
@@ -163,6 +166,8 @@ pub enum Farewell {
     SessionOver,
     /// The focus stops (OPS-02).
     Stopping,
+    /// A participant had the user put out (REF-06).
+    Removed,
     /// The user said yes to an invitation when there was no seat left.
     NoSeat,
     /// The user said yes to an invitation that was withdrawn, or said so from elsewhere before
@@ -252,6 +257,7 @@ impl Farewell {
             Self::Unrefreshed => "unrefreshed",
             Self::SessionOver => "session_over",
             Self::Stopping => "stopping",
+            Self::Removed => "removed",
             Self::NoSeat => "no_seat",
             Self::Surplus => "surplus",
         }
@@ -268,6 +274,7 @@ impl Farewell {
             Self::Unrefreshed => "SIP;cause=408;text=\"Session not refreshed\"",
             Self::SessionOver => "SIP;cause=200;text=\"Session ended\"",
             Self::Stopping => "SIP;cause=503;text=\"Service stopping\"",
+            Self::Removed => "SIP;cause=403;text=\"Removed\"",
             Self::NoSeat => "SIP;cause=486;text=\"Too many participants\"",
             Self::Surplus => "SIP;cause=200;text=\"Call completed elsewhere\"",
         }
@@ -279,6 +286,7 @@ impl Farewell {
             Self::Replaced | Self::SessionOver | Self::Stopping | Self::Surplus => {
                 Disconnection::Departed
             }
+            Self::Removed => Disconnection::Booted(None),
             Self::Unacknowledged
             | Self::Unanswered
             | Self::Unbound

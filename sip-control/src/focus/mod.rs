@@ -8,8 +8,10 @@
 //! steps of the change request in their order, and what the change request does not know. The first
 //! check that fails answers, and nothing later is looked at (sip-control.md section 0).
 
+mod adhoc;
 mod agenda;
 mod conference_info;
+mod content;
 mod counters;
 mod dialogs;
 mod directory;
@@ -27,7 +29,10 @@ mod output;
 mod participant;
 mod policy;
 mod rates;
+mod recipients;
 mod reconfigure;
+mod refer;
+mod referral;
 mod refusal;
 mod renegotiate;
 mod restore;
@@ -51,12 +56,14 @@ use mailbox::{RoomId, SessionId};
 
 use self::{
     agenda::Agenda,
+    content::Content,
     dialogs::Dialogs,
-    directory::Directory,
+    directory::{Directory, Place},
     invite::Call,
     leg::{Connected, Leg},
     participant::Originator,
     rates::Rates,
+    referral::{Referral, ReferralId, is_about_referral},
     refusal::Refusal,
     room::Room,
     subscription::{Subscription, SubscriptionId},
@@ -111,6 +118,8 @@ pub struct Focus {
     /// Sessions in the media plane that a leg has besides the one it is named for.
     routes: HashMap<SessionId, SessionId>,
     subscriptions: HashMap<SubscriptionId, Subscription>,
+    /// What became of REFERs, as long as it is told.
+    referrals: HashMap<ReferralId, Referral>,
     dialogs: Dialogs,
     /// INVITEs that are not over: not answered, or not acknowledged.
     invites: HashMap<ServerId, SessionId>,
@@ -139,6 +148,7 @@ enum Purpose {
     Notify(SubscriptionId),
     /// It keeps a leg alive (TMR-03).
     Refresh(SessionId),
+    Report(ReferralId),
 }
 
 /// What has deadlines.
@@ -146,6 +156,7 @@ enum Purpose {
 enum Subject {
     Leg(SessionId),
     Subscription(SubscriptionId),
+    Referral(ReferralId),
     Room(RoomId),
 }
 
@@ -168,6 +179,7 @@ impl Focus {
             legs: HashMap::new(),
             routes: HashMap::new(),
             subscriptions: HashMap::new(),
+            referrals: HashMap::new(),
             dialogs: Dialogs::default(),
             invites: HashMap::new(),
             calls: HashMap::new(),
@@ -223,6 +235,7 @@ impl Focus {
         match self.requests.remove(&request) {
             Some(Purpose::Notify(subscription)) => self.notified(now, subscription, answer),
             Some(Purpose::Refresh(session)) => self.refreshed(now, session, answer),
+            Some(Purpose::Report(referral)) => self.reported(now, referral, answer),
             Some(Purpose::Farewell) | None => {}
         }
     }
@@ -280,6 +293,7 @@ impl Focus {
             match subject {
                 Subject::Leg(session) => self.look_at_leg(now, session),
                 Subject::Subscription(subscription) => self.look_at_subscription(now, subscription),
+                Subject::Referral(referral) => self.look_at_referral(now, referral),
                 Subject::Room(room) => self.look_at_room(now, room),
             }
         }
@@ -337,11 +351,18 @@ impl Focus {
         if incoming.is_merged {
             return Err(Refusal::Merged);
         }
-        screen::extensions(&self.config, request)?;
-        let has_offer = screen::body(request)?;
+        let place = self.directory.find(request.request_uri());
+        let makes_group = matches!(place, Place::Factory);
+        screen::extensions(&self.config, request, makes_group)?;
+        let content = Content::read(request)?;
+        let sdp = content.sdp.as_ref();
         match request.method() {
-            Method::Invite => self.join(now, incoming, &originator, has_offer),
-            Method::Options => self.options(now, incoming, &originator, has_offer),
+            Method::Invite if makes_group => self.create(now, incoming, &originator, &content),
+            // A list of recipients is for where groups are made (PUB-11).
+            Method::Invite if content.list.is_some() => Err(Refusal::MediaType),
+            Method::Invite => self.join(now, incoming, &originator, sdp),
+            Method::Options => self.options(now, incoming, &originator, sdp),
+            Method::Refer => self.refer_outside(now, incoming, &originator, &content),
             Method::Subscribe => self.subscribe(now, incoming, &originator),
             _ => Err(Refusal::NoDialog),
         }
@@ -394,10 +415,13 @@ impl Focus {
         screen::method(request)?;
         let dialog = DialogId::of_request(request).ok_or(Refusal::NoDialog)?;
         let leg = self.dialogs.get(&dialog).ok_or(Refusal::NoDialog)?.leg;
-        screen::extensions(&self.config, request)?;
+        screen::extensions(&self.config, request, false)?;
         let link = self.dialogs.link_mut(&dialog).ok_or(Refusal::NoDialog)?;
         link.handle_request(request, incoming.source)?;
         match (request.method(), leg) {
+            (Method::Subscribe, _) if is_about_referral(request) => {
+                self.extend_referral(now, incoming, &dialog)
+            }
             (Method::Subscribe, _) => self.subscribe_within(now, incoming, &dialog),
             (Method::Options, _) => {
                 self.reply(incoming.transaction, self.capabilities(Reply::new(200)));
@@ -411,6 +435,7 @@ impl Focus {
                 self.renegotiate(now, incoming, session)
             }
             (Method::Prack, Some(session)) => self.prack(now, incoming, session),
+            (Method::Refer, Some(session)) => self.refer_inside(now, incoming, session, dialog),
             // Nothing here was subscribed to.
             _ => Err(Refusal::NoDialog),
         }

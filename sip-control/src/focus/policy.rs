@@ -9,7 +9,7 @@ use super::{
     user::{UserKey, UserSet},
 };
 use crate::{
-    config::{Limits, RoomKind, Rules},
+    config::{AdHoc, Additions, Limits, RoomKind, Rules},
     group::{Group, Inquiry, Reason, Right, Verdict},
 };
 
@@ -20,6 +20,34 @@ pub enum Policy {
     Listed(Box<Lists>),
     /// A group document.
     Documented(Arc<Group>),
+    /// Whoever was called together.
+    AdHoc(Box<Company>),
+}
+
+/// An ad-hoc group: the session is all there is of it, and who belongs to it is the session's to
+/// know (PUB-14).
+#[derive(Clone, Debug)]
+pub struct Company {
+    creator: Vec<UserKey>,
+    size_max: usize,
+    anonymity: UserSet,
+    additions: Additions,
+}
+
+impl Company {
+    /// The rules of a group that this user creates.
+    pub fn of(creator: &[UserKey], rules: &AdHoc) -> Self {
+        Self {
+            creator: creator.to_vec(),
+            size_max: rules.size_max,
+            anonymity: UserSet::from(&rules.anonymity),
+            additions: rules.additions,
+        }
+    }
+
+    fn is_creator(&self, user: &[UserKey]) -> bool {
+        user.iter().any(|key| self.creator.contains(key))
+    }
 }
 
 /// Who may do what, by lists of users.
@@ -30,6 +58,7 @@ pub struct Lists {
     initiators: UserSet,
     anonymity: UserSet,
     watchers: UserSet,
+    inviters: UserSet,
     max_participants: Option<usize>,
 }
 
@@ -51,6 +80,10 @@ pub struct Snapshot {
     pub is_running: bool,
     /// Whether one of those is connected without whom there is no session (POL-15).
     pub has_key_participant: bool,
+    /// Whether the user was called into the session, or was in it (PUB-14).
+    pub is_guest: bool,
+    /// Whether the user was removed from the session (REF-06).
+    pub is_expelled: bool,
     /// Distinct users with a seat, the one who asks left out (FOC-11).
     pub others: usize,
     /// What the room can hold at all (OPS-03).
@@ -61,7 +94,14 @@ impl Snapshot {
     /// How things stand where no session runs.
     pub fn of_nobody(limits: &Limits) -> Self {
         let users_max = limits.users_per_room;
-        Self { is_running: false, has_key_participant: false, others: 0, users_max }
+        Self {
+            is_running: false,
+            has_key_participant: false,
+            is_guest: false,
+            is_expelled: false,
+            others: 0,
+            users_max,
+        }
     }
 }
 
@@ -78,6 +118,8 @@ pub enum Denial {
     NotGranted,
     /// Step 2: the group is not for messaging (POL-16).
     Service,
+    /// Step 2: removed from the session (REF-06).
+    Expelled,
     /// Step 2: nobody without whom there is no session is there (LEAVE-07).
     KeyAbsent,
     /// Step 3.
@@ -99,15 +141,21 @@ impl Policy {
             blocked: UserSet::only(&rules.blocked),
             anonymity: UserSet::from(&rules.anonymity),
             watchers: UserSet::from(&rules.watchers),
+            inviters: UserSet::from(&rules.inviters),
             max_participants: rules.max_participants,
         }))
     }
 
     /// Whether the one who asks may take a seat.
     pub fn admit(&self, petition: Petition<'_>, snapshot: Snapshot) -> Result<(), Denial> {
+        if snapshot.is_expelled {
+            return Err(Denial::Expelled);
+        }
         match self {
             Self::Listed(lists) => lists.enter(petition, snapshot)?,
             Self::Documented(group) => enter_group(group, petition, snapshot)?,
+            Self::AdHoc(_) if snapshot.is_guest => {}
+            Self::AdHoc(_) => return Err(Denial::NotMember),
         }
         if !self.has_seat(snapshot) {
             return Err(Denial::Full);
@@ -150,6 +198,34 @@ impl Policy {
                 let inquiry = Inquiry { user: Some(user), is_anonymous: false, at };
                 group.grants(Right::ConferenceState, &inquiry)
             }
+            Self::AdHoc(_) => false,
+        }
+    }
+
+    /// Whether a participant may have others called in (REF-03).
+    pub fn may_add(&self, user: &[UserKey], at: Utc) -> bool {
+        match self {
+            Self::Listed(lists) => lists.inviters.holds(user),
+            Self::Documented(group) => {
+                let inquiry = Inquiry { user: Some(user), is_anonymous: false, at };
+                group.grants(Right::InviteUsers, &inquiry)
+            }
+            Self::AdHoc(company) => match company.additions {
+                Additions::Everyone => true,
+                Additions::Creator => company.is_creator(user),
+            },
+        }
+    }
+
+    /// Whether a participant may have others removed (REF-05).
+    pub fn may_remove(&self, user: &[UserKey], at: Utc) -> bool {
+        match self {
+            Self::Listed(_) => false,
+            Self::Documented(group) => {
+                let inquiry = Inquiry { user: Some(user), is_anonymous: false, at };
+                group.grants(Right::Expel, &inquiry)
+            }
+            Self::AdHoc(company) => company.is_creator(user),
         }
     }
 
@@ -158,6 +234,7 @@ impl Policy {
         match self {
             Self::Listed(lists) => lists.max_participants,
             Self::Documented(group) => group.max_participants,
+            Self::AdHoc(company) => Some(company.size_max),
         }
     }
 
@@ -178,6 +255,7 @@ impl Policy {
         match self {
             Self::Listed(lists) => lists.anonymity.holds(petition.user),
             Self::Documented(group) => group.grants(Right::Anonymity, &petition.inquiry()),
+            Self::AdHoc(company) => company.anonymity.holds(petition.user),
         }
     }
 }
@@ -228,7 +306,7 @@ fn enter_group(group: &Group, petition: Petition<'_>, snapshot: Snapshot) -> Res
 mod tests {
     use super::{Denial, Petition, Policy, Snapshot};
     use crate::{
-        config::{RoomKind, Rules, Users},
+        config::{Limits, RoomKind, Rules, Users},
         focus::{Utc, user::UserKey},
     };
 
@@ -238,8 +316,8 @@ mod tests {
 
     fn asked(rules: &Rules, user: &str, anonymous: bool, others: usize) -> Result<(), Denial> {
         let user = [UserKey::of(user).unwrap()];
-        let has_key_participant = false;
-        let snapshot = Snapshot { is_running: true, has_key_participant, others, users_max: 5 };
+        let limits = Limits { users_per_room: 5, ..Limits::default() };
+        let snapshot = Snapshot { is_running: true, others, ..Snapshot::of_nobody(&limits) };
         let petition = Petition { user: &user, anonymous, at: Utc(0) };
         Policy::new(RoomKind::Group, rules).admit(petition, snapshot)
     }

@@ -39,6 +39,14 @@ pub enum Refusal {
     MediaType,
     /// A: a body in an encoding we do not read.
     Encoding,
+    /// A: a body that is not made as it says.
+    BodyMalformed,
+    /// A: a body of more parts, or a list of more entries, than are read (OPS-04).
+    BodyTooLarge,
+    /// A: the list of recipients that is required is not there (PUB-12).
+    NoList,
+    /// A: nobody on the list of recipients can be called (PUB-15).
+    NoRecipient,
     /// A: there are as many sessions, legs or subscriptions as there may be (OPS-03).
     Exhausted,
     /// A: the focus is on its way out (OPS-02).
@@ -77,6 +85,18 @@ pub enum Refusal {
     Unfinished(u32),
     /// The request was withdrawn (DLG-15), or its dialog ended (DLG-14).
     Terminated,
+    /// REFER by somebody who is not in the session (REF-02).
+    NotParticipant,
+    /// REFER that asks for another request than one to join or to leave (REF-02).
+    ReferMethod,
+    /// REFER to more users than are called at once, or to none that can be (REF-08).
+    ReferTargets,
+    /// REFER that adds by somebody who may not (REF-03).
+    NotAdding,
+    /// REFER that removes by somebody who may not (REF-05).
+    NotRemoving,
+    /// REFER that removes somebody who is not there (REF-05).
+    NotThere,
     /// SUBSCRIBE to another package, or to none that is named (SUB-05).
     Event,
     /// SUBSCRIBE by somebody who takes no document that we write (SUB-05).
@@ -107,15 +127,16 @@ const RETRY_AFTER_OFTEN: &str = "10";
 const RETRY_AFTER_EXHAUSTED: &str = "10";
 
 /// The methods we serve, as Allow has them.
-pub const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, PRACK, UPDATE";
+pub const ALLOW: &str =
+    "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, REFER, PRACK, UPDATE";
 /// The bodies we read.
-pub const ACCEPT: &str = "application/sdp";
+pub const ACCEPT: &str = "application/sdp, multipart/mixed, application/resource-lists+xml";
 
 impl Refusal {
     /// The status of the answer.
     pub fn status(&self, profile: Profile) -> u16 {
         match self {
-            Self::Malformed(_) => 400,
+            Self::Malformed(_) | Self::BodyMalformed | Self::NoList => 400,
             Self::Unauthorized(_) => 401,
             Self::NoSession if profile == Profile::Rcs => 404, // judgement J-01
             Self::NoSession
@@ -124,18 +145,26 @@ impl Refusal {
             | Self::Service
             | Self::Cascade
             | Self::NotWatching
+            | Self::NoRecipient
+            | Self::NotParticipant
+            | Self::ReferMethod
+            | Self::ReferTargets
+            | Self::NotAdding
+            | Self::NotRemoving
             | Self::Denied(
                 Denial::Initiation
                 | Denial::NotMember
                 | Denial::Blocked
                 | Denial::NotGranted
                 | Denial::Service
+                | Denial::Expelled
                 | Denial::KeyAbsent
                 | Denial::Anonymity,
             ) => 403,
-            Self::NotFound => 404,
+            Self::NotFound | Self::NotThere => 404,
             Self::MethodNotAllowed => 405,
             Self::NotAcceptable => 406,
+            Self::BodyTooLarge => 413,
             Self::MediaType | Self::Encoding => 415,
             Self::Scheme => 416,
             Self::Extensions(_) => 420,
@@ -173,11 +202,22 @@ impl Refusal {
             Self::Denied(Denial::Initiation) => "Not allowed to initiate",
             Self::Denied(Denial::KeyAbsent) => "Key participant not present",
             Self::Denied(
-                Denial::NotMember | Denial::Blocked | Denial::NotGranted | Denial::Service,
+                Denial::NotMember
+                | Denial::Blocked
+                | Denial::NotGranted
+                | Denial::Service
+                | Denial::Expelled,
             ) => "Not allowed to join",
             Self::Denied(Denial::Full) => "Too many participants",
             Self::Denied(Denial::Anonymity) => "Anonymity not allowed",
             Self::NotWatching => "Not allowed to subscribe",
+            Self::NoList => "Missing recipient list",
+            Self::NoRecipient => "No valid recipient",
+            Self::NotParticipant => "Not a participant",
+            Self::ReferMethod => "Method not allowed in Refer-To",
+            Self::ReferTargets => "No valid target",
+            Self::NotAdding => "Not allowed to add users",
+            Self::NotRemoving => "Not allowed to remove users",
             _ => return None,
         };
         Some((399, text))
@@ -230,6 +270,12 @@ impl Refusal {
             | Self::Unfinished(_)
             | Self::Terminated => "dialog",
             Self::NotFound => "dispatch",
+            Self::NotParticipant
+            | Self::ReferMethod
+            | Self::ReferTargets
+            | Self::NotAdding
+            | Self::NotRemoving
+            | Self::NotThere => "referral",
             Self::Event | Self::NotAcceptable | Self::Brief(_) | Self::NotWatching => {
                 "subscription"
             }
@@ -265,6 +311,7 @@ impl Refusal {
             Self::Denied(Denial::Blocked) => "blocked",
             Self::Denied(Denial::NotGranted) => Reason::Blocked.name(),
             Self::Denied(Denial::Service) => Reason::ServiceNotSupported.name(),
+            Self::Denied(Denial::Expelled) => "expelled",
             Self::Denied(Denial::KeyAbsent) => "key_participant_absent",
             Self::Denied(Denial::Full) => "full",
             Self::Denied(Denial::Anonymity) => "anonymity",
@@ -280,6 +327,16 @@ impl Refusal {
             Self::Glare => "glare",
             Self::Unfinished(_) => "unfinished",
             Self::Terminated => "terminated",
+            Self::BodyMalformed => "body_malformed",
+            Self::BodyTooLarge => "body_too_large",
+            Self::NoList => "no_list",
+            Self::NoRecipient => "no_recipient",
+            Self::NotParticipant => "not_participant",
+            Self::ReferMethod => "refer_method",
+            Self::ReferTargets => "refer_targets",
+            Self::NotAdding => "not_adding",
+            Self::NotRemoving => "not_removing",
+            Self::NotThere => "not_there",
             Self::Event => "event_package",
             Self::NotAcceptable => "not_acceptable",
             Self::Brief(_) => "subscription_brief",

@@ -15,13 +15,13 @@ use msrp::UriBuf;
 
 use super::{
     Focus, Incoming,
+    content::Content,
     exchange::{Change, Exchange, Open, Retiring, Step, Theirs},
     join::{contact_of, with_timer},
     keep_alive::allows_update,
     leg::{Ack, Farewell, Media, Phase},
     order::Order,
     refusal::Refusal,
-    screen,
     session_timer::SessionTimer,
 };
 use crate::{
@@ -44,7 +44,8 @@ impl Focus {
         session: SessionId,
     ) -> Result<(), Refusal> {
         let (request, transaction) = (&incoming.request, incoming.transaction);
-        let has_offer = screen::body(request)?;
+        let sdp = Content::read(request)?.sdp;
+        let has_offer = sdp.is_some();
         let is_invite = request.method() == Method::Invite;
         let retry_after = self.tokens.below(RETRY_AFTER_MAX + 1);
         let leg = self.legs.get(&session).ok_or(Refusal::NoDialog)?;
@@ -64,7 +65,7 @@ impl Focus {
         link.ok_or(Refusal::NoDialog)?.refresh(request)?;
         let is_live = matches!(connected.media, Media::Awaited | Media::Bound);
         let media = &room.venue.media;
-        let weighed = has_offer.then(|| exchange.weigh(&request.body(), media, is_live));
+        let weighed = sdp.map(|sdp| exchange.weigh(&sdp, media, is_live));
         let step = weighed.transpose().map_err(Refusal::Media)?;
         let timer = SessionTimer::negotiate(request, &self.config.timers)?;
         // A re-INVITE without an offer asks for ours (RFC 3261 section 14.2).
@@ -224,10 +225,9 @@ impl Focus {
         let Some(room) = self.rooms.get(&leg.room) else { return };
         let Some(connected) = leg.connected_mut() else { return };
         let shape = connected.exchange.shape();
-        let answer = match screen::body(ack) {
-            Ok(true) => room.venue.media.read_answer(&shape, &ack.body()),
-            Ok(false) | Err(_) => Err(Unacceptable::Missing),
-        };
+        let sdp = Content::read(ack).ok().and_then(|content| content.sdp);
+        let answer = sdp.ok_or(Unacceptable::Missing);
+        let answer = answer.and_then(|sdp| room.venue.media.read_answer(&shape, &sdp));
         let exchange = &mut connected.exchange;
         exchange.open = None;
         let is_first = exchange.theirs.is_none();

@@ -14,7 +14,7 @@ impl Focus {
     /// known. One whose room is not provisioned any more is over.
     pub fn handle_remembered(&mut self, now: Instant, sessions: Vec<Remembered>) {
         let until = now + self.config.timers.restored_session;
-        for Remembered { session, room, aliases, .. } in sessions {
+        for Remembered { session, room, aliases, expelled, .. } in sessions {
             let venue = match self.directory.find(&room) {
                 Place::Venue(venue)
                     if matches!(self.directory.find(&session), Place::NoSession) =>
@@ -28,7 +28,9 @@ impl Focus {
             };
             let id = RoomId(self.next_id());
             self.agenda.add(until, Subject::Room(id));
-            self.hold(Room::restored(id, session, venue, aliases, until));
+            let mut room = Room::restored(id, session, venue, aliases, until);
+            room.expel(&expelled);
+            self.hold(room);
         }
     }
 

@@ -13,6 +13,7 @@ use msrp::AddressBuf;
 use super::{
     Utc, WallClock,
     conference_info::{self, Conference, Disconnection, Joining, Progress, User, user_elements},
+    invite::Gathering,
     participant::{Originator, Participant, Seat, Standing},
     policy::Snapshot,
     roster::{Known, Roster},
@@ -20,7 +21,7 @@ use super::{
     user::UserKey,
     venue::Venue,
 };
-use crate::config::Limits;
+use crate::{config::Limits, message::Header};
 
 /// Whom a document is for.
 #[derive(Clone, Copy, Debug)]
@@ -68,7 +69,15 @@ pub struct Room {
     pub watchers: Vec<SubscriptionId>,
     /// How long it waits for somebody to come back, since it was left by all (LEAVE-06).
     pub lingers_until: Option<Instant>,
+    /// Whom to invite as soon as it has begun.
+    pub gathering: Option<Gathering>,
+    /// What tells its conversation from others, for INVITEs (RCS-01).
+    pub marks: Vec<(Header, String)>,
     roster: Roster,
+    /// Those who were called into it, and those who were in it (PUB-14).
+    guests: HashSet<UserKey>,
+    /// Those who were removed from it (REF-06).
+    expelled: HashSet<UserKey>,
     /// By id, so in the order in which they came.
     participants: BTreeMap<ParticipantId, Participant>,
     /// Aliases given out so far. None is given twice (ID-07).
@@ -86,6 +95,10 @@ impl Room {
             venue,
             watchers: Vec::new(),
             lingers_until: None,
+            gathering: None,
+            marks: Vec::new(),
+            guests: HashSet::new(),
+            expelled: HashSet::new(),
             roster: Roster::default(),
             participants: BTreeMap::new(),
             aliases: 0,
@@ -127,6 +140,9 @@ impl Room {
         Snapshot {
             is_running: true,
             has_key_participant: self.key_participants(at).any(Participant::is_connected),
+            is_guest: keys.iter().any(|key| self.guests.contains(key))
+                || self.participants_of(keys).next().is_some(),
+            is_expelled: keys.iter().any(|key| self.expelled.contains(key)),
             others: others.count(),
             users_max: limits.users_per_room,
         }
@@ -169,6 +185,35 @@ impl Room {
     /// One participant.
     pub fn participant(&self, id: ParticipantId) -> Option<&Participant> {
         self.participants.get(&id)
+    }
+
+    /// Who goes by that address here, which for an anonymous user is the alias.
+    pub fn named(&self, uri: &str) -> Option<&Participant> {
+        let key = UserKey::of(uri)?;
+        let mut named = self.participants.values().filter(|participant| {
+            let own = UserKey::of(&participant.entity);
+            own.as_ref() == Some(&key)
+                || !participant.is_anonymous && participant.keys.contains(&key)
+        });
+        named.next()
+    }
+
+    /// The user may join, and come back (PUB-14).
+    pub fn welcome(&mut self, keys: &[UserKey]) {
+        self.guests.extend(keys.iter().cloned());
+    }
+
+    /// The user may come back though it was removed (REF-06). The key it was known by, if it was.
+    pub fn readmit(&mut self, keys: &[UserKey]) -> Option<UserKey> {
+        let mut known = keys.iter().filter_map(|key| self.expelled.take(key));
+        let first = known.next();
+        known.for_each(drop);
+        first
+    }
+
+    /// The user may not come back until it is welcome again (REF-06).
+    pub fn expel(&mut self, keys: &[UserKey]) {
+        self.expelled.extend(keys.iter().cloned());
     }
 
     /// Whether the user has joined (SUB-05).
@@ -283,6 +328,7 @@ impl Room {
         let has_new_name = former.is_some_and(|former| self.participants.contains_key(&former));
         let Some(participant) = self.participants.get_mut(&id) else { return false };
         self.has_begun = true;
+        self.guests.extend(participant.keys.iter().cloned());
         participant.succeeds = None;
         if has_new_name {
             participant.hidden_until = Some(hidden_until);

@@ -71,20 +71,16 @@ fn asserted_identity(values: &[NameAddr<'_>]) -> Option<Originator> {
     })
 }
 
-/// An address of record, as rosters show it: parameters and headers say how to reach the user, not
-/// who it is.
+/// An address of record, as rosters show it.
 fn bare(value: &NameAddr<'_>) -> String {
-    match value.sip_uri() {
-        Some(_) => value.uri().split([';', '?']).next().unwrap_or_default().to_owned(),
-        None => value.uri().to_owned(),
-    }
+    value.sip_uri().map_or_else(|| value.uri().to_owned(), |uri| uri.bare())
 }
 
 /// Whether the method is one we serve at all (DLG-18).
 pub fn method(request: &Request) -> Result<(), Refusal> {
     match request.method() {
         Method::Other => Err(Refusal::MethodUnknown),
-        Method::Message | Method::Info | Method::Publish | Method::Register | Method::Refer => {
+        Method::Message | Method::Info | Method::Publish | Method::Register => {
             Err(Refusal::MethodNotAllowed)
         }
         _ => Ok(()),
@@ -102,12 +98,18 @@ pub fn uri_scheme(request: &Request) -> Result<(), Refusal> {
     }
 }
 
-/// Whether all that the sender insists on is understood (IMS-10).
-pub fn extensions(config: &Config, request: &Request) -> Result<(), Refusal> {
+/// Whether all that the sender insists on is understood (IMS-10): some of it has a meaning only where
+/// groups are made, or in a REFER.
+pub fn extensions(config: &Config, request: &Request, makes_group: bool) -> Result<(), Refusal> {
+    let here: &[&str] = match request.method() {
+        Method::Refer => &["multiple-refer", "norefersub"],
+        _ if makes_group => &["recipient-list-invite"],
+        _ => &[],
+    };
     let is_foreign = |tag: &&str| {
         let is = |known: &&str| known.eq_ignore_ascii_case(tag);
         let is_precondition = config.preconditions && is(&"precondition");
-        !["100rel", "timer", "gruu"].iter().any(is) && !is_precondition
+        !["100rel", "timer", "gruu"].iter().chain(here).any(is) && !is_precondition
     };
     let foreign: Vec<String> =
         request.list(Header::Require).filter(is_foreign).map(str::to_owned).collect();
@@ -117,32 +119,6 @@ pub fn extensions(config: &Config, request: &Request) -> Result<(), Refusal> {
 /// Whether the sender acknowledges provisional answers (RFC 3262).
 pub fn acknowledges_progress(request: &Request) -> bool {
     request.has_token(Header::Require, "100rel") || request.has_token(Header::Supported, "100rel")
-}
-
-/// Whether the body, if there is one that has to be read, is SDP. Tells whether it is to be read:
-/// one that the sender calls optional, and that is none of ours, is passed over (RFC 3261 section
-/// 20.11).
-pub fn body(request: &Request) -> Result<bool, Refusal> {
-    if request.body().is_empty() {
-        return Ok(false);
-    }
-    let is_optional = request.header(Header::ContentDisposition).is_some_and(|value| {
-        value.split(';').skip(1).any(|param| {
-            let (name, value) = param.split_once('=').unwrap_or_default();
-            name.trim().eq_ignore_ascii_case("handling")
-                && value.trim().eq_ignore_ascii_case("optional")
-        })
-    });
-    let is_sdp = request.content_type().is_some_and(|kind| kind.is("application/sdp"));
-    let is_plain = request
-        .list(Header::ContentEncoding)
-        .all(|encoding| encoding.eq_ignore_ascii_case("identity"));
-    match (is_sdp && is_plain, is_optional) {
-        (true, _) => Ok(true),
-        (false, true) => Ok(false),
-        (false, false) if is_sdp => Err(Refusal::Encoding),
-        (false, false) => Err(Refusal::MediaType),
-    }
 }
 
 /// Whether the sender asks for the service there is here, where that is a condition (IMS-04). A

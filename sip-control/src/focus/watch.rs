@@ -42,7 +42,7 @@ impl Focus {
         let room_id = match self.directory.find(request.request_uri()) {
             Place::Session(room) => Some(room),
             Place::Venue(venue) => self.directory.session_of(&venue),
-            Place::NoSession | Place::Focus | Place::Nowhere => None,
+            Place::NoSession | Place::Factory | Place::Focus | Place::Nowhere => None,
         };
         let room_id = room_id.ok_or(Refusal::NotFound)?;
         let granted = self.may_watch(now, request, room_id, &originator.keys)?;

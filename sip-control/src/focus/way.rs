@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use crate::{
     config::Config,
-    message::SipUri,
+    message::{SipUri, scheme},
     transport::{DEFAULT_PORT, Protocol, Target},
 };
 
@@ -18,6 +18,17 @@ pub struct Way {
 }
 
 impl Way {
+    /// Whether `uri` is of a kind that an INVITE of ours can go to at all: a number only where a proxy
+    /// knows what to do with it, and nobody who insists on TLS (REF-08).
+    pub fn is_spoken(uri: &str, config: &Config) -> bool {
+        let has_scheme =
+            |wanted: &str| scheme(uri).is_some_and(|own| own.eq_ignore_ascii_case(wanted));
+        match SipUri::parse(uri) {
+            Some(uri) => !uri.is_secure(),
+            None => has_scheme("tel") && config.outbound_proxy.is_some(),
+        }
+    }
+
     /// The way to `uri`: by the outbound proxy where there is one, else straight to the address that
     /// the URI names. `None` when it names a host and nobody is there to be asked for its address.
     pub fn to(uri: &str, config: &Config) -> Option<Self> {

@@ -21,6 +21,7 @@ mod resolver;
 mod rule;
 mod xml;
 
+pub(crate) use self::xml::{Element, Namespace};
 pub use self::{
     document::{Fault, Group, GroupDocument, Inquiry, Reason, Remark, Verdict},
     fetch::{FetchError, Fetched, Fetcher},

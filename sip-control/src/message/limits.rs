@@ -16,6 +16,10 @@ pub const ROUTES_MAX: usize = 32;
 pub const REQUEST_URI_SIZE_MAX: usize = 2 * 1024;
 /// The body.
 pub const BODY_SIZE_MAX: usize = 128 * 1024;
+/// Parts of a body, as a count, those of parts that have parts themselves among them.
+pub const PARTS_MAX: usize = 32;
+/// Bodies of parts inside one another.
+pub const PART_DEPTH_MAX: usize = 3;
 /// A request larger than this goes by a stream even where a datagram was meant, for its answer may
 /// be larger still and must fit the path (RFC 3261 section 18.1.1, NTF-02).
 pub const DATAGRAM_REQUEST_SIZE_MAX: usize = 1300;

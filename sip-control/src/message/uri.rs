@@ -113,6 +113,25 @@ impl<'a> SipUri<'a> {
         self.headers
     }
 
+    /// Who it names: without password, parameters and headers, which only say how to get there.
+    pub fn bare(&self) -> String {
+        let scheme = if self.is_secure { "sips" } else { "sip" };
+        let user = self.user.map(|user| format!("{user}@")).unwrap_or_default();
+        let port = self.port.map(|port| format!(":{port}")).unwrap_or_default();
+        format!("{scheme}:{user}{}{port}", self.host)
+    }
+
+    /// What a request to it has as its Request-URI: without headers and `method`, which say what
+    /// the request shall be (RFC 3261 section 19.1.1, REF-08).
+    pub fn callee(&self) -> String {
+        let params = self.params().filter(|(name, _)| !same_text(name, "method"));
+        let params = params.map(|(name, value)| match value {
+            Some(value) => format!(";{name}={value}"),
+            None => format!(";{name}"),
+        });
+        self.bare() + &params.collect::<String>()
+    }
+
     /// Equality of RFC 3261 section 19.1.4. It is not transitive (a parameter that only one side
     /// has may be ignored), which is why this is no `PartialEq`.
     pub fn matches(&self, other: &SipUri<'_>) -> bool {
@@ -322,6 +341,15 @@ mod tests {
         let six = uri("sips:[2001:db8::9]:5061");
         assert_eq!((six.host(), six.port(), six.user()), ("[2001:db8::9]", Some(5061), None));
         assert!(six.is_secure());
+    }
+
+    /// REF-08: what a URI says of the request is not part of whom it names.
+    #[test]
+    fn bare_uris_and_callees_are_told_apart() {
+        let odd = uri("sip:1;x?y:secret@h:5070;transport=tcp;Method=BYE;lr?Replaces=1&a=b");
+        assert_eq!(odd.bare(), "sip:1;x?y@h:5070");
+        assert_eq!(odd.callee(), "sip:1;x?y@h:5070;transport=tcp;lr");
+        assert_eq!(uri("sips:[::1]").callee(), "sips:[::1]");
     }
 
     #[test]

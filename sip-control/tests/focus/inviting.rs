@@ -4,27 +4,18 @@ use std::time::Duration;
 
 use sip_control::config::{Config, Network};
 
-use super::harness::{AUDIO, Call, OFFER, Sent, World, connected, invite, path_of, users, vectors};
-use mailbox::{FailureCause, SessionId};
+use mailbox::FailureCause;
+
+use super::{
+    callee::{accepted, answered, declined, heard, methods, session_of, status_of, to, told},
+    harness::{AUDIO, Call, OFFER, Sent, World, connected, invite, path_of, vectors},
+};
 
 const GROUP: &str = "sip:gardeners@groups.example.com";
 const ALICE: &str = "sip:alice@192.0.2.21";
 const BOB: &str = "sip:bob@192.0.2.22";
 const CAROL: &str = "sip:carol@192.0.2.23";
 const TEL: &str = "tel:+12125550147";
-
-/// What a device answers to our offer.
-const ANSWER: &str = "v=0
-o=- 3900000031 1 IN IP4 192.0.2.22
-s=-
-c=IN IP4 192.0.2.22
-t=0 0
-m=message 9 TCP/MSRP *
-a=accept-types:message/cpim
-a=accept-wrapped-types:text/plain
-a=setup:active
-a=path:msrp://192.0.2.22:9/dev1ceB2ob3;tcp
-";
 
 /// A group of four that invites its members, the rest of its document being that of section 5.1.
 fn document(changes: &[(&str, &str)]) -> String {
@@ -52,37 +43,6 @@ fn world(changes: &[(&str, &str)]) -> World {
     world
 }
 
-/// The answer of a device to an INVITE of ours.
-fn answered(world: &mut World, invite: &Sent, status: &str, tag: &str, content: &str) {
-    let to = format!("{};tag={tag}", invite.header("To"));
-    let text = format!(
-        "SIP/2.0 {status}\nVia: {}\nFrom: {}\nTo: {to}\nCall-ID: {}\nCSeq: 1 INVITE\n\
-         Contact: <sip:device-{tag}@192.0.2.77:5099;transport=tcp>\n{content}",
-        invite.header("Via"),
-        invite.header("From"),
-        invite.header("Call-ID")
-    );
-    world.hear(&text);
-}
-
-fn accepted(world: &mut World, invite: &Sent, tag: &str) {
-    let content = format!("Content-Type: application/sdp\nContent-Length: ?\n\n{ANSWER}");
-    answered(world, invite, "200 OK", tag, &content);
-}
-
-fn declined(world: &mut World, invite: &Sent, status: &str) {
-    answered(world, invite, status, "no", "Content-Length: 0\n\n");
-}
-
-/// The session that our offer belongs to.
-fn session_of(invite: &Sent) -> SessionId {
-    let path = invite.body().lines().find_map(|line| line.strip_prefix("a=path:")).unwrap();
-    let number = path.split("/core-").nth(1).unwrap().strip_suffix(";tcp").unwrap();
-    let session = SessionId(number.parse().unwrap());
-    assert_eq!(path, path_of(session).as_str());
-    session
-}
-
 /// Alice begins a session and watches it: her call, the INVITEs that follow, and the first NOTIFY.
 fn begun(world: &mut World) -> (Call, Vec<Sent>, Sent) {
     let invite = invite(world, GROUP, ALICE, "", OFFER);
@@ -98,37 +58,6 @@ fn begun(world: &mut World) -> (Call, Vec<Sent>, Sent) {
     let identity = call.identity();
     let (_, notify) = world.watch(&identity, ALICE);
     (call, invites, notify)
-}
-
-fn to(invites: &[Sent], user: &str) -> Sent {
-    let start = format!("INVITE {user} SIP/2.0");
-    invites.iter().find(|invite| invite.start() == start).expect("invited").clone()
-}
-
-fn status_of(notify: &Sent, user: &str) -> Vec<String> {
-    users(notify).into_iter().find(|(entity, _)| entity == user).expect("listed").1
-}
-
-/// What was sent since the last time, NOTIFYs left out, and the last document that the watcher got
-/// or gets when one may be sent again.
-fn heard(world: &mut World) -> (Vec<Sent>, Option<Sent>) {
-    let is_notify = |sent: &Sent| sent.start().starts_with("NOTIFY ");
-    let (first, others): (Vec<Sent>, Vec<Sent>) = world.take().into_iter().partition(is_notify);
-    for notify in &first {
-        world.answer(notify, "200 OK");
-    }
-    world.wait(Duration::from_secs(5));
-    let later = world.notified();
-    (others, first.into_iter().chain(later).last())
-}
-
-fn told(world: &mut World) -> Sent {
-    heard(world).1.expect("a NOTIFY")
-}
-
-/// The methods of these requests.
-fn methods(sent: &[Sent]) -> Vec<&str> {
-    sent.iter().map(|sent| sent.start().split(' ').next().unwrap()).collect()
 }
 
 /// PUB-07, PUB-09: when a session of such a group has begun, all its other members are invited, in

@@ -64,10 +64,10 @@ fn a_public_join_is_answered_with_all_that_the_client_needs() {
         "Call-ID: tv01-7d2f@192.0.2.21",
         "CSeq: 1 INVITE",
         "Server: IM-serv/OMA1.0 demo/0.1",
-        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, PRACK, UPDATE",
+        "Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, REFER, PRACK, UPDATE",
         "Allow-Events: conference",
-        "Accept: application/sdp",
-        "Supported: timer, 100rel, gruu",
+        "Accept: application/sdp, multipart/mixed, application/resource-lists+xml",
+        "Supported: timer, 100rel, norefersub, gruu, recipient-list-invite",
         &format!(
             "Contact: <{}>;isfocus;automata;message;event=\"conference\";+g.oma.sip-im",
             ok.contact()

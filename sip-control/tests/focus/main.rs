@@ -1,7 +1,9 @@
 //! The conference focus, from literal SIP messages in to SIP messages and orders out, over virtual
 //! time and without a core: each core here is the two mailbox ends of one, and answers as told.
 
+mod adhoc;
 mod anything;
+mod callee;
 mod decision;
 mod dispatch;
 mod early;
@@ -15,6 +17,7 @@ mod offerless;
 mod overload;
 mod partial;
 mod proving;
+mod referring;
 mod reoffering;
 mod replacing;
 mod restoring;

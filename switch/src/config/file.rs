@@ -8,15 +8,15 @@ use std::{
 
 use mailbox::RoomPolicy;
 use serde::Deserialize;
-use sip_control::config::{Digest, Room, Rules, default_chat};
+use sip_control::config::{AdHoc, Additions, Digest, Room, Rules, Users, default_chat};
 use toml::Spanned;
 
 use super::{
     Config,
     users::{self, User},
     value::{
-        Address, Authority, Block, Ceiling, Cores, Crowd, Family, Hash, Io, Kind, Placement,
-        Rewriting, Time, TimeOrZero,
+        Adders, Address, Authority, Block, Ceiling, Cores, Crowd, Family, Hash, Io, Kind,
+        Placement, Rewriting, Time, TimeOrZero,
     },
 };
 
@@ -176,10 +176,20 @@ struct MetricsTable {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct AdHocTable {
+    factory: Option<String>,
+    max_group_size: Option<NonZeroUsize>,
+    anonymity: Option<Crowd>,
+    additions: Option<Adders>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct RoomsTable {
     group_documents: Option<PathBuf>,
     chat: ChatTable,
     any: AnyTable,
+    ad_hoc: AdHocTable,
     room: Vec<RoomTable>,
 }
 
@@ -192,6 +202,7 @@ struct AnyTable {
     max_participants: Option<Ceiling>,
     anonymity: Option<Crowd>,
     watchers: Option<Crowd>,
+    inviters: Option<Crowd>,
     chat: ChatTable,
 }
 
@@ -209,6 +220,7 @@ struct RoomTable {
     max_participants: Option<Ceiling>,
     anonymity: Option<Crowd>,
     watchers: Option<Crowd>,
+    inviters: Option<Crowd>,
     #[serde(default)]
     chat: ChatTable,
 }
@@ -399,12 +411,22 @@ impl DigestTable {
 
 impl RoomsTable {
     fn put(self, config: &mut Config) {
-        let AnyTable { enabled, admitted, blocked, max_participants, anonymity, watchers, chat } =
-            self.any;
+        let AnyTable {
+            enabled,
+            admitted,
+            blocked,
+            max_participants,
+            anonymity,
+            watchers,
+            inviters,
+            chat,
+        } = self.any;
         let every = self.chat.over(default_chat());
         let mut rules = Rules { chat: chat.over(every.clone()), ..Rules::default() };
-        overrule(&mut rules, blocked, max_participants, [admitted, None, anonymity, watchers]);
+        let crowds = [admitted, None, anonymity, watchers, inviters];
+        overrule(&mut rules, blocked, max_participants, crowds);
         config.sip.any_room = enabled.unwrap_or(true).then_some(rules);
+        config.sip.ad_hoc = self.ad_hoc.rules();
         config.sip.group_documents = self.group_documents;
         let room = |table: RoomTable| table.room(every.clone());
         config.sip.rooms = self.room.into_iter().map(room).collect();
@@ -412,11 +434,25 @@ impl RoomsTable {
     }
 }
 
+impl AdHocTable {
+    /// Without a place to make them at there are no such groups.
+    fn rules(self) -> Option<AdHoc> {
+        let Self { factory, max_group_size, anonymity, additions } = self;
+        let built_in = AdHoc::new(&factory?);
+        Some(AdHoc {
+            size_max: max_group_size.map_or(built_in.size_max, NonZeroUsize::get),
+            anonymity: anonymity.map_or(built_in.anonymity, Users::from),
+            additions: additions.map_or(built_in.additions, Additions::from),
+            ..built_in
+        })
+    }
+}
+
 impl RoomTable {
     /// The room it means, where `every` is what all rooms allow.
     fn room(self, every: RoomPolicy) -> Room {
         let RoomTable { uri, kind, subject, blocked, max_participants, .. } = self;
-        let crowds = [self.admitted, self.initiators, self.anonymity, self.watchers];
+        let crowds = [self.admitted, self.initiators, self.anonymity, self.watchers, self.inviters];
         let mut rules = Rules { chat: self.chat.over(every), ..Rules::default() };
         if kind == Kind::Group {
             rules.max_participants = None;
@@ -426,15 +462,16 @@ impl RoomTable {
     }
 }
 
-/// `crowds` are those of `admitted`, `initiators`, `anonymity` and `watchers`.
+/// `crowds` are those of `admitted`, `initiators`, `anonymity`, `watchers` and `inviters`.
 fn overrule(
     rules: &mut Rules,
     blocked: Option<Vec<String>>,
     max_participants: Option<Ceiling>,
-    crowds: [Option<Crowd>; 4],
+    crowds: [Option<Crowd>; 5],
 ) {
-    let Rules { admitted, initiators, anonymity, watchers, .. } = rules;
-    for (users, crowd) in [admitted, initiators, anonymity, watchers].into_iter().zip(crowds) {
+    let Rules { admitted, initiators, anonymity, watchers, inviters, .. } = rules;
+    let all = [admitted, initiators, anonymity, watchers, inviters];
+    for (users, crowd) in all.into_iter().zip(crowds) {
         if let Some(crowd) = crowd {
             *users = crowd.into();
         }

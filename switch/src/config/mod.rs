@@ -108,7 +108,8 @@ fn subject(wrong: &ConfigError) -> &str {
         | ConfigError::AccountName(value)
         | ConfigError::NoAccountIdentity(value)
         | ConfigError::WrappedTypes(value)
-        | ConfigError::OutboundProxy(value) => value,
+        | ConfigError::OutboundProxy(value)
+        | ConfigError::Factory(value) => value,
         ConfigError::NoListener => "listen_",
         ConfigError::NoAlgorithm => "algorithms",
         ConfigError::Timer(name) => name,

@@ -68,6 +68,8 @@ fn the_example_names_every_key() {
     assert_eq!(identities.collect::<Vec<_>>(), expected);
     assert_eq!(config.advertise.as_deref(), Some("chat.example.com:2855"));
     assert_eq!(config.sip.rooms[0].subject.as_deref(), Some("Gardens"));
+    let ad_hoc = config.sip.ad_hoc.unwrap();
+    assert_eq!((&*ad_hoc.factory, ad_hoc.size_max), ("sip:chat-factory@chat.localhost", 100));
 }
 
 /// A file of its own for each test, which stays no longer than the directory for such files.

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use msrp::UriBuf;
 use serde::Deserialize;
-use sip_control::config::{Cema, Deal, Network, Profile, RoomKind, Users};
+use sip_control::config::{Additions, Cema, Deal, Network, Profile, RoomKind, Users};
 use sip_control::digest::Algorithm;
 
 /// What was expected, and what is there instead.
@@ -267,6 +267,25 @@ impl From<Hash> for Algorithm {
             Hash::Md5 => Self::Md5,
             Hash::Sha256 => Self::Sha256,
             Hash::Sha512To256 => Self::Sha512To256,
+        }
+    }
+}
+
+/// Who may have others called into an ad-hoc group.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Adders {
+    /// Whoever is in it.
+    Everyone,
+    /// Who made it.
+    Creator,
+}
+
+impl From<Adders> for Additions {
+    fn from(adders: Adders) -> Self {
+        match adders {
+            Adders::Everyone => Self::Everyone,
+            Adders::Creator => Self::Creator,
         }
     }
 }
