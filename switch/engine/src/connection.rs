@@ -8,6 +8,7 @@
 //! ```
 
 use std::{
+    fmt,
     net::{IpAddr, SocketAddr},
     time::Instant,
 };
@@ -118,7 +119,6 @@ pub(crate) enum Incoming {
 }
 
 /// A chunk that arrives in several reads: what its answer needs.
-#[derive(Debug)]
 pub(crate) struct Chunk {
     pub(crate) session: SessionKey,
     /// Which of the session's unfinished messages.
@@ -132,6 +132,17 @@ pub(crate) struct Chunk {
     pub(crate) at: u64,
     /// Octets the chunk may still bring before it is longer than it said (CHUNK-13).
     pub(crate) allowance: Option<u64>,
+}
+
+/// Says where it is, and nothing of who sends it (SEC-01).
+impl fmt::Debug for Chunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { transaction, at, .. } = self;
+        f.debug_struct("Chunk")
+            .field("transaction", transaction)
+            .field("at", at)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Chunk {

@@ -5,7 +5,7 @@
 //!     \---- refused, given up, silent ---\--> Ended: later chunks get the same answer for a while
 //! ```
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{collections::BTreeMap, fmt, time::Instant};
 
 use msrp::{ByteRange, FailureReport};
 
@@ -65,7 +65,7 @@ impl Refusal {
 }
 
 /// A message being received.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Message {
     /// The sender's Message-ID: names it towards the sender, never towards recipients (CHAT-12).
     pub(crate) id: Vec<u8>,
@@ -96,7 +96,7 @@ pub(crate) struct Message {
 }
 
 /// The chunk of a message that came last: what a failure report is about (RPT-08).
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Latest {
     /// Position of its first octet.
     pub(crate) start: u64,
@@ -109,7 +109,6 @@ pub(crate) struct Latest {
 }
 
 /// How far a message has come.
-#[derive(Debug)]
 pub(crate) enum MessageStage {
     /// The wrapper's head is not complete; nothing has been forwarded (CPIM-14).
     Gathering {
@@ -129,6 +128,18 @@ pub(crate) enum MessageStage {
 impl Default for MessageStage {
     fn default() -> Self {
         Self::Gathering { content_headers: Vec::new(), octets: Vec::new() }
+    }
+}
+
+/// Says how far it has come, and nothing of what it says or of who says it (SEC-01).
+impl fmt::Debug for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { serial, next, size, .. } = self;
+        f.debug_struct("Message")
+            .field("serial", serial)
+            .field("next", next)
+            .field("size", size)
+            .finish_non_exhaustive()
     }
 }
 
@@ -187,7 +198,7 @@ impl Message {
 }
 
 /// Octets that came before their turn, until those before them are there (CHUNK-18).
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Ahead {
     /// By the position of their first octet; they do not overlap.
     pieces: BTreeMap<u64, Vec<u8>>,
@@ -251,10 +262,17 @@ impl Ahead {
 /// comes of them is answered the same (CHUNK-25).
 ///
 /// At most [`ENDED_MAX`] of at most 128 octets each (SEND-03), and none for a session that behaves.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Ended {
     /// The oldest first.
     messages: Vec<(Instant, Box<[u8]>, Refusal)>,
+}
+
+/// Says how many there are.
+impl fmt::Debug for Ended {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ended").field("messages", &self.messages.len()).finish()
+    }
 }
 
 impl Ended {
@@ -352,6 +370,21 @@ mod tests {
         assert!(every_other.clone().all(|at| ahead.keep(at, b"x")));
         assert!(every_other.clone().all(|at| ahead.keep(at, b"y")), "the same places again");
         assert!(!ahead.keep(1, b"x"));
+    }
+
+    // Part of SEC-01: what is printed of a message holds neither what is said nor who says it.
+    #[test]
+    fn a_message_is_printed_without_its_words() {
+        let mut message = message_at(5);
+        message.id = b"secret-id".to_vec();
+        message.latest.way_back = (*b"msrp://a.example.com/secret;tcp").into();
+        message.ahead.keep(9, b"secret");
+        message.keep_headers(b"Content-Type: text/secret\r\n");
+        let mut ended = Ended::default();
+        ended.remember(Instant::now(), b"secret-id", Refusal::Forbidden);
+        let printed = format!("{message:?} {ended:?}");
+        assert!(printed.contains("next: 5") && !printed.contains("secret"), "{printed}");
+        assert!(!printed.contains("115, 101, 99"), "nor as numbers: {printed}");
     }
 
     /// What is remembered of messages that ended badly is bounded: the newest push out the oldest, and

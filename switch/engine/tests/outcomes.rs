@@ -117,6 +117,32 @@ fn a_refused_copy_ends_and_only_that() {
     }
 }
 
+/// SEND-13: of a message that is refused while the rest of it waits for its turn, nothing more is sent
+/// than what the kernel has already, and a `#` where that ends; what else waits goes on.
+#[test]
+fn what_waits_of_a_refused_copy_is_not_sent() {
+    let mut room = Fixture::new();
+    room.node.hold_sends(room.bob.0);
+    for filler in ["", "x", "y"] {
+        room.say(&room_message("l0ng0000", "", &format!("{HELLO}{}", filler.repeat(400_000))));
+    }
+    let mut heard = String::new();
+    while !heard.contains("yyyy") {
+        assert!(room.node.trickle(room.bob.0, 50_000) > 0);
+        heard.push_str(&room.node.output(room.bob.0));
+    }
+    room.bob_says(How::Response, "413", &heard);
+    while room.node.trickle(room.bob.0, 50_000) > 0 {
+        heard.push_str(&room.node.output(room.bob.0));
+    }
+    let sent = heard.matches("yyyyyyyy").count() * 8;
+    assert!(heard.ends_with("#\r\n") && sent < 300_000, "{sent}");
+    assert_eq!(heard.matches("$\r\n").count(), 2, "the others are whole");
+    room.say(&room_message("s4ys0009", "", HELLO));
+    room.node.trickle(room.bob.0, 50_000);
+    assert!(room.node.output(room.bob.0).ends_with("$\r\n"));
+}
+
 /// SEND-15, RPT-14, CODE-15: 481 and 506 end the session, in a response and in a report.
 #[test]
 fn a_denied_session_is_over_however_it_is_denied() {
