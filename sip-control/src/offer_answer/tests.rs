@@ -130,6 +130,38 @@ fn plain_text_is_assumed_of_a_peer_that_names_only_wrappers() {
     }
 }
 
+/// msrp/TV-38, msrp/SDP-11: an offer is for a room only if it takes the wrapper, in whatever words, and is
+/// one of MSRP in all its parts.
+#[test]
+fn an_offer_without_the_wrapper_is_refused() {
+    const TV_38: &str = "v=0\r\n\
+        o=dave 1 1 IN IP4 203.0.113.5\r\n\
+        s=-\r\n\
+        c=IN IP4 203.0.113.5\r\n\
+        t=0 0\r\n\
+        m=message 7777 TCP/MSRP *\r\n\
+        a=setup:actpass\r\n\
+        a=accept-types:text/plain text/html\r\n\
+        a=path:msrp://203.0.113.5:7777/dA3v5E8x;tcp\r\n";
+    const TYPES: &str = "a=accept-types:text/plain text/html\r\n";
+    const PATH: &str = "a=path:msrp://203.0.113.5:7777/dA3v5E8x;tcp\r\n";
+    assert!(read(TV_38).is_err());
+    for types in ["*", "text/plain message/*"] {
+        let offer = TV_38.replace(TYPES, &format!("a=accept-types:{types}\r\n"));
+        let answer = answer(&read(&offer).expect(types), &room());
+        assert!(answer.contains("m=message 2855 TCP/MSRP *\r\na=accept-types:message/cpim\r\n"));
+    }
+    let taken = TV_38.replace(TYPES, "a=accept-types:*\r\n");
+    for (line, other) in [
+        (PATH, ""),
+        ("a=accept-types:*\r\n", ""),
+        ("TCP/MSRP *", "TCP/MSRP text/plain"),
+        (PATH, "a=path:msrps://203.0.113.5:7777/dA3v5E8x;tcp\r\n"),
+    ] {
+        assert!(taken.contains(line) && read(&taken.replace(line, other)).is_err(), "{line}");
+    }
+}
+
 /// SDP-06: 399 for what is no session description at all.
 #[test]
 fn a_malformed_description_is_told_as_such() {

@@ -3,6 +3,8 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{
     Member, Node, fresh_id,
     lobby::{ALICE, BOB, Fixture, alice, bob, carol},
@@ -32,6 +34,20 @@ fn rooms() -> [Fixture; 2] {
     [
         Fixture::of(Node::under(1, open_policy()), &together),
         Fixture::of(Node::under(3, open_policy()), &apart),
+    ]
+}
+
+/// The same, where a message that falls silent is given up before its unanswered copies are.
+fn impatient_rooms() -> [Fixture; 2] {
+    let limits = Limits { message_silence_max: Duration::from_secs(5), ..Limits::default() };
+    let node = |cores| {
+        let mut node = Node::with(cores, &limits, 10_485_760);
+        std::sync::Arc::make_mut(&mut node.terms).policy = open_policy();
+        node
+    };
+    [
+        Fixture::of(node(1), &[alice(), private(bob()), carol()]),
+        Fixture::of(node(3), &[on(1, alice()), private(on(2, bob())), carol()]),
     ]
 }
 
@@ -464,13 +480,13 @@ fn a_recipient_that_leaves_in_the_middle_stops_the_sender() {
         let mut node = Node::under(2, open_policy());
         let (bob_peer, _, session) = node.bound_as(&private(on(core, bob())));
         let mut room = Fixture::of(node, &[alice(), carol(), carol()]);
-        let chunk = |tid: &str, range: &str, body: &str, flag: &str| {
+        let part = |tid: &str, range: &str, body: &str, flag: &str| {
             format!(
                 "MSRP {tid} SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\nMessage-ID: long\r\n\
                 Byte-Range: {range}\r\nContent-Type: message/cpim\r\n\r\n{body}\r\n-------{tid}{flag}\r\n"
             )
         };
-        room.say(&chunk("part0001", "1-92/96", &psst("sip:bob@example.net"), "+"));
+        room.say(&part("part0001", "1-92/96", &psst("sip:bob@example.net"), "+"));
         assert!(room.heard()[0].starts_with("MSRP part0001 200 "));
         assert!(room.node.output(bob_peer).contains("Psst"));
         room.node.remove(core, session);
@@ -478,26 +494,96 @@ fn a_recipient_that_leaves_in_the_middle_stops_the_sender() {
         assert!(end.ends_with("#\r\n"), "{end}");
         let report = room.heard()[0].clone();
         assert!(report.contains("Byte-Range: 1-92/96\r\nStatus: 000 481 "), "{report}");
-        room.say(&chunk("part0002", "93-94/96", "..", "+"));
+        room.say(&part("part0002", "93-94/96", "..", "+"));
         assert!(room.heard()[0].starts_with("MSRP part0002 404 "));
-        room.say(&chunk("part0003", "95-96/96", "..", "$"));
+        room.say(&part("part0003", "95-96/96", "..", "$"));
         assert!(room.heard()[0].starts_with("MSRP part0003 404 "));
         assert_eq!(room.node.output(bob_peer), "");
     }
 }
 
-/// The success report says that the whole message is queued for its recipient, and is not sent
-/// for what is refused.
+/// One chunk of Alice's long message.
+fn chunk(mid: &str, tid: &str, headers: &str, body: &str, flag: &str) -> String {
+    format!(
+        "MSRP {tid} SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\nMessage-ID: {mid}\r\n\
+        {headers}Content-Disposition: render\r\nContent-Type: message/cpim;charset=utf-8\r\n\r\n\
+        {body}\r\n-------{tid}{flag}\r\n"
+    )
+}
+
+/// PRIV-09: chunks of a private message are passed on as they come, with a Message-ID of the switch's own,
+/// the content headers and positions of the sender, to those sessions that were there at the beginning,
+/// and end with `#` if its sender gives up, falls silent, or says more than the recipient takes.
 #[test]
-fn a_success_report_of_a_private_message_means_that_it_is_queued() {
-    for mut room in rooms() {
-        let headers = "Success-Report: yes\r\n";
-        room.say(&send("5uccess0", headers, &psst("sip:bob@example.net")));
+fn a_private_message_is_passed_on_like_any_other() {
+    for (mut room, core) in impatient_rooms().into_iter().zip([0, 2]) {
+        let wrapper = psst("sip:bob@example.net");
+        room.say(&chunk("l0ng", "part0001", "Byte-Range: 1-92/95\r\n", &wrapper, "+"));
+        let (first, tid, mid) = masked(&room.heard()[1]);
+        let expected = format!(
+            "MSRP {{tid}} SEND\r\nTo-Path: {BOB}\r\nFrom-Path: {}\r\nMessage-ID: {{mid}}\r\n\
+            Byte-Range: 1-*/95\r\nContent-Disposition: render\r\n\
+            Content-Type: message/cpim;charset=utf-8\r\n\r\n{wrapper}\r\n-------{{tid}}+\r\n",
+            room.bob.1
+        );
+        assert_eq!(first, expected, "at once, before there is more of it");
+        let (late, _) = room.node.bound(&private(on(core, bob())));
+        room.say(&chunk("l0ng", "part0002", "Byte-Range: 93-95/95\r\n", "...", "$"));
+        let (last, other_tid, same_mid) = masked(&room.heard()[1]);
+        assert!(
+            last.contains("Byte-Range: 93-95/95\r\n")
+                && last.ends_with("\r\n...\r\n-------{tid}$\r\n")
+        );
+        assert!(mid == same_mid && mid != "l0ng" && tid != other_tid);
+        assert_eq!(room.node.output(late), "", "it came in the middle");
+
+        room.say(&chunk("giv3n", "part0003", "Byte-Range: 1-92/95\r\n", &wrapper, "+"));
+        room.say(&chunk("giv3n", "part0004", "Byte-Range: 93-*/95\r\n", "", "#"));
+        assert!(room.heard()[1].ends_with("#\r\n"));
+        room.say(&chunk("s1lent", "part0005", "Byte-Range: 1-92/95\r\n", &wrapper, "+"));
+        assert!(room.heard()[1].ends_with("+\r\n"));
+        room.node.output(late);
+        room.node.advance(Duration::from_secs(6));
+        assert!(room.heard()[1].ends_with("#\r\n"));
+    }
+    let small = Member { size_max: Some(100), ..private(bob()) };
+    let mut room = Fixture::of(Node::under(1, open_policy()), &[alice(), small, carol()]);
+    let wrapper = psst("sip:bob@example.net");
+    room.say(&chunk("l0ng", "part0001", "Byte-Range: 1-*/*\r\n", &wrapper, "+"));
+    room.say(&chunk("l0ng", "part0002", "Byte-Range: 93-*/*\r\n", "nine more", "+"));
+    let [alice, bob, _] = room.heard();
+    assert!(alice.contains("MSRP part0001 200 ") && alice.contains("MSRP part0002 413 "));
+    assert!(bob.ends_with("#\r\n"));
+}
+
+/// RPT-06: the success report says that the whole message is queued for whoever it is for, be it nobody;
+/// it is not sent for what is refused, given up, or not finished in time.
+#[test]
+fn a_success_report_means_that_the_message_is_queued() {
+    let wants = "Success-Report: yes\r\n";
+    for mut room in impatient_rooms() {
+        room.say(&send("5uccess0", wants, &psst("sip:bob@example.net")));
         let [alice, bob, _] = room.heard();
         assert!(alice.contains("Status: 000 200 OK") && bob.contains("Psst"));
-        room.say(&send("fa1lure0", headers, &psst("sip:carol@example.com")));
-        room.say(&send("fa1lure1", headers, &psst("sip:nobody@example.com")));
-        assert!(!room.heard()[0].contains("REPORT"));
+        room.say(&send("5uccess1", wants, &wrapped("sip:lobby@chat.example.com", "a/b\r\n\r\nx")));
+        assert!(room.heard()[0].contains("Status: 000 200 OK"), "nobody reads that");
+        room.say(&send("fa1lure0", wants, &psst("sip:carol@example.com")));
+        room.say(&send("fa1lure1", wants, &psst("sip:nobody@example.com")));
+        let begun = format!("{wants}Byte-Range: 1-92/95\r\n");
+        for to in ["sip:bob@example.net", "sip:lobby@chat.example.com"] {
+            let ids = if to.starts_with("sip:bob") {
+                ["giv3n000", "s1lent00"]
+            } else {
+                ["giv3n001", "s1lent01"]
+            };
+            for mid in ids {
+                room.say(&chunk(mid, "part0001", &begun, &psst(to), "+"));
+            }
+            room.say(&chunk(ids[0], "part0002", "Byte-Range: 93-*/95\r\n", "", "#"));
+        }
+        room.node.advance(Duration::from_secs(6));
+        let alice = &room.heard()[0];
+        assert!(!alice.contains("Status: 000 200"), "{alice}");
     }
 }
 
