@@ -12,7 +12,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use engine::{Commons, Core, CoreConfig, Counters, Limits};
+use engine::{Commons, Core, CoreConfig, Counters, Limits, Match};
 use mailbox::{CoreId, Doorbell, WallClock};
 use rustix::io::Errno;
 use sip_control::placement::CoreLink;
@@ -92,6 +92,7 @@ impl Node {
         {
             let seat = Seat {
                 core: CoreConfig { id, cores: ids.len(), authority: authority.clone() },
+                matching: config.matching,
                 limits: config.limits_per_core(ids.len()),
                 commons: Arc::clone(&commons),
                 cpu,
@@ -131,6 +132,7 @@ impl Node {
 /// What a thread needs to become a core.
 struct Seat {
     core: CoreConfig,
+    matching: Match,
     limits: Limits,
     commons: Arc<Commons>,
     cpu: usize,
@@ -178,7 +180,8 @@ impl Seat {
         seed: [u8; 32],
         started: &Started,
     ) -> Option<std::io::Result<Counters>> {
-        let mut core = Core::among(self.core, self.limits, self.commons, seed);
+        let core = Core::among(self.core, self.limits, self.commons, seed);
+        let mut core = core.matching(self.matching);
         core.set_clock(WallClock::new(Instant::now(), SystemTime::now()));
         let runtime = Runtime::new(core, backend, self.ends, self.listener);
         started.send(Ok(())).ok()?;

@@ -90,6 +90,8 @@ fn described(shape: &Shape, chat: &Chat<'_>, room: &RoomMedia, origin: Origin) -
         let _ = write!(text, "m={} {port} {} {}\r\n", line.kind, line.transport, line.formats);
         if at == shape.chat {
             text += &chat.attributes(room);
+        } else {
+            text += &line.mirrored;
         }
     }
     text

@@ -25,6 +25,7 @@ impl Default for Shape {
             kind: "message".to_owned(),
             transport: "TCP/MSRP".to_owned(),
             formats: "*".to_owned(),
+            mirrored: String::new(),
         };
         Self { lines: vec![chat], chat: 0 }
     }

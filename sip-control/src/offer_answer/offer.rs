@@ -72,6 +72,8 @@ pub(super) struct Line {
     pub kind: String,
     pub transport: String,
     pub formats: String,
+    /// What a refusal of a file transfer repeats: whole lines (msrp/FILE-03).
+    pub mirrored: String,
 }
 
 impl MediaOffer {
@@ -192,8 +194,21 @@ pub(super) fn lines(offer: &Description) -> Vec<Line> {
         kind: media.kind.clone(),
         transport: media.transport.clone(),
         formats: media.formats.clone(),
+        mirrored: mirrored(media),
     };
     offer.media.iter().map(line).collect()
+}
+
+/// The lines by which a peer knows which of its files was refused.
+fn mirrored(media: &Media) -> String {
+    let names = ["file-selector", "file-transfer-id"].into_iter();
+    let lines = names.flat_map(|name| {
+        media.attributes.all(name).map(move |value| match value {
+            "" => format!("a={name}\r\n"),
+            value => format!("a={name}:{value}\r\n"),
+        })
+    });
+    lines.filter(|line| !line.trim_end().contains(char::is_control)).collect()
 }
 
 /// The one value there is; none when there are several.

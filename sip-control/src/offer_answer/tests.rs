@@ -204,6 +204,51 @@ fn lines_not_taken_are_answered_with_port_0() {
     assert_eq!(lines, expected);
 }
 
+/// msrp/FILE-03: a file that is refused is told by the words it was offered with.
+#[test]
+fn a_refused_file_is_told_which_it_was() {
+    let head = OFFER.find("m=").unwrap();
+    let (session, chat) = OFFER.split_at(head);
+    let file = "a=file-selector:name:\"My cool picture.jpg\" type:image/jpeg size:32349\r\n\
+                a=file-transfer-id:vBnG916bdberum2fFEABR1FR3ExZMUrd\r\n";
+    let line = "m=message 7654 TCP/MSRP *\r\n";
+    let offer = format!("{session}{line}a=sendonly\r\na=accept-types:*\r\n{file}{chat}");
+    let answer = answer(&read(&offer).unwrap(), &room());
+    assert!(
+        answer.contains(&format!("m=message 0 TCP/MSRP *\r\n{file}m=message 2855 ")),
+        "{answer}"
+    );
+    let evil = offer.replace("image/jpeg", "image/jpeg\ra=path:evil");
+    if let Ok(read) = read(&evil) {
+        assert!(!self::answer(&read, &room()).contains("evil"));
+    }
+}
+
+/// msrp/TV-38: what an offer must hold to be one of a chat room.
+#[test]
+fn an_offer_without_the_wrapper_is_refused() {
+    let offer = "v=0\r\no=dave 1 1 IN IP4 203.0.113.5\r\ns=-\r\nc=IN IP4 203.0.113.5\r\nt=0 0\r\n\
+        m=message 7777 TCP/MSRP *\r\na=setup:actpass\r\n\
+        a=accept-types:text/plain text/html\r\na=path:msrp://203.0.113.5:7777/dA3v5E8x;tcp\r\n";
+    assert_eq!(read(offer).unwrap_err(), Unacceptable::Types);
+    let types = |types: &str| offer.replace("text/plain text/html", types);
+    let others = format!("{}{}", types("*"), offer[offer.find("m=").unwrap()..].to_owned());
+    let lines = answer(&read(&others).unwrap(), &room());
+    assert!(lines.contains("m=message 2855 ") && lines.contains("m=message 0 TCP/MSRP *\r\n"));
+    for accepted in ["*", "text/plain message/*"] {
+        assert!(read(&types(accepted)).is_ok(), "{accepted}");
+    }
+    let good = types("*");
+    for (line, instead) in [
+        ("a=path:msrp://203.0.113.5:7777/dA3v5E8x;tcp\r\n", ""),
+        ("a=accept-types:*\r\n", ""),
+        ("TCP/MSRP *", "TCP/MSRP text/plain"),
+        ("a=path:msrp:", "a=path:msrps:"),
+    ] {
+        assert!(good.contains(line) && read(&good.replace(line, instead)).is_err(), "{line}");
+    }
+}
+
 /// SDP-07: the first line that fits is taken; one that does not is passed over.
 #[test]
 fn an_unusable_chat_line_does_not_spoil_a_usable_one() {
@@ -235,7 +280,7 @@ fn the_media_line_has_to_be_one_of_msrp() {
     assert_eq!(read_with("a=setup:active\r\n", "").unwrap_err(), Unacceptable::DiscardPort);
 }
 
-/// SDP-10, SDP-20, msrp/SDP-02, msrp/SDP-06: any fault of the path is 306.
+/// SDP-10, SDP-20, msrp/SDP-02, msrp/SDP-06: no port is taken for granted, and any fault of the path is 306.
 #[test]
 fn an_unusable_path_is_306() {
     let line = "a=path:msrp://192.0.2.21:9/k3Zq8vT1wY6uPb2nLx;tcp\r\n";
@@ -330,7 +375,7 @@ fn an_address_that_is_not_the_paths_needs_a_reason() {
     assert!(read(&named).is_ok(), "a name is not compared with a number");
 }
 
-/// SDP-13, SDP-16, msrp/SETUP-06, msrp/URI-18: we connect to who waits, and say so with our real
+/// SDP-13, SDP-16, msrp/SETUP-06: we connect to who waits, and say so with our real
 /// port; who waits where nobody can go is refused, and so are all where we do not connect.
 #[test]
 fn a_passive_offer_is_answered_active_if_there_is_somewhere_to_go() {

@@ -48,6 +48,17 @@ pub struct CoreConfig {
     pub authority: String,
 }
 
+/// When a To-Path names a session (URI-16).
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub enum Match {
+    /// When it is the URI that SDP gave out (RFC 4975 section 6.1).
+    #[default]
+    Uri,
+    /// When it has the session-id of that URI: for clients behind devices that rewrite SDP, where
+    /// hosts and ports are not what was given out.
+    SessionId,
+}
+
 /// What the runtime is to do.
 #[derive(Debug)]
 pub enum Operation {
@@ -98,6 +109,7 @@ pub struct SendFailed;
 #[derive(Debug)]
 pub struct Core {
     pub(crate) config: CoreConfig,
+    pub(crate) matching: Match,
     pub(crate) limits: Limits,
     pub(crate) commons: Arc<Commons>,
     pub(crate) mint: Mint,
@@ -187,6 +199,7 @@ impl Core {
         seed: [u8; 32],
     ) -> Self {
         Self {
+            matching: Match::default(),
             commons,
             mint: Mint::new(seed),
             connections: Slots::new(limits.connections_max),
@@ -234,6 +247,12 @@ impl Core {
     /// Tells the time of day, which stands in what the core has to say itself (CHAT-33).
     pub fn set_clock(&mut self, clock: WallClock) {
         self.clock = Some(clock);
+    }
+
+    /// The same, that finds sessions in this way.
+    #[must_use]
+    pub fn matching(self, matching: Match) -> Self {
+        Self { matching, ..self }
     }
 
     /// A socket was accepted, here or by the core that handed it over, and comes from this address.

@@ -51,7 +51,7 @@ mod transactions;
 pub use batch::{BATCH_SLICES_MAX, Batch};
 pub use commons::Commons;
 pub use connection::{Connection, ConnectionId};
-pub use core::{Core, CoreConfig, Departure, Operation, SendFailed};
+pub use core::{Core, CoreConfig, Departure, Match, Operation, SendFailed};
 pub use counters::{Counters, Gauges, Refusals};
 pub use limits::Limits;
 pub use slots::Key;

@@ -8,7 +8,7 @@ use msrp::{FailureReport, Frame, Head, Method, Piece, Start, TransactionId};
 
 use crate::{
     connection::{Chunk, ConnectionId, Incoming, Phase},
-    core::Core,
+    core::{Core, Match},
     limits::{FIRST_HEAD_SIZE_MAX, STRAY_REQUESTS_MAX},
     message::Refusal,
     route::{Binding, SessionKey},
@@ -243,7 +243,7 @@ impl Core {
         let key = uri.session_id().and_then(|session_id| self.sessions_by_uri.get(session_id));
         let key = *key.ok_or(Refusal::NoSuchSession)?;
         let session = self.sessions.get(key).ok_or(Refusal::NoSuchSession)?;
-        if session.uri.as_uri() != uri {
+        if self.matching == Match::Uri && session.uri.as_uri() != uri {
             return Err(Refusal::NoSuchSession);
         }
         match session.binding {

@@ -255,13 +255,18 @@ fn a_connection_that_takes_no_more_is_not_shared() {
     assert_eq!(node.attempts().len(), 2);
 }
 
-/// CONN-11: a connection to a middlebox's address is nobody else's.
+/// CONN-11, CEMA-06: a connection to a middlebox's address is nobody else's, and what is said there is
+/// said to the path all the same.
 #[test]
 fn a_connection_by_cema_is_not_shared() {
     let mut node = Node::new(1);
     for _ in 0..2 {
-        let (session, _) = node.join(&bob());
+        let (session, uri) = node.join(&bob());
         node.reach(0, session, remote(&[1], None));
+        let (peer, _) = last_attempt(&node);
+        node.welcome(peer);
+        let paths = format!("To-Path: {BOB}\r\nFrom-Path: {uri}\r\n");
+        assert!(node.output(peer).contains(&paths));
     }
     passive(&mut node, &[1]);
     assert_eq!(node.attempts().len(), 3);

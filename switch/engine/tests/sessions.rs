@@ -63,6 +63,68 @@ fn a_to_path_must_match_the_session_uri_in_full() {
     }
 }
 
+/// URI-16: a listener may find sessions by their id alone, for clients that were told another host;
+/// without its id nobody finds one.
+#[test]
+fn a_session_may_be_found_by_its_id_alone() {
+    let mut node = Node::new(1);
+    let config =
+        CoreConfig { id: core_id(0), cores: 1, authority: "sw.example.com:2855".to_owned() };
+    node.cores[0] =
+        Core::new(config, Limits::default(), [5; 32]).matching(engine::Match::SessionId);
+    let (_, uri) = node.join(&Member::default());
+    let peer = node.connect(0);
+    let rewritten = uri.replace("sw.example.com:2855", "203.0.113.9:7000");
+    for (tid, to, status) in [
+        ("other001", rewritten.replace(";tcp", "x;tcp"), 481),
+        ("other002", rewritten, 200),
+        ("other003", uri, 200),
+    ] {
+        let path = Member::default().path;
+        let bind =
+            format!("MSRP {tid} SEND\r\nTo-Path: {to}\r\nFrom-Path: {path}\r\n-------{tid}$\r\n");
+        node.feed(peer, bind.as_bytes());
+        assert!(node.output(peer).starts_with(&format!("MSRP {tid} {status} ")), "{to}");
+    }
+}
+
+/// CONN-17: an answer goes back where its request came from, and if that is gone, nowhere.
+#[test]
+fn an_answer_has_no_other_way_than_that_of_its_request() {
+    let mut node = Node::new(1);
+    let (first, uri) = node.bound(&Member::default());
+    let other = node.connect(0);
+    let path = Member::default().path;
+    let stray = format!(
+        "MSRP stray001 SEND\r\nTo-Path: {uri}\r\nFrom-Path: {path}\r\n-------stray001$\r\n"
+    );
+    node.feed(other, stray.as_bytes());
+    assert!(node.output(other).starts_with("MSRP stray001 506 "));
+    assert_eq!(node.output(first), "");
+    // Gone before its answer was due.
+    let begun = format!(
+        "MSRP begun001 SEND\r\nTo-Path: {uri}\r\nFrom-Path: {path}\r\nMessage-ID: m1\r\n\
+         Byte-Range: 1-*/200\r\nContent-Type: message/cpim\r\n\r\nTo: <sip:lobby@chat.example.com>"
+    );
+    node.feed(first, begun.as_bytes());
+    node.disconnect(first);
+    assert_eq!(node.output(other), "");
+    assert_eq!(node.attempts(), [], "nothing is opened for an answer");
+}
+
+/// CONN-08: to a peer that is to connect nothing is sent before it has spoken.
+#[test]
+fn nothing_is_sent_before_the_first_request() {
+    let mut node = Node::new(1);
+    let (alice, uri) = node.bound(&common::lobby::alice());
+    let (_, _) = node.join(&common::lobby::bob());
+    let stranger = node.connect(0);
+    let hello = common::lobby::room_message("hello001", "", common::lobby::HELLO);
+    node.feed(alice, hello.replace("{alice}", &uri).as_bytes());
+    assert_eq!(node.output(stranger), "");
+    assert_eq!(node.attempts(), []);
+}
+
 /// CONN-12, CONN-07, CONN-13, CTRL-07: when a connection breaks its session has failed, is reported
 /// once, and is never bound again.
 #[test]

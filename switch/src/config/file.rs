@@ -15,7 +15,7 @@ use super::{
     Config,
     users::{self, User},
     value::{
-        Adders, Address, Authority, Block, Ceiling, Cores, Crowd, Family, Hash, Io, Kind,
+        Adders, Address, Authority, Block, Ceiling, Cores, Crowd, Family, Hash, Io, Kind, Matching,
         Placement, Rewriting, Time, TimeOrZero,
     },
 };
@@ -53,6 +53,8 @@ struct MsrpTable {
     wrapped_types: Option<String>,
     message_bytes_max: Option<NonZeroU64>,
     accept_sbc_rewrite: Option<bool>,
+    #[serde(rename = "match")]
+    matching: Option<Matching>,
     cema: Option<Rewriting>,
     allow_active: Option<bool>,
     connect_anywhere: Option<bool>,
@@ -336,6 +338,9 @@ impl MsrpTable {
             session_unbound_max as time, message_silence_max as time, message_gap_max as time,
             connect_attempt_max as time, connect_max as time, binding_answer_max as time, connection_idle_max as time, send_stall_max as time, unanswered_max as time, answer_max as time, chunk_pause_max as time,
         );
+        if let Some(matching) = self.matching {
+            config.matching = matching.into();
+        }
         let media = &mut config.sip.media;
         if let Some(octets) = self.message_bytes_max {
             media.size_max = octets.get();

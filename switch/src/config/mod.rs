@@ -12,7 +12,7 @@ mod value;
 use std::net::{Ipv4Addr, SocketAddr};
 
 pub use complaint::Complaint;
-use engine::Limits;
+use engine::{Limits, Match};
 use sip_control::config::ConfigError;
 pub use value::Io;
 
@@ -33,6 +33,8 @@ pub struct Config {
     pub advertise: Option<String>,
     /// Where figures are served by HTTP, if they are.
     pub metrics: Option<SocketAddr>,
+    /// When a To-Path names a session.
+    pub matching: Match,
     /// What the whole node may hold.
     pub limits: Limits,
     /// The control plane.
@@ -46,6 +48,7 @@ impl Default for Config {
             io: Io::Auto,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 2855)),
             advertise: None,
+            matching: Match::Uri,
             metrics: None,
             limits: Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() },
             sip: sip_control::config::Config::default(),
@@ -70,12 +73,13 @@ impl Config {
     /// The keys whose values are others in `new`, and stay as they are while the node runs
     /// (sip/OPS-12). Those of the control plane are its own affair.
     pub fn fixed_but_changed(&self, new: &Self) -> Vec<&'static str> {
-        let Self { cores, io, listen, advertise, metrics, limits, sip: _ } = self;
+        let Self { cores, io, listen, advertise, metrics, matching, limits, sip: _ } = self;
         let changes = [
             ("node.cores", *cores != new.cores),
             ("node.io", *io != new.io),
             ("msrp.listen", *listen != new.listen),
             ("msrp.advertise", *advertise != new.advertise),
+            ("msrp.match", *matching != new.matching),
             ("metrics.listen", *metrics != new.metrics),
             ("the limits of [msrp]", *limits != new.limits),
         ];

@@ -26,6 +26,22 @@ fn the_example_says_what_is_built_in_but_for_the_word_of_a_peer() {
     assert_eq!(show(&parse("").unwrap()), show(&built_in));
 }
 
+/// URI-18: 2855 is what is listened on, unless somebody has a reason to say something else.
+#[test]
+fn the_port_is_the_registered_one() {
+    assert_eq!(Config::default().listen.port(), 2855);
+    let other = parse("[msrp]\nlisten = \"127.0.0.1:2860\"\n").unwrap();
+    assert_eq!(other.listen.port(), 2860);
+}
+
+/// URI-16: sessions are found by their whole URI, unless the operator has them found by session-id.
+#[test]
+fn how_sessions_are_found_is_the_operators_choice() {
+    assert_eq!(Config::default().matching, engine::Match::Uri);
+    let lenient = parse("[msrp]\nmatch = \"session-id\"\n").unwrap();
+    assert_eq!(lenient.matching, engine::Match::SessionId);
+}
+
 /// The names of the fields of plain data, as its debug form has them.
 fn fields(data: &impl std::fmt::Debug) -> Vec<String> {
     let shown = format!("{data:?}");

@@ -206,6 +206,25 @@ impl From<Placement> for Deal {
     }
 }
 
+/// When a To-Path names a session.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Matching {
+    /// When it is the URI that was given out.
+    Uri,
+    /// When its session-id is.
+    SessionId,
+}
+
+impl From<Matching> for engine::Match {
+    fn from(matching: Matching) -> Self {
+        match matching {
+            Matching::Uri => Self::Uri,
+            Matching::SessionId => Self::SessionId,
+        }
+    }
+}
+
 /// What is made of middleboxes in front of clients (RFC 6714).
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
