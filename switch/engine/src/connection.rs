@@ -29,7 +29,6 @@ use crate::{
 pub type ConnectionId = Key<Connection>;
 
 /// One TCP connection. Owns no socket and reads no clock.
-#[derive(Debug)]
 pub struct Connection {
     pub(crate) phase: Phase,
     pub(crate) side: Side,
@@ -73,6 +72,16 @@ pub(crate) enum Side {
     Opened { shared_as: Option<Box<str>> },
     /// It is on another core, and this is a branch of it (CONN-09).
     Branch(Box<Branch>),
+}
+
+/// Says how much it carries, and nothing of what that says (SEC-01).
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connection")
+            .field("sessions", &self.sessions.len())
+            .field("queued", &self.queued())
+            .finish_non_exhaustive()
+    }
 }
 
 /// How far a connection is in its life.

@@ -6,6 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
     net::{IpAddr, SocketAddr},
     sync::Arc,
     time::Instant,
@@ -91,7 +92,6 @@ pub enum Operation {
 }
 
 /// A connection on its way to the core that serves its session.
-#[derive(Debug)]
 pub struct Departure {
     /// The core to give the socket to.
     pub to: CoreId,
@@ -106,7 +106,6 @@ pub struct Departure {
 pub struct SendFailed;
 
 /// Everything one core knows.
-#[derive(Debug)]
 pub struct Core {
     pub(crate) config: CoreConfig,
     pub(crate) matching: Match,
@@ -173,6 +172,28 @@ pub struct Core {
     /// Connections on which something was sent that may not have been answered: one timer each, for
     /// the oldest (RESP-12).
     pub(crate) unanswered_connections: Deadlines<Connection>,
+}
+
+/// Says what there is, and nothing of who they are or what they say (SEC-01).
+impl fmt::Debug for Core {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Core")
+            .field("id", &self.config.id)
+            .field("connections", &self.connections.len())
+            .field("sessions", &self.sessions.len())
+            .field("rooms", &self.rooms.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Says how much was received, and nothing of what it says (SEC-01).
+impl fmt::Debug for Departure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Departure")
+            .field("to", &self.to)
+            .field("octets", &self.received.len())
+            .finish_non_exhaustive()
+    }
 }
 
 /// Whether the core is on its way out.

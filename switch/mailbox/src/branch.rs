@@ -9,6 +9,8 @@
 //!      <---    on core A <--- Send, Ended ---  on core B      one Send at a time, answered by Sent
 //! ```
 
+use std::fmt;
+
 use bytes::Bytes;
 
 use crate::{CoreId, FailureCause};
@@ -27,7 +29,7 @@ pub struct BranchRelay {
 }
 
 /// What there is to say on the way to a branch, or back.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum BranchStep {
     /// To the branch, which begins with the first: octets that have come for a session there.
     Received {
@@ -51,4 +53,22 @@ pub enum BranchStep {
         /// The connection is of no use any more.
         is_spoilt: bool,
     },
+}
+
+/// Says how much there is, and nothing of what it says (SEC-01).
+impl fmt::Debug for BranchStep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Received { is_start, octets } => {
+                let mut received = f.debug_struct("Received");
+                received.field("is_start", is_start).field("octets", &octets.len()).finish()
+            }
+            Self::Lost(cause) => f.debug_tuple("Lost").field(cause).finish(),
+            Self::Sent => f.write_str("Sent"),
+            Self::Send(octets) => f.debug_tuple("Send").field(&octets.len()).finish(),
+            Self::Ended { handled, .. } => {
+                f.debug_struct("Ended").field("handled", handled).finish_non_exhaustive()
+            }
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! and go on once to every other core with members: what crosses between cores grows with the cores
 //! of a room, never with its members.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
 use bytes::Bytes;
 use msrp::{AcceptTypes, AddressBuf};
@@ -51,7 +51,7 @@ pub enum Stage {
 }
 
 /// One piece of a message. Pieces of one message come in order and without gaps.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub enum Piece {
     /// The first octets: the CPIM head is complete in them and has been checked.
     Open {
@@ -73,8 +73,20 @@ pub enum Piece {
     Abort,
 }
 
+/// Says how much there is, and nothing of what it says (SEC-01).
+impl fmt::Debug for Piece {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (name, body, last) = match self {
+            Self::Open { body, last, .. } => ("Open", body.len(), *last),
+            Self::More { body, last } => ("More", body.len(), *last),
+            Self::Abort => return f.write_str("Abort"),
+        };
+        f.debug_struct(name).field("octets", &body).field("last", &last).finish_non_exhaustive()
+    }
+}
+
 /// What the first piece tells about the whole message.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Opening {
     /// Who sent it; of what is for the room, its sessions get no copy (CHAT-09).
     pub sender: ParticipantId,

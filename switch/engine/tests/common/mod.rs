@@ -288,6 +288,10 @@ impl Node {
         std::mem::take(&mut self.wires[peer.0].output)
     }
 
+    pub fn id_of(&self, peer: Peer) -> ConnectionId {
+        self.wires[peer.0].id
+    }
+
     pub fn is_closed(&self, peer: Peer) -> bool {
         self.wires[peer.0].closed
     }
