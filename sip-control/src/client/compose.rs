@@ -86,6 +86,9 @@ impl Config {
         if self.is_hop_trusted {
             draft = draft.header(Header::PPreferredIdentity, &user);
         }
+        if self.marks_service && matches!(method, Method::Invite | Method::Subscribe) {
+            draft = draft.header(Header::PPreferredService, CPM_GROUP_SESSION);
+        }
         match names.privacy {
             Privacy::None => {}
             Privacy::Anonymous => draft = draft.header(Header::Privacy, "id"),
@@ -113,6 +116,9 @@ impl Config {
         }
     }
 }
+
+/// The service that a chat is, for GSMA networks (RCS-02).
+const CPM_GROUP_SESSION: &str = "urn:urn-7:3gpp-service.ims.icsi.oma.cpm.session.group";
 
 /// Who writes when nobody shall know (RFC 3323 section 4.1.1.3).
 const ANONYMOUS: &str = "\"Anonymous\" <sip:anonymous@anonymous.invalid>";

@@ -30,6 +30,9 @@ pub struct Config {
     /// Whether that hop belongs to the trust domain. Only then it is told who the user is where From
     /// does not say so (IMS-03, RFC 3325 section 6).
     pub is_hop_trusted: bool,
+    /// Whether INVITE and SUBSCRIBE say that they are of the service of CPM group sessions, as GSMA
+    /// networks route by it (RCS-02).
+    pub marks_service: bool,
     /// Proof of who the user is, for those who ask for it (AUTH-05).
     pub credentials: Option<Credentials>,
     /// What the media is like.
@@ -105,6 +108,7 @@ impl Config {
             route: Vec::new(),
             next_hop,
             is_hop_trusted: false,
+            marks_service: false,
             credentials: None,
             media: Media::new(contact.ip()),
             watches: true,

@@ -3,6 +3,7 @@
 
 mod anything;
 mod calling;
+mod gsma;
 mod invite;
 mod media;
 mod peer;

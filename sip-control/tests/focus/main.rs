@@ -8,6 +8,7 @@ mod decision;
 mod dispatch;
 mod early;
 mod ending;
+mod footprint;
 mod grouping;
 mod harness;
 mod hostile;

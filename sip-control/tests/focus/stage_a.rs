@@ -181,3 +181,18 @@ fn a_feature_is_asked_for_only_where_that_is_a_condition() {
         }
     }
 }
+
+/// RCS-02: the service that a peer prefers, or that a stranger asserts, makes nobody trusted.
+#[test]
+fn a_service_proves_nothing() {
+    let service = "urn:urn-7:3gpp-service.ims.icsi.oma.cpm.session.group";
+    for field in ["P-Preferred-Service", "P-Asserted-Service"] {
+        let mut world = World::new(vectors());
+        let lines = format!("{field}: {service}\n");
+        let marked = invite(&mut world, GARDEN, ALICE, &lines, OFFER);
+        world.hear_from(STRANGER, Protocol::Tcp, &marked);
+        let refused = world.take().pop().expect("an answer");
+        assert_eq!(refused.status(), 403);
+        world.join_with(GARDEN, ALICE, &lines);
+    }
+}
