@@ -226,7 +226,7 @@ fn a_refused_file_is_told_which_it_was() {
 
 /// msrp/TV-38: what an offer must hold to be one of a chat room.
 #[test]
-fn an_offer_without_the_wrapper_is_refused() {
+fn an_offer_for_no_room_is_refused_whatever_is_wrong() {
     let offer = "v=0\r\no=dave 1 1 IN IP4 203.0.113.5\r\ns=-\r\nc=IN IP4 203.0.113.5\r\nt=0 0\r\n\
         m=message 7777 TCP/MSRP *\r\na=setup:actpass\r\n\
         a=accept-types:text/plain text/html\r\na=path:msrp://203.0.113.5:7777/dA3v5E8x;tcp\r\n";
