@@ -86,6 +86,13 @@ fn the_answer_accepts_the_chat_line_as_the_room_runs_it() {
     assert_eq!(answer(&read(OFFER).unwrap(), &room()), expected);
 }
 
+/// msrp/LIM-03: a room of which nothing else is said takes messages of 10 MiB, and says so.
+#[test]
+fn the_largest_message_is_announced_and_has_a_default() {
+    let room = RoomMedia { size_max: crate::config::Media::default().size_max, ..room() };
+    assert!(answer(&read(OFFER).unwrap(), &room).contains("\r\na=max-size:10485760\r\n"));
+}
+
 /// msrp/SDP-27, SDP-19: the tokens are the room's own, whatever the peer declared.
 #[test]
 fn chatroom_tokens_of_the_answer_are_the_rooms() {
