@@ -25,4 +25,5 @@ mod restoring;
 mod sharing;
 mod stage_a;
 mod timing;
+mod torture;
 mod watching;

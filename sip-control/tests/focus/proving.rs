@@ -37,7 +37,7 @@ fn account(name: &str, password: &str, identities: &[&str]) -> Account {
     Account { name, password, identities, display_name: None }
 }
 
-fn config(algorithms: &[Algorithm]) -> Config {
+pub fn config(algorithms: &[Algorithm]) -> Config {
     let accounts = vec![
         account("mallory", "let me in", &["sip:mallory@example.com"]),
         account("bob", "the builder", &["sip:bob@example.com", "tel:+12125550147"]),
