@@ -135,6 +135,19 @@ fn a_rejoin_finds_the_session_of_the_process_before() {
 }
 
 #[test]
+fn who_was_put_out_stays_out() {
+    let mut world = World::new(keeping());
+    let session = world.join(GARDEN, ALICE).identity();
+    let mut kept = remembered(&world.changes);
+    kept[0].expelled.push(key(BOB));
+    let mut world = World::new(keeping());
+    world.restore(kept);
+    let rejoin = invite(&mut world, &session, BOB, "", OFFER);
+    assert_eq!(world.ask(&rejoin).status(), 403);
+    world.join(&session, ALICE);
+}
+
+#[test]
 fn a_session_that_nobody_comes_back_to_ends() {
     let mut world = World::new(keeping());
     let identity = world.join(GARDEN, ALICE).identity();
