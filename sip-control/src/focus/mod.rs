@@ -165,10 +165,7 @@ impl Focus {
     /// makes the names that nobody may guess.
     pub fn new(config: Arc<Config>, port: Option<u16>, seed: [u8; 32], clock: WallClock) -> Self {
         let mut tokens = Tokens::new(seed);
-        let Config { digest, timers, limits, .. } = &*config;
-        let authenticator = digest
-            .as_ref()
-            .map(|digest| Authenticator::new(digest, timers, limits, clock.start(), &mut tokens));
+        let authenticator = authenticator(&config, clock.start(), &mut tokens);
         Self {
             authenticator,
             directory: Directory::new(&config, port),
@@ -505,4 +502,11 @@ impl Focus {
         self.last_id += 1;
         self.last_id
     }
+}
+
+/// Who asks for proof, by this configuration.
+fn authenticator(config: &Config, start: Instant, tokens: &mut Tokens) -> Option<Authenticator> {
+    let Config { digest, timers, limits, .. } = config;
+    let digest = digest.as_ref()?;
+    Some(Authenticator::new(digest, timers, limits, start, tokens))
 }

@@ -1,11 +1,15 @@
 //! Another configuration for a focus that serves (OPS-12).
 
-use std::{mem, sync::Arc, time::Instant};
+use std::{
+    mem,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use mailbox::RoomId;
 
-use super::{Focus, directory::Place, order::Order};
-use crate::config::Config;
+use super::{Focus, authenticator, directory::Place, order::Order};
+use crate::config::{Config, Digest};
 
 impl Focus {
     /// Goes by `config` from now on, all of it at once. Nobody who is in a session is put out of
@@ -14,6 +18,11 @@ impl Focus {
     pub fn handle_config(&mut self, now: Instant, config: Arc<Config>) {
         let before = mem::replace(&mut self.config, config);
         self.directory.reconfigure(&self.config);
+        // Nonces of before are stale then, which asks nobody for a password again.
+        if proofs(&before) != proofs(&self.config) {
+            let start = self.clock.start();
+            self.authenticator = authenticator(&self.config, start, &mut self.tokens);
+        }
         let ceiling_moved = before.limits.users_per_room != self.config.limits.users_per_room;
         let mut rooms: Vec<RoomId> = self.rooms.keys().copied().collect();
         rooms.sort_unstable();
@@ -31,4 +40,11 @@ impl Focus {
             }
         }
     }
+}
+
+/// All that it depends on who can prove what.
+fn proofs(config: &Config) -> (Option<&Digest>, [Duration; 3], usize) {
+    let timers = &config.timers;
+    let times = [timers.digest_nonce, timers.digest_window, timers.digest_penalty];
+    (config.digest.as_ref(), times, config.limits.digest_failures)
 }

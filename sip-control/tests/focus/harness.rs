@@ -288,6 +288,12 @@ impl World {
         self.settle();
     }
 
+    /// From now on this is the configuration.
+    pub fn reconfigure(&mut self, config: Config) {
+        self.agent.handle_config(self.now, config);
+        self.settle();
+    }
+
     pub fn stop(&mut self) {
         self.agent.handle_stop(self.now);
         self.settle();

@@ -336,3 +336,28 @@ fn a_challenge_tells_nothing_about_rooms() {
     }
     assert!(answers.windows(2).all(|pair| pair[0] == pair[1]));
 }
+
+/// OPS-12, AUTH-02: another configuration counts for the next who proves something; what has not changed
+/// of it leaves nonces good and penalties in force.
+#[test]
+fn users_may_change_while_there_are_some() {
+    let mut world = world();
+    let fresh = nonce(&world.knock(GARDEN, ""));
+    world.reconfigure(Config { warn_detail: false, ..config(&[Algorithm::Sha256]) });
+    assert_eq!(world.knock(GARDEN, &bob(&fresh, GARDEN, 1).line()).status(), 200);
+
+    let mut other = config(&[Algorithm::Sha256]);
+    if let Some(digest) = &mut other.digest {
+        digest.accounts[1] = account("bob", "the painter", &["sip:bob@example.com"]);
+    }
+    world.reconfigure(other);
+    let refused = world.knock(GARDEN, &bob(&fresh, GARDEN, 2).line());
+    assert!(!challenges(&refused)[0].contains("stale"), "that is not the password any more");
+    let renamed = |nonce, count| Proof { password: "the painter", ..bob(nonce, GARDEN, count) };
+    let refused = world.knock(GARDEN, &renamed(&fresh, 3).line());
+    assert!(challenges(&refused)[0].ends_with(", stale=true"));
+    let fresh = nonce(&refused);
+    assert_eq!(world.knock(GARDEN, &renamed(&fresh, 1).line()).status(), 200);
+    world.reconfigure(vectors());
+    assert_eq!(world.knock(GARDEN, &renamed(&fresh, 2).line()).status(), 403);
+}
