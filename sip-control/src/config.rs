@@ -553,6 +553,8 @@ pub struct Timers {
     pub list_retry: Duration,
     /// How long it may take to come.
     pub list_timeout: Duration,
+    /// How long a session whose last key participant has gone waits for one to come back (LEAVE-07).
+    pub key_grace: Duration,
     /// How long the process waits for all of them when it is told to stop.
     pub shutdown: Duration,
     /// Least time between two change NOTIFYs of one subscription (NTF-04).
@@ -672,6 +674,7 @@ impl Default for Timers {
             retirement: seconds(60),
             media_grace: seconds(60),
             session_linger: Duration::ZERO,
+            key_grace: Duration::ZERO,
             restored_session: seconds(600),
             list_refresh: seconds(300),
             list_retry: seconds(30),

@@ -189,8 +189,14 @@ impl Client {
             }
             (Purpose::Invite { leg, .. }, _) => self.refused(now, leg, transaction, response),
             (Purpose::Farewell, _)
-            | (Purpose::Refresh { .. } | Purpose::Bye { .. } | Purpose::Subscribe { .. }, ..200) => {
-            }
+            | (
+                Purpose::Refresh { .. }
+                | Purpose::Bye { .. }
+                | Purpose::Subscribe { .. }
+                | Purpose::Refer { .. },
+                ..200,
+            ) => {}
+            (Purpose::Refer { leg }, status) => self.referred(leg, Some(status)),
             (Purpose::Refresh { leg }, _) => self.refreshed(now, leg, transaction, response),
             (Purpose::Bye { leg }, _) => self.end(now, leg, Ending::Left),
             (Purpose::Subscribe { leg }, _) => self.subscribed(now, leg, transaction, response),
@@ -218,6 +224,7 @@ impl Client {
             Some(Purpose::Refresh { leg }) => self.refresh_unanswered(now, leg, failure),
             Some(Purpose::Bye { leg }) => self.end(now, leg, Ending::Left),
             Some(Purpose::Subscribe { leg }) => self.unsubscribed(leg, transaction),
+            Some(Purpose::Refer { leg }) => self.referred(leg, None),
             Some(Purpose::Farewell) | None => {}
         }
     }

@@ -39,6 +39,8 @@ pub struct Config {
     pub media: Media,
     /// Whether whoever joins also follows who is in the conference (REJ-12, JOIN-09).
     pub watches: bool,
+    /// Whether others are asked for inside the dialog of a leg, as some focuses want it (REF-01).
+    pub refers_within: bool,
     /// `Session-Expires` in seconds (TMR-04).
     pub session_interval: u32,
     /// How often a rejoin that met 503, or nobody, is tried again by itself (REJ-15). Other attempts,
@@ -111,6 +113,7 @@ impl Config {
             marks_service: false,
             credentials: None,
             media: Media::new(contact.ip()),
+            refers_within: false,
             watches: true,
             session_interval: SESSION_INTERVAL,
             retries_max: RETRIES_MAX,

@@ -62,6 +62,13 @@ pub enum Event {
         /// Who.
         roster: Box<Roster>,
     },
+    /// The focus has answered whether it calls others in, as was asked (REF-01).
+    Referred {
+        /// Which leg.
+        leg: LegId,
+        /// The status code: 202 if it tries. `None` if there was no answer.
+        status: Option<u16>,
+    },
     /// Nothing more will be heard of who is in the conference. The leg itself lives on.
     Unwatched {
         /// Which leg asked for it.
@@ -78,6 +85,7 @@ impl Event {
             Self::Progress { leg, .. }
             | Self::Deferred { leg, .. }
             | Self::Joined { leg, .. }
+            | Self::Referred { leg, .. }
             | Self::Failed { leg, .. }
             | Self::Ended { leg, .. }
             | Self::Roster { leg, .. }

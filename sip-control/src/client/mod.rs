@@ -19,6 +19,7 @@ mod media;
 mod media_session;
 mod outcome;
 mod receive;
+mod refer;
 mod refresh;
 mod run;
 mod send;
@@ -40,6 +41,7 @@ pub use self::media_session::{
     CannotSend, MediaEvent, MediaSession, MessageNumber, Received, SENDS_MAX, Saying, Sender,
 };
 pub use self::outcome::{Ending, Failed, Failure, Refusal, Refused, Warning};
+pub use self::refer::CannotRefer;
 pub use self::run::{CallError, User, listen, start};
 pub use self::session::{Happening, NotSaid, Session, SessionError, Voice};
 pub use self::watch::{Member, Roster};
@@ -106,6 +108,8 @@ enum Purpose {
     Bye { leg: LegId },
     /// Asks who is in the conference.
     Subscribe { leg: LegId },
+    /// Has others called in.
+    Refer { leg: LegId },
     /// Ends what is forgotten already: no answer changes anything.
     Farewell,
 }

@@ -112,7 +112,8 @@ impl Client {
                     watch.follow((old, new), sequence);
                 }
             }
-            Purpose::Farewell => {}
+            Purpose::Refer { leg } if self.config.refers_within => self.count(*leg, sequence),
+            Purpose::Refer { .. } | Purpose::Farewell => {}
         }
     }
 

@@ -376,6 +376,7 @@ impl Focus {
         self.dialogs.begin_leg(link, session);
         let room_id = leg.room;
         room.connect(session, now, now);
+        room.note_return(at);
         self.counters.joins += 1;
         self.record_joined(room_id, session);
         self.order(Order::Describe { session, peer: Box::new(peer) });

@@ -289,6 +289,7 @@ impl Focus {
         let hidden_until = now + timers.notify_min_interval;
         let begins = !room.has_begun();
         let has_new_name = room.connect(session, now, hidden_until);
+        room.note_return(self.clock.utc(now));
         self.counters.joins += 1;
         self.record_joined(room_id, session);
 

@@ -307,8 +307,15 @@ impl Focus {
         if room.is_empty() && !waits && (linger.is_zero() || !room.has_begun()) {
             return self.end_room(now, room_id, Ending::NoResource);
         }
-        if room.is_forsaken(self.clock.utc(now)) {
+        let key_grace = self.config.timers.key_grace;
+        let is_forsaken = room.is_forsaken(self.clock.utc(now));
+        if is_forsaken && key_grace.is_zero() {
             return self.end_room(now, room_id, Ending::NoResource);
+        }
+        if is_forsaken && room.forsaken_until.is_none() {
+            let until = now + key_grace;
+            room.forsaken_until = Some(until);
+            self.agenda.add(until, Subject::Room(room_id));
         }
         if room.is_empty() {
             let until = room.lingers_until.map_or(now + linger, |until| until.max(now + linger));

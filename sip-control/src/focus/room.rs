@@ -69,6 +69,8 @@ pub struct Room {
     pub watchers: Vec<SubscriptionId>,
     /// How long it waits for somebody to come back, since it was left by all (LEAVE-06).
     pub lingers_until: Option<Instant>,
+    /// How long it waits for one of those to come back without whom it is over (LEAVE-07).
+    pub forsaken_until: Option<Instant>,
     /// Whom to invite as soon as it has begun.
     pub gathering: Option<Gathering>,
     /// What tells its conversation from others, for INVITEs (RCS-01).
@@ -95,6 +97,7 @@ impl Room {
             venue,
             watchers: Vec::new(),
             lingers_until: None,
+            forsaken_until: None,
             gathering: None,
             marks: Vec::new(),
             guests: HashSet::new(),
@@ -161,6 +164,13 @@ impl Room {
         self.has_begun
             && self.venue.policy.has_key_participants()
             && !self.key_participants(at).any(Participant::is_seated)
+    }
+
+    /// Somebody has come: it need not wait any longer if that is one it waited for.
+    pub fn note_return(&mut self, at: Utc) {
+        if !self.is_forsaken(at) {
+            self.forsaken_until = None;
+        }
     }
 
     /// It is held under these rules from now on (POL-18).

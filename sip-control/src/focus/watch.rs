@@ -207,7 +207,11 @@ impl Focus {
 
     /// A participant whose name has changed may be shown now, or nobody has come back.
     pub(super) fn look_at_room(&mut self, now: Instant, room_id: RoomId) {
-        if self.rooms.get(&room_id).is_some_and(|room| room.is_abandoned(now)) {
+        let at = self.clock.utc(now);
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
+        room.note_return(at);
+        let is_forsaken = room.forsaken_until.is_some_and(|until| until <= now);
+        if is_forsaken || room.is_abandoned(now) {
             return self.end_room(now, room_id, Ending::NoResource);
         }
         if self.rooms.get_mut(&room_id).is_some_and(|room| room.unhide(now)) {

@@ -8,6 +8,7 @@ mod invite;
 mod media;
 mod peer;
 mod proving;
+mod referring;
 mod running;
 mod server;
 mod staying;

@@ -253,7 +253,44 @@ fn a_session_ends_with_its_document() {
     assert!(world.is_idle());
 }
 
-/// POL-15: a session is begun only by a key participant and ends with the last of them; and while
+/// LEAVE-07: with `key_grace` the others wait so long for one of those to come back without whom
+/// there is no session, each time anew; meanwhile nobody else comes in.
+#[test]
+fn a_session_waits_for_a_key_participant_to_come_back() {
+    let mut config = Config { rooms: Vec::new(), ..vectors() };
+    config.timers.key_grace = Duration::from_secs(20);
+    let mut world = World::new(config);
+    world.regroup(&[&document(&[
+        ("<is-key-participant>false", "<is-key-participant>true"),
+        ("<max-participant-count>3", "<max-participant-count>9"),
+    ])]);
+    let mut alice = world.join(GROUP, ALICE);
+    let bob = world.join(GROUP, BOB);
+    world.bound(bob.session());
+    for _ in 0..2 {
+        alice.bye(&mut world);
+        world.wait(Duration::from_secs(15));
+        assert_verdict!(&mut world, GROUP, TEL, "", OFFER, 403, W_KEY);
+        alice = world.join(&bob.identity(), ALICE);
+        world.bound(alice.session());
+    }
+    world.wait(Duration::from_secs(60));
+    assert!(world.take_requests("BYE").is_empty(), "she is here");
+    // Lost is gone as well, once that is certain.
+    world.failed(alice.session(), mailbox::FailureCause::ConnectionLost);
+    world.wait(Duration::from_secs(60));
+    let byes = world.take_requests("BYE");
+    assert_eq!(byes.len(), 1, "her own leg");
+    world.answer(&byes[0], "200 OK");
+    world.wait(Duration::from_secs(19));
+    assert!(world.take_requests("BYE").is_empty());
+    world.wait(Duration::from_secs(1));
+    assert_eq!(world.take_requests("BYE").len(), 1, "Bob's");
+    let (status, _) = ask(&mut world, &bob.identity(), ALICE, "", OFFER);
+    assert_eq!(status, 403, "no such session");
+}
+
+/// LEAVE-07, POL-15: a session is begun only by a key participant and ends with the last of them; and while
 /// none has come in, nobody else does.
 #[test]
 fn a_session_lives_with_its_key_participants() {
