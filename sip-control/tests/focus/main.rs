@@ -18,6 +18,7 @@ mod offerless;
 mod overload;
 mod partial;
 mod proving;
+mod reconfiguring;
 mod referring;
 mod reoffering;
 mod replacing;
