@@ -5,7 +5,11 @@ use std::time::Duration;
 use mailbox::FailureCause;
 use proptest::{collection::vec, prelude::*};
 
-use super::harness::{Call, Core, OFFER, World, invite, subscribe, vectors};
+use super::{
+    callee::{ANSWER, answered},
+    harness::{Call, Core, OFFER, Sent, World, invite, subscribe, vectors},
+    referring::refer,
+};
 
 const ROOM: &str = "sip:garden-open@im.example.com";
 const SEATS: usize = 3;
@@ -19,6 +23,8 @@ enum Step {
     Cancelled { user: u8 },
     Watch { user: u8 },
     Offer { nth: usize, method: &'static str, path: u8, port: u16, ack: Ack },
+    Refer { user: u8, target: u8, leaves: bool },
+    Answered { nth: usize, status: &'static str, content: &'static str },
     Bye { nth: usize },
     Bound { nth: usize },
     Failed { nth: usize },
@@ -34,14 +40,22 @@ fn step() -> impl Strategy<Value = Step> {
     // The offer does for an answer too, where there was none.
     let offer = prop_oneof![2 => Just(OFFER), 1 => Just("")];
     let ack = prop_oneof![Just(None), Just(Some("")), Just(Some(OFFER))];
+    let status = prop_oneof![Just("180 Ringing"), Just("200 OK"), Just("486 Busy Here")];
+    let content = prop_oneof![Just(""), Just(ANSWER)];
     prop_oneof![
         4 => (user.clone(), any::<bool>(), offer, ack.clone()).prop_map(
             |(user, anonymous, offer, ack)| Step::Join { user, anonymous, offer, ack }
         ),
         1 => user.clone().prop_map(|user| Step::Cancelled { user }),
-        2 => user.prop_map(|user| Step::Watch { user }),
+        2 => user.clone().prop_map(|user| Step::Watch { user }),
         4 => (nth.clone(), prop_oneof![Just("INVITE"), Just("UPDATE")], 0u8..4, 0u16..3, ack).prop_map(
             |(nth, method, path, port, ack)| Step::Offer { nth, method, path, port: 9 * port.min(1), ack }
+        ),
+        2 => (user.clone(), user.clone(), any::<bool>()).prop_map(
+            |(user, target, leaves)| Step::Refer { user, target, leaves }
+        ),
+        2 => (nth.clone(), status, content).prop_map(
+            |(nth, status, content)| Step::Answered { nth, status, content }
         ),
         3 => nth.clone().prop_map(|nth| Step::Bye { nth }),
         2 => nth.clone().prop_map(|nth| Step::Bound { nth }),
@@ -76,7 +90,8 @@ fn gather(world: &mut World, calls: &mut Vec<Call>, ack: Ack) {
     }
 }
 
-fn carry_out(world: &mut World, calls: &mut Vec<Call>, step: Step) {
+/// `called` are the INVITEs of the focus that followed a REFER.
+fn carry_out(world: &mut World, calls: &mut Vec<Call>, called: &mut Vec<Sent>, step: Step) {
     match step {
         Step::Join { user, anonymous, offer, ack } => {
             let privacy = if anonymous { "Privacy: id\n" } else { "" };
@@ -94,6 +109,18 @@ fn carry_out(world: &mut World, calls: &mut Vec<Call>, step: Step) {
             let uri = calls.last().map_or(ROOM.to_owned(), Call::identity);
             let subscribe = subscribe(world, &uri, &address(user), "Event: conference\n");
             world.hear(&subscribe);
+        }
+        Step::Refer { user, target, leaves } => {
+            let (who, method) = if leaves { (user, ";method=BYE") } else { (target, "") };
+            let rest = format!("Refer-To: <{}{method}>\nContent-Length: 0\n\n", address(who));
+            let refer = refer(world, ROOM, &address(user), &rest);
+            world.hear(&refer);
+            let sent = world.take().into_iter();
+            called.extend(sent.filter(|sent| sent.start().starts_with("INVITE ")));
+        }
+        Step::Answered { nth, status, content } if nth < called.len() => {
+            let kind = "Content-Type: application/sdp\nContent-Length: ?\n\n";
+            answered(world, &called[nth], status, "callee", &format!("{kind}{content}"));
         }
         Step::Bye { nth } if nth < calls.len() => {
             let bye = calls.remove(nth).next(world, "BYE", "Content-Length: 0\n\n");
@@ -119,7 +146,11 @@ fn carry_out(world: &mut World, calls: &mut Vec<Call>, step: Step) {
         Step::Failed { nth } if nth < calls.len() => {
             world.failed(calls[nth].session(), FailureCause::ConnectionLost);
         }
-        Step::Offer { .. } | Step::Bye { .. } | Step::Bound { .. } | Step::Failed { .. } => {}
+        Step::Answered { .. }
+        | Step::Offer { .. }
+        | Step::Bye { .. }
+        | Step::Bound { .. }
+        | Step::Failed { .. } => {}
         Step::Core(core) => world.core = core,
         Step::CoreAnswers => {
             world.answer_installs();
@@ -140,10 +171,12 @@ proptest! {
         let mut config = vectors();
         config.rooms[0].rules.max_participants = Some(SEATS);
         config.rooms[0].rules.anonymity = sip_control::config::Users::Everyone;
+        config.rooms[0].rules.inviters = sip_control::config::Users::Everyone;
+        config.outbound_proxy = Some("sip:192.0.2.1;transport=tcp".to_owned());
         let mut world = World::new(config);
-        let mut calls = Vec::new();
+        let (mut calls, mut called) = (Vec::new(), Vec::new());
         for step in steps {
-            carry_out(&mut world, &mut calls, step);
+            carry_out(&mut world, &mut calls, &mut called, step);
         }
         world.core = Core::Quick;
         world.answer_installs();

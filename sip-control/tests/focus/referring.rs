@@ -21,7 +21,7 @@ const PUT_OUT_CAROL: &str = "Refer-To: <sip:carol@example.com;method=BYE>\n";
 const QUIET: &str = "Refer-Sub: false\nSupported: norefersub\n";
 
 /// A REFER outside of a dialog by `user`. `rest` is more header lines, the blank line and the body.
-fn refer(world: &mut World, uri: &str, user: &str, rest: &str) -> String {
+pub fn refer(world: &mut World, uri: &str, user: &str, rest: &str) -> String {
     let n = world.serial();
     format!(
         "REFER {uri} SIP/2.0\n\
