@@ -99,7 +99,9 @@ impl Focus {
         if self.early(session).is_some() {
             return self.abandon(now, session, &Refusal::MediaPlane);
         }
-        if self.connected(session).is_none() {
+        let is_called = |leg: &Leg| matches!(&leg.phase, Phase::Inviting(_));
+        if self.legs.get(&session).is_some_and(is_called) {
+            self.note_failure(session, cause.name());
             return self.fail_invitation(now, session, UNAVAILABLE);
         }
         let Some(connected) = self.in_force(session, route) else { return };

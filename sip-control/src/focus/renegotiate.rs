@@ -235,7 +235,7 @@ impl Focus {
         let peer = match answer {
             Ok(peer) => peer,
             Err(fault) => {
-                tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
+                tracing::debug!(session = session.0, fault = fault.warn_text(), "no usable answer");
                 if !had_peer {
                     self.end_leg(now, session, Farewell::Unanswered);
                 }

@@ -82,8 +82,10 @@ impl Hold {
 
     /// The answer: no line is taken (msrp/SDP-21). `path` is where the chat was.
     pub fn answer(&self, origin: Origin, path: &UriBuf) -> String {
-        let line =
-            |line: &Line| format!("m={} 0 {} {}\r\n", line.kind, line.transport, line.formats);
+        let line = |line: &Line| {
+            let Line { kind, transport, formats, mirrored } = line;
+            format!("m={kind} 0 {transport} {formats}\r\n{mirrored}")
+        };
         session_lines(origin, path) + &self.shape.lines.iter().map(line).collect::<String>()
     }
 }

@@ -199,16 +199,14 @@ pub(super) fn lines(offer: &Description) -> Vec<Line> {
     offer.media.iter().map(line).collect()
 }
 
-/// The lines by which a peer knows which of its files was refused.
+/// The lines by which a peer knows which of its files was refused. A `file-selector` that selects
+/// nothing names no file: repeated, it would say that files are taken here (msrp/FILE-04).
 fn mirrored(media: &Media) -> String {
     let names = ["file-selector", "file-transfer-id"].into_iter();
-    let lines = names.flat_map(|name| {
-        media.attributes.all(name).map(move |value| match value {
-            "" => format!("a={name}\r\n"),
-            value => format!("a={name}:{value}\r\n"),
-        })
-    });
-    lines.filter(|line| !line.trim_end().contains(char::is_control)).collect()
+    let named = names.flat_map(|name| media.attributes.all(name).map(move |value| (name, value)));
+    named
+        .filter(|(_, value)| !value.trim().is_empty() && !value.contains(char::is_control))
+        .fold(String::new(), |lines, (name, value)| lines + "a=" + name + ":" + value + "\r\n")
 }
 
 /// The one value there is; none when there are several.

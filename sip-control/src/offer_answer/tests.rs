@@ -458,6 +458,24 @@ fn moved(path: &str, setup: &str, cema: bool) -> String {
     if cema { offer.replace("a=sendrecv", "a=msrp-cema\r\na=sendrecv") } else { offer }
 }
 
+/// msrp/SETUP-10: to a relay of the peer we connect only if we are the active party, whatever else is
+/// said; a peer that is active sees to its relay itself, and we wait.
+#[test]
+fn only_who_is_active_connects_to_a_relay() {
+    for (setup, role) in [
+        (PASSIVE, to("relay.example.com", 2855, false)),
+        (ACTPASS, Setup::Passive),
+        (ACTIVE, Setup::Passive),
+        ("", Setup::Passive),
+    ] {
+        let offer = reachable(setup)
+            .replace("m=message 7654", "m=message 2855")
+            .replace("msrp://192.0.2.21:7654/k3Zq8vT1wY6uPb2nLx;tcp", RELAY);
+        let offer = read(&offer).unwrap();
+        assert_eq!((&offer.peer().setup, offer.peer().path.as_str()), (&role, RELAY), "{setup}");
+    }
+}
+
 const DIRECT: &str = "msrp://192.0.2.21:7654/k;tcp";
 const PASSIVE: &str = "a=setup:passive\r\n";
 const ACTPASS: &str = "a=setup:actpass\r\n";

@@ -13,7 +13,7 @@ use std::{
 
 use mailbox::{
     Command, Doorbell, Epoch, Event, FailureCause, InstallRefusal, PeerMedia, Receiver, Rights,
-    RoomId, Sender, SessionId, ring,
+    RoomId, Route, Sender, SessionId, ring,
 };
 use msrp::UriBuf;
 use sip_control::{
@@ -55,6 +55,8 @@ pub struct World {
     journal: Vec<String>,
     /// The same orders, with all that matters of them.
     orders: Vec<String>,
+    /// What cores were told of sessions to expect, all of it.
+    pub routes: Vec<Route>,
     sent: VecDeque<Sent>,
     serial: u32,
     /// What the focus wants remembered, all of it.
@@ -187,6 +189,7 @@ impl World {
             cores,
             journal: Vec::new(),
             orders: Vec::new(),
+            routes: Vec::new(),
             sent: VecDeque::new(),
             serial: 0,
             changes: Vec::new(),
@@ -391,6 +394,9 @@ impl World {
             while let Some(command) = core.commands.pop() {
                 self.journal.push(format!("core {number}: {}", named(&command)));
                 self.orders.extend(detailed(&command));
+                if let Command::Install { route, .. } = &command {
+                    self.routes.push((**route).clone());
+                }
                 if let Some(event) = core.react(command, self.core) {
                     core.events.push(event).unwrap();
                     has_said = true;

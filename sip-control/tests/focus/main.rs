@@ -4,10 +4,12 @@
 mod adhoc;
 mod anything;
 mod callee;
+mod contract;
 mod decision;
 mod dispatch;
 mod early;
 mod ending;
+mod files;
 mod footprint;
 mod grouping;
 mod harness;

@@ -28,22 +28,30 @@ fn byes(world: &mut World) -> Vec<Sent> {
     world.take_requests("BYE")
 }
 
-/// FOC-14: the old leg goes when the new one is bound, and not with a reason to stay away.
+/// FOC-14, msrp/CTRL-06: the new leg is a session of its own; the old one goes when that is bound, and
+/// not with a reason to stay away.
 #[test]
 fn a_new_leg_replaces_the_old_one_when_it_is_bound() {
     let (mut world, old) = world();
+    world.orders();
     let new = world.join(&old.identity(), BOB);
     assert_eq!(byes(&mut world).len(), 0, "the old one lives until then");
+    let (former, session) = (old.session().0, new.session().0);
+    assert_ne!(session, former);
+    let attached = world.orders();
+    assert!(attached[0].starts_with(&format!("Install {session} ")), "{attached:?}");
+    assert_eq!(attached[1..], [format!("Activate {session}")]);
     world.journal();
     world.bound(new.session());
     let bye = byes(&mut world).pop().expect("a BYE on the old dialog");
     assert_eq!(bye.header("Reason"), "SIP;cause=200;text=\"Replaced\"");
     assert_eq!(bye.header("Call-ID"), old.ok.header("Call-ID"));
     assert_eq!(world.journal()[0], "core 0: Remove");
+    assert_eq!(world.orders(), [format!("Remove {former}")]);
     world.answer(&bye, "200 OK");
 }
 
-/// FOC-14: five seconds after its 200 the new leg stands alone, bound or not.
+/// FOC-14, msrp/CTRL-06: five seconds after its 200 the new leg stands alone, bound or not.
 #[test]
 fn a_new_leg_replaces_the_old_one_after_five_seconds() {
     let (mut world, old) = world();

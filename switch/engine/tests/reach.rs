@@ -6,7 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 
 use common::{
     Member, Node, Peer,
-    lobby::{BOB, HELLO, alice, bob},
+    lobby::{BOB, HELLO, RELAYED, alice, bob, carol},
     masked,
 };
 use engine::Limits;
@@ -270,6 +270,34 @@ fn a_connection_by_cema_is_not_shared() {
     }
     passive(&mut node, &[1]);
     assert_eq!(node.attempts().len(), 3);
+}
+
+/// SETUP-10: whoever is active sends the first request, and only they: a peer that is not connected to
+/// comes by its relay and is answered; one that is gets it by its relay, to the whole path.
+#[test]
+fn the_binding_send_is_for_the_active_side_also_by_a_relay() {
+    let mut node = Node::new(1);
+    let (session, uri) = node.join(&carol());
+    node.advance(Duration::from_secs(5));
+    assert!(node.attempts().is_empty(), "its relay is for the peer to connect to");
+    let relay = node.connect(0);
+    assert_eq!(node.output(relay), "");
+    let bind =
+        format!("MSRP hi001 SEND\r\nTo-Path: {uri}\r\nFrom-Path: {RELAYED}\r\n-------hi001$\r\n");
+    node.feed(relay, bind.as_bytes());
+    node.advance(Duration::from_secs(5));
+    let said = node.output(relay);
+    assert!(said.starts_with("MSRP hi001 200 ") && !said.contains(" SEND\r\n"), "{said}");
+    assert!(is_bound(&node, session) && node.attempts().is_empty());
+
+    let (session, uri) = node.join(&carol());
+    node.reach(0, session, remote(&[9], Some("relay.example.net:2855")));
+    let (relay, to) = last_attempt(&node);
+    assert_eq!(to, address(9));
+    node.welcome(relay);
+    let said = node.output(relay);
+    let paths = format!(" SEND\r\nTo-Path: {RELAYED}\r\nFrom-Path: {uri}\r\n");
+    assert!(said.contains(&paths) && said.matches("MSRP ").count() == 1, "{said}");
 }
 
 /// CONN-16: what we have opened is kept for 60 s after its last session, for reuse.

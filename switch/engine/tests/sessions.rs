@@ -37,6 +37,33 @@ fn a_session_bound_elsewhere_is_answered_506_and_stays_where_it_is() {
     assert!(room.heard()[0].starts_with("MSRP a786hjs2Kd0Qw1Er 200 OK\r\n"));
 }
 
+/// CTRL-02: from the moment that a core says where a session is, it is there: whoever comes to it is
+/// served, though nobody has been told of it yet.
+#[test]
+fn a_session_is_acceptable_as_soon_as_it_has_a_uri() {
+    let mut node = Node::new(1);
+    let (session, uri) = node.install(&bob());
+    let peer = node.connect(0);
+    let bind = format!(
+        "MSRP ear1ybird SEND\r\nTo-Path: {uri}\r\nFrom-Path: {BOB}\r\n-------ear1ybird$\r\n"
+    );
+    node.feed(peer, bind.as_bytes());
+    assert!(node.output(peer).starts_with("MSRP ear1ybird 200 OK\r\n"));
+    assert!(node.events.contains(&Event::Bound { session }));
+}
+
+/// CTRL-08: who comes and who goes is nothing that the others hear of here.
+#[test]
+fn no_roster_is_told_by_msrp() {
+    let mut node = Node::new(1);
+    let (peer, _) = node.bound(&alice());
+    let (_, _, session) = node.bound_as(&bob());
+    node.join(&bob());
+    node.remove(0, session);
+    node.advance(Duration::from_secs(20));
+    assert_eq!(node.output(peer), "");
+}
+
 /// TV-06, URI-07, URI-08, URI-09, URI-10, URI-11: a session is found by its id and then
 /// compared in full.
 #[test]

@@ -1,5 +1,6 @@
 //! The node as its operator meets it.
 
+mod attach;
 mod caller;
 mod figures;
 mod node;
