@@ -98,10 +98,17 @@ impl AcceptTypes {
 
     /// Whether a type that was read before is accepted: one reading serves many lists.
     pub fn includes(&self, media_type: MediaType<'_>) -> bool {
-        self.entries.iter().any(|entry| match entry.split_once('/') {
-            Some((main, "*")) => main.eq_ignore_ascii_case(media_type.main),
-            Some((main, sub)) => media_type.is(main, sub),
-            None => true,
+        let MediaType { main, sub, .. } = media_type;
+        // Nearly always in lower case, as the entries are.
+        let is = |entry: &[u8], name: &str| {
+            entry == name.as_bytes() || entry.eq_ignore_ascii_case(name.as_bytes())
+        };
+        // There is one slash in a type, so its place tells how long the main types are.
+        self.entries.iter().any(|entry| match entry.as_bytes().split_at_checked(main.len()) {
+            Some((entry_main, [b'/', entry_sub @ ..])) => {
+                is(entry_main, main) && (entry_sub == b"*" || is(entry_sub, sub))
+            }
+            _ => &**entry == "*",
         })
     }
 

@@ -36,7 +36,9 @@ pub enum Field {
 impl Field {
     /// Recognises a name, whatever its case (WIRE-06).
     fn of(name: &[u8]) -> Self {
-        let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
+        // Nearly always it is spelt as in its RFC, and then that is one comparison.
+        let is =
+            |known: &str| name == known.as_bytes() || name.eq_ignore_ascii_case(known.as_bytes());
         match name.len() {
             6 if is("Status") => Self::Status,
             7 if is("To-Path") => Self::ToPath,
@@ -71,7 +73,8 @@ pub(super) struct Line {
 impl Line {
     /// Takes a line apart; `None` when it is not `name: value`.
     pub(super) fn parse(line: &[u8]) -> Option<Self> {
-        let colon = memchr(b':', line)?;
+        // Names are short: a search made for long texts would take longer to begin.
+        let colon = line.iter().position(|&octet| octet == b':')?;
         let field = Field::of(&line[..colon]);
         // A name that is nearly one we know (`To-Path :`) must not pass for one to be ignored.
         if matches!(field, Field::Unknown | Field::OtherContent) && !is_token(&line[..colon]) {
