@@ -13,7 +13,7 @@ use msrp::Flag;
 
 use crate::{
     limits::CHUNK_BODY_DEFINITE_MAX,
-    mint::{MESSAGE_ID_LEN, Mint, PREFIX_LEN, write_transaction},
+    mint::{MESSAGE_ID_LEN, Mint, PREFIX_LEN, write_transaction_between},
     room::FlightId,
 };
 
@@ -134,17 +134,14 @@ pub(crate) fn write_start(
     number: u32,
     path_headers: &[u8],
 ) {
-    out.extend_from_slice(b"MSRP ");
-    write_transaction(out, prefix, number);
-    out.extend_from_slice(b" SEND\r\n");
+    write_transaction_between(out, b"MSRP ", (prefix, number), b" SEND\r\n");
     out.extend_from_slice(path_headers);
 }
 
 /// Writes what comes behind the body.
 pub(crate) fn write_end(out: &mut Vec<u8>, prefix: &[u8; PREFIX_LEN], number: u32, flag: Flag) {
-    out.extend_from_slice(b"\r\n-------");
-    write_transaction(out, prefix, number);
-    out.extend_from_slice(&[flag.octet(), b'\r', b'\n']);
+    let behind = [flag.octet(), b'\r', b'\n'];
+    write_transaction_between(out, b"\r\n-------", (prefix, number), &behind);
 }
 
 /// A prefix for the transaction ids of all copies of a chunk with this body, such that no copy's

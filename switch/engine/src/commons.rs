@@ -7,7 +7,7 @@ use std::sync::{
 
 use bytes::Bytes;
 
-use crate::strangers::Strangers;
+use crate::{connection::Connection, strangers::Strangers};
 
 /// Shared by all cores of a node. A core made by [`Core::new`](crate::Core::new) has its own.
 #[derive(Debug)]
@@ -66,6 +66,13 @@ impl Share {
         self.octets = self.octets + now - before;
     }
 
+    /// What a connection holds has changed.
+    pub(crate) fn recount(&mut self, connection: &mut Connection) {
+        let (before, now) = connection.recount();
+        self.change(before, now);
+    }
+
+    /// Tells the others.
     pub(crate) fn tell(&mut self, commons: &Commons) {
         if self.octets > self.told {
             commons.memory.fetch_add(self.octets - self.told, Relaxed);

@@ -382,9 +382,10 @@ impl Core {
             return;
         }
         self.spares.keep(batch);
-        let (before, after) = connection.recount();
-        self.memory.change(before, after);
-        self.tell_branches_sent(id);
+        self.memory.recount(connection);
+        if connection.branches.is_some() {
+            self.tell_branches_sent(id);
+        }
         let Some(connection) = self.connections.get(id) else { return };
         if !connection.outbox.is_empty() {
             self.mark_dirty(id);
@@ -491,7 +492,6 @@ impl Core {
         if !self.uninformed.is_empty() {
             self.inform(now);
         }
-        self.memory.tell(&self.commons);
         self.watch.start(now, &self.sessions);
         if let Some(operation) = self.operations.pop_front() {
             return Some(operation);
@@ -504,6 +504,7 @@ impl Core {
                 return self.operations.pop_front();
             }
             if !connection.may_send() {
+                self.memory.recount(connection);
                 continue;
             }
             let Self { sessions, watch, counters, .. } = self;
@@ -514,6 +515,7 @@ impl Core {
             let batch = outbox.take(&mut numbering, &mut self.spares, changed);
             connection.sending =
                 Sending::InFlight { since: now, octets: batch.len(), own: batch.own() };
+            self.memory.recount(connection);
             if let Some(branches) = &mut connection.branches {
                 branches.handed_over();
             }
@@ -528,6 +530,7 @@ impl Core {
             }
             return Some(Operation::Send { connection: id, batch });
         }
+        self.memory.tell(&self.commons);
         None
     }
 
@@ -587,7 +590,6 @@ impl Core {
 
     /// Something was queued for the connection.
     pub(crate) fn mark_dirty(&mut self, id: ConnectionId) {
-        self.count_memory(id);
         if let Some(connection) = self.connections.get_mut(id)
             && !std::mem::replace(&mut connection.dirty, true)
         {
@@ -673,14 +675,6 @@ impl Core {
         self.counters.connections_stalled += 1;
         self.fail_connection(now, id, FailureCause::SlowReader);
         self.close(id);
-    }
-
-    /// What a connection holds of the memory has changed.
-    fn count_memory(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(id) {
-            let (before, now) = connection.recount();
-            self.memory.change(before, now);
-        }
     }
 
     fn check_stall(&mut self, now: Instant, id: ConnectionId) {

@@ -80,15 +80,38 @@ const _: () = assert!(36u64.pow(NUMBER_LEN_MAX as u32) > u32::MAX as u64);
 /// Appends a transaction id: a prefix, and a number in base 36 that tells it from others with this
 /// prefix.
 pub(crate) fn write_transaction(out: &mut Vec<u8>, prefix: &[u8; PREFIX_LEN], number: u32) {
-    let mut digits = [0; NUMBER_LEN_MAX];
-    let (mut rest, mut at) = (number, NUMBER_LEN_MAX);
-    while at == NUMBER_LEN_MAX || rest > 0 {
+    write_transaction_between(out, b"", (prefix, number), b"");
+}
+
+/// Octets that a transaction id and what is written around it take at most.
+const AROUND_LEN_MAX: usize = 64;
+
+/// Appends a transaction id and what stands right before and behind it, which is done for every copy
+/// and therefore at once: put together backwards, from the number's last digit.
+pub(crate) fn write_transaction_between<const B: usize, const A: usize>(
+    out: &mut Vec<u8>,
+    before: &[u8; B],
+    (prefix, number): (&[u8; PREFIX_LEN], u32),
+    behind: &[u8; A],
+) {
+    const { assert!(B + PREFIX_LEN + NUMBER_LEN_MAX + A <= AROUND_LEN_MAX) };
+    let mut text = [0; AROUND_LEN_MAX];
+    let mut at = AROUND_LEN_MAX - A;
+    text[at..].copy_from_slice(behind);
+    let mut rest = number;
+    loop {
         at -= 1;
-        digits[at] = ALPHABET[(rest % 36) as usize];
+        text[at] = ALPHABET[(rest % 36) as usize];
         rest /= 36;
+        if rest == 0 {
+            break;
+        }
     }
-    out.extend_from_slice(prefix);
-    out.extend_from_slice(&digits[at..]);
+    at -= PREFIX_LEN;
+    text[at..][..PREFIX_LEN].copy_from_slice(prefix);
+    at -= B;
+    text[at..][..B].copy_from_slice(before);
+    out.extend_from_slice(&text[at..]);
 }
 
 /// Appends a number in as few digits and lower-case letters as it takes, the last digit first.
