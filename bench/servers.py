@@ -43,34 +43,42 @@ def stop(server):
     server.wait()
 
 
-def configure(cpu, scratch):
-    """The switch on one core, with rooms for everybody. Returns file, SIP address, figures address."""
+def configure(cpu, scratch, msrp=None, timers=None):
+    """The switch on one core, with rooms for everybody, and these keys of [msrp] and [sip.timers] beside
+    its own. Returns file, SIP address, figures address."""
+
+    def lines(table):
+        return "".join(f"{key} = {value}\n" for key, value in (table or {}).items())
+
     path = os.path.join(scratch, "node.toml")
     sip, metrics = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
     with open(path, "w", encoding="utf-8") as file:
         file.write(
             f'[node]\ncores = [{cpu}]\n\n[msrp]\nlisten = "127.0.0.1:0"\n'
             # No person writes as fast as a closed loop does.
-            f'message_rate_max = 0\n\n'
+            f'message_rate_max = 0\n{lines(msrp)}\n'
             f'[sip]\nhost = "chat.localhost"\nlisten_udp = ["{sip}"]\nlisten_tcp = ["{sip}"]\n'
             f'trusted = ["127.0.0.0/8"]\n\n'
             # One CPU for all of it, maybe of a busy host: slow is no reason to refuse here.
             f'[sip.limits]\nmedia_load = 100\n\n'
-            f'[sip.timers]\nqueue_delay_max = "10s"\ninstall = "10s"\n\n'
+            f'[sip.timers]\nqueue_delay_max = "10s"\ninstall = "10s"\n{lines(timers)}\n'
             f'[metrics]\nlisten = "{metrics}"\n'
         )
     return path, sip, metrics
 
 
-def figures(metrics):
-    """What the switch counts: the sum over all cores of each figure, by its name."""
+def figures(metrics, keep=()):
+    """What the switch counts: the sum over all cores of each figure, by its name, and by those of its
+    labels that are to be kept."""
     with urllib.request.urlopen(f"http://{metrics}/metrics", timeout=10) as answer:
         lines = answer.read().decode().splitlines()
     sums = {}
     for line in lines:
         if not line.startswith("#"):
             name, value = line.rsplit(" ", 1)
-            name = name.split("{")[0].removeprefix("msrp_switch_")
+            name, _, labels = name.removeprefix("msrp_switch_").rstrip("}").partition("{")
+            kept = [label for label in labels.split(",") if label.split("=")[0] in keep]
+            name += f"{{{','.join(kept)}}}" if kept else ""
             sums[name] = sums.get(name, 0) + float(value)
     return sums
 

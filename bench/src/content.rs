@@ -43,11 +43,7 @@ pub struct Content {
 impl Content {
     /// Texts for messages of `size` octets each.
     pub fn new(size: usize, seed: u64) -> Self {
-        let mut random = Random::new(seed);
-        let pattern = (0..size + PATTERN_PERIOD as usize)
-            .map(|_| LETTERS[(random.next() % LETTERS.len() as u64) as usize])
-            .collect();
-        Self { pattern, size, seed }
+        Self { pattern: letters(size + PATTERN_PERIOD as usize, seed), size, seed }
     }
 
     /// Appends the message that `stamp` stands for, behind the wrapper of its sender.
@@ -107,6 +103,12 @@ impl Content {
             .into_iter()
             .fold(self.seed, |sum, field| mix(sum ^ field))
     }
+}
+
+/// So many seeded letters, none of them a hyphen.
+pub fn letters(count: usize, seed: u64) -> Vec<u8> {
+    let mut random = Random::new(seed);
+    (0..count).map(|_| LETTERS[(random.next() % LETTERS.len() as u64) as usize]).collect()
 }
 
 /// A small generator for what only has to look random: splitmix64.

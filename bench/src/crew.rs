@@ -99,6 +99,16 @@ impl Crew {
         self.door.dismissed()
     }
 
+    /// How long after `begun` the focus ended the dialogs of those that do not read.
+    pub fn cuts(&self, begun: Instant) -> Vec<Duration> {
+        let legs = self.legs.borrow();
+        let stalled = legs.iter().filter(|((_, member), _)| self.scenario.is_stalled(*member));
+        stalled
+            .filter_map(|(_, leg)| self.door.ended_at(leg.dialog.as_ref()?))
+            .map(|at| at.saturating_duration_since(begun))
+            .collect()
+    }
+
     /// Everybody joins; the times are those from INVITE to 200.
     pub async fn join_all(self: &Rc<Self>) -> Tally {
         let places = (0..self.scenario.rooms)
@@ -131,8 +141,9 @@ impl Crew {
         let tally = all(legs, Duration::ZERO, move |Leg { dialog, link }| {
             let crew = Rc::clone(&crew);
             async move {
-                let left = match dialog {
-                    Some(dialog) => crew.bye(dialog).await,
+                let open = dialog.filter(|dialog| crew.door.ended_at(dialog).is_none());
+                let left = match open {
+                    Some(dialog) => Rc::clone(&crew).bye(dialog).await,
                     None => Ok(Duration::ZERO),
                 };
                 link.cut();
@@ -141,7 +152,7 @@ impl Crew {
         })
         .await;
         let abandoned = self.abandoned.take().into_iter();
-        let standing = abandoned.filter(|dialog| !self.door.has_ended(dialog));
+        let standing = abandoned.filter(|dialog| self.door.ended_at(dialog).is_none());
         let crew = Rc::clone(self);
         // Whether the focus still knows these dialogs is its own affair.
         all(standing, Duration::ZERO, move |dialog| Rc::clone(&crew).bye(dialog)).await;
@@ -184,6 +195,11 @@ impl Crew {
             Ok(link) => {
                 let took = answered.elapsed().as_nanos() as u64;
                 self.bind.borrow_mut().saturating_record(took);
+                if let Some(dialog) = &admission.dialog
+                    && self.scenario.is_stalled(place.member)
+                {
+                    self.door.leave(dialog);
+                }
                 let leg = Leg { dialog: admission.dialog, link };
                 self.legs.borrow_mut().insert((place.room, place.member), leg);
                 Ok(admission.took)
@@ -209,7 +225,7 @@ impl Crew {
             ErrorKind::TimedOut => Setback::silence("MSRP connection"),
             kind => Setback::told(format!("MSRP connection: {kind}")),
         })?;
-        let session = Session::new(own, path);
+        let session = Session::new(own, path, self.scenario.kept_size_max());
         let (bound, binding_answered) = oneshot::channel();
         tokio::task::spawn_local(Rc::clone(self).listen(place, Rc::clone(&link), session, bound));
         let message_id = format!("{}b{serial}", self.run);
@@ -242,7 +258,8 @@ impl Crew {
     ) {
         let mut bound = Some(bound);
         let mut answers = Vec::new();
-        link.read_all(|received| {
+        let stalls = self.scenario.is_stalled(member);
+        link.read_all(self.scenario.reading_rate(member), |received| {
             let now = self.clock.now();
             let mut traffic = self.traffic.borrow_mut();
             let read = session.handle_received(received, &mut answers, |incoming| {
@@ -262,9 +279,14 @@ impl Crew {
             if read.is_err() {
                 traffic.fault(room, member, Fault::Stray);
             }
-            read.is_ok()
+            traffic.note_arrival(now);
+            read.is_ok() && !(stalls && bound.is_none())
         })
         .await;
+        if stalls && bound.is_none() {
+            // From here on nothing is read, and the connection stays open until everybody leaves.
+            return;
+        }
         let was_ours = link.is_cut() || self.leaving.get() || bound.is_some();
         link.cut();
         if !was_ours {

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::crew::{Place, token};
 use crate::peer::sdp::{Answer, Offer};
@@ -116,11 +116,11 @@ impl Door {
         }
     }
 
-    /// Whether the focus has ended this dialog.
-    pub fn has_ended(&self, dialog: &Dialog) -> bool {
+    /// When the focus ended this dialog, if it has.
+    pub fn ended_at(&self, dialog: &Dialog) -> Option<Instant> {
         match self {
-            Self::Focus(agent) => agent.has_ended(dialog),
-            Self::Bare { .. } => false,
+            Self::Focus(agent) => agent.ended_at(dialog),
+            Self::Bare { .. } => None,
         }
     }
 

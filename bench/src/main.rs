@@ -23,6 +23,7 @@ mod scenario;
 mod schedule;
 mod tally;
 mod traffic;
+mod transfer;
 
 use std::io;
 use std::process::ExitCode;

@@ -52,6 +52,8 @@ pub struct Usage {
     pub threads: Vec<Thread>,
     /// Octets of resident memory.
     pub resident: u64,
+    /// The most there ever were.
+    pub resident_peak: u64,
 }
 
 impl Usage {
@@ -64,6 +66,8 @@ impl Usage {
         let pages = read(&format!("{home}/statm"))?;
         let resident = pages.split(' ').nth(1).and_then(|pages| pages.parse::<u64>().ok());
         let resident = resident.ok_or_else(malformed)? * rustix::param::page_size() as u64;
+        let status = read(&format!("{home}/status"))?;
+        let resident_peak = parse_peak(&status).ok_or_else(malformed)?;
         let mut threads = Vec::new();
         for entry in fs::read_dir(format!("{home}/task"))? {
             let entry = entry?;
@@ -73,7 +77,7 @@ impl Usage {
             let id = entry.file_name().to_str().and_then(|id| id.parse().ok());
             threads.push(Thread { id: id.ok_or_else(malformed)?, name, cpu });
         }
-        Ok(Self { cpu, threads, resident })
+        Ok(Self { cpu, threads, resident, resident_peak })
     }
 
     /// What was used since an earlier moment; memory is that of this moment.
@@ -87,8 +91,16 @@ impl Usage {
             cpu: self.cpu.since(earlier.cpu),
             threads: threads.collect(),
             resident: self.resident,
+            resident_peak: self.resident_peak,
         }
     }
+}
+
+/// Octets of the `VmHWM` line of a `status` file.
+fn parse_peak(status: &str) -> Option<u64> {
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
+    Some(kibibytes * 1024)
 }
 
 /// Name and times from a `stat` line. The name stands in parentheses and may itself hold spaces
@@ -108,7 +120,7 @@ fn parse_stat(line: &str) -> Option<(String, CpuTime)> {
 mod tests {
     use std::time::Duration;
 
-    use super::{CpuTime, Usage, parse_stat};
+    use super::{CpuTime, Usage, parse_peak, parse_stat};
 
     #[test]
     fn a_name_with_spaces_and_parentheses_does_not_shift_the_times() {
@@ -122,10 +134,17 @@ mod tests {
     }
 
     #[test]
+    fn the_most_memory_there_ever_was_is_in_kibibytes() {
+        let status = "Name:\tx\nVmPeak:\t 9 kB\nVmHWM:\t    2048 kB\nVmRSS:\t 1 kB\n";
+        assert_eq!(parse_peak(status), Some(2 << 20));
+        assert_eq!(parse_peak("VmRSS:\t 1 kB\n"), None);
+    }
+
+    #[test]
     fn this_process_has_threads_and_memory_and_only_grows_older() {
         let before = Usage::of(None).unwrap();
         let after = Usage::of(Some(std::process::id())).unwrap();
-        assert!(!after.threads.is_empty() && after.resident > 0);
+        assert!(!after.threads.is_empty() && after.resident > 0 && after.resident_peak > 0);
         assert!(after.cpu.total() >= before.cpu.total());
         assert!(after.since(&before).cpu.total() <= after.cpu.total());
     }

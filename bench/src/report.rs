@@ -9,6 +9,7 @@ use crate::fault::{Fault, Faults};
 use crate::machine::Machine;
 use crate::process::Usage;
 use crate::scenario::{Load, Scenario};
+use crate::transfer::Transferred;
 
 /// The exit status of a run that was interrupted, as shells have it.
 pub const INTERRUPTED: u8 = 130;
@@ -53,6 +54,10 @@ pub struct Report {
     pub latency: Histogram<u64>,
     /// From due to sent, in nanoseconds, in the open loop.
     pub lateness: Histogram<u64>,
+    /// From the first message to the end of the dialog of one that did not read.
+    pub cuts: Vec<Duration>,
+    /// One large message, where that was asked for.
+    pub transferred: Option<Transferred>,
     /// Whether the run was ended early because nothing came any more.
     pub stalled: bool,
     /// Whether it was ended early because somebody asked for that.
@@ -125,8 +130,9 @@ impl Report {
                     Load::Idle => "idle".into(),
                     Load::Closed { window } => format!("{window} in flight per sender"),
                     Load::Open { rate } => format!("{rate} messages/s, open loop"),
+                    Load::Transfer { chunk, .. } => format!("one message in chunks of {chunk}"),
                 },
-                scenario.size
+                scenario.octets()
             ),
         );
         line(
@@ -161,6 +167,35 @@ impl Report {
         if !self.lateness.is_empty() {
             line("sent late", percentiles_text(&self.lateness));
         }
+        if scenario.stalled > 0 {
+            line(
+                "slow readers",
+                format!(
+                    "{} read nothing, {} of them cut: {}",
+                    scenario.stalled * scenario.rooms,
+                    self.cuts.len(),
+                    spread_text(&self.cuts)
+                ),
+            );
+        }
+        if let Some(transferred) = &self.transferred {
+            line("answered", spread_text(&transferred.answered));
+            line(
+                "had by",
+                format!("{}: {}", transferred.fast.len(), spread_text(&transferred.fast)),
+            );
+            if scenario.slow.0 > 0 {
+                line(
+                    "slow readers",
+                    format!(
+                        "{}: {}; {} given up",
+                        transferred.slow.len(),
+                        spread_text(&transferred.slow),
+                        transferred.given_up
+                    ),
+                );
+            }
+        }
         if let Some(switch) = &self.switch {
             let cpu = switch.usage.cpu;
             line(
@@ -190,11 +225,12 @@ impl Report {
             line(
                 "memory",
                 format!(
-                    "{:.1} MB before the joins, {:.1} MB after, {:.1} MB after the load; \
-                     {:.0} octets a session",
+                    "{:.1} MB before the joins, {:.1} MB after, {:.1} MB after the load, \
+                     {:.1} MB at most; {:.0} octets a session",
                     megabytes(switch.resident_before),
                     megabytes(switch.resident_joined),
                     megabytes(switch.usage.resident),
+                    megabytes(switch.usage.resident_peak),
                     self.octets_per_session(switch)
                 ),
             );
@@ -227,12 +263,15 @@ impl Report {
         load.integer("rooms", scenario.rooms as u64)
             .integer("members", scenario.members as u64)
             .integer("senders", scenario.senders as u64)
-            .integer("size", scenario.size as u64)
+            .integer("size", scenario.octets())
+            .integer("stalled_members", scenario.stalled as u64)
+            .integer("slow_members", scenario.slow.0 as u64)
             .integer("seed", scenario.seed);
         match scenario.load {
             Load::Idle => &mut load,
             Load::Closed { window } => load.integer("window", u64::from(window)),
             Load::Open { rate } => load.number("rate", rate),
+            Load::Transfer { chunk, .. } => load.integer("chunk", chunk as u64),
         };
         let mut faults = Object::default();
         for fault in Fault::ALL {
@@ -265,6 +304,16 @@ impl Report {
             .object("latency_us", &percentiles(&self.latency))
             .object("sent_late_us", &percentiles(&self.lateness))
             .number("tool_cpu_seconds", self.tool.cpu.total().as_secs_f64());
+        object.object("cut_seconds", &spread(&self.cuts));
+        if let Some(transferred) = &self.transferred {
+            let mut times = Object::default();
+            times
+                .object("answered_seconds", &spread(&transferred.answered))
+                .object("fast_seconds", &spread(&transferred.fast))
+                .object("slow_seconds", &spread(&transferred.slow))
+                .integer("given_up", transferred.given_up);
+            object.object("transfer", &times);
+        }
         if let Some(switch) = &self.switch {
             let cpu = switch.usage.cpu;
             let mut threads = Object::default();
@@ -285,6 +334,7 @@ impl Report {
                 .integer("resident_before", switch.resident_before)
                 .integer("resident_joined", switch.resident_joined)
                 .integer("resident_after", switch.usage.resident)
+                .integer("resident_peak", switch.usage.resident_peak)
                 .number("octets_per_session", self.octets_per_session(switch))
                 .object("threads", &threads);
             object.object("switch", &costs);
@@ -345,6 +395,31 @@ fn percentiles(histogram: &Histogram<u64>) -> Object {
     object.integer("count", histogram.len());
     for (name, value) in quantiles(histogram) {
         object.number(name, value);
+    }
+    object
+}
+
+/// The first, the middle one and the last, in seconds; nothing of nothing.
+fn first_middle_last(times: &[Duration]) -> Option<[f64; 3]> {
+    let mut times: Vec<_> = times.iter().map(Duration::as_secs_f64).collect();
+    times.sort_by(f64::total_cmp);
+    Some([*times.first()?, times[times.len() / 2], *times.last()?])
+}
+
+fn spread_text(times: &[Duration]) -> String {
+    first_middle_last(times).map_or_else(
+        || "none".into(),
+        |[first, middle, last]| {
+            format!("after {first:.2} s, median {middle:.2} s, last {last:.2} s")
+        },
+    )
+}
+
+fn spread(times: &[Duration]) -> Object {
+    let mut object = Object::default();
+    object.integer("count", times.len() as u64);
+    if let Some([first, middle, last]) = first_middle_last(times) {
+        object.number("first", first).number("median", middle).number("last", last);
     }
     object
 }

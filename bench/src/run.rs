@@ -57,6 +57,7 @@ pub async fn run(scenario: Scenario, progress: Progress) -> io::Result<Report> {
 
     run.progress.phase("leaving");
     let dismissed = crew.dismissed();
+    let cuts = crew.cuts(load.begun);
     let leaves = crew.leave_all().await;
     explain("could not leave", &leaves);
     run.progress.finish();
@@ -85,6 +86,8 @@ pub async fn run(scenario: Scenario, progress: Progress) -> io::Result<Report> {
         notices: outcome.notices,
         latency: outcome.latency,
         lateness: outcome.lateness,
+        cuts,
+        transferred: outcome.transferred,
         stalled: load.stalled,
         interrupted: interrupted.get(),
         switch: switch.map(|((before, joined), usage)| SwitchUsage {
@@ -100,6 +103,7 @@ pub async fn run(scenario: Scenario, progress: Progress) -> io::Result<Report> {
 
 /// What the load came to.
 struct Loaded {
+    begun: std::time::Instant,
     window: Duration,
     delivered: u64,
     stalled: bool,
@@ -123,6 +127,7 @@ impl Run {
     /// Somebody is missing: no load would be the one asked for.
     fn no_load(&self) -> io::Result<Loaded> {
         Ok(Loaded {
+            begun: std::time::Instant::now(),
             window: Duration::ZERO,
             delivered: 0,
             stalled: false,
@@ -132,7 +137,36 @@ impl Run {
         })
     }
 
+    /// One large message in each room, until everybody has it.
+    async fn transfer(&self) -> io::Result<Loaded> {
+        self.progress.begin("transferring", self.scenario.sessions() as u64);
+        let opened = self.open_window()?;
+        self.traffic.borrow_mut().start(self.clock.now());
+        for room in 0..self.scenario.rooms {
+            let traffic = Rc::clone(&self.traffic);
+            tokio::task::spawn_local(async move {
+                loop {
+                    let Some(link) = traffic.borrow_mut().send_chunks(room) else { return };
+                    link.taken().await;
+                }
+            });
+        }
+        while self.traffic.borrow().outstanding() > 0
+            && !self.is_stalled(0)
+            && !self.interrupted.get()
+        {
+            sleep(GLANCE / 10).await;
+            self.progress.set(self.traffic.borrow().delivered());
+        }
+        self.traffic.borrow_mut().stop();
+        let stalled = self.is_stalled(0);
+        Ok(Loaded { stalled, ..self.close_window(opened)? })
+    }
+
     async fn load(&self, crew: &Rc<Crew>) -> io::Result<Loaded> {
+        if matches!(self.scenario.load, Load::Transfer { .. }) {
+            return self.transfer().await;
+        }
         let whole = self.scenario.warmup + self.scenario.window;
         self.progress.begin("warming up", whole.as_millis() as u64);
         let begun = Instant::now();
@@ -159,6 +193,7 @@ impl Run {
         self.progress.phase("draining");
         self.traffic.borrow_mut().stop();
         self.drain().await;
+        loaded.begun = begun.into_std();
         loaded.stalled = stalled;
         loaded.rejoins = rejoins;
         Ok(loaded)
@@ -222,7 +257,13 @@ impl Run {
         let mut traffic = self.traffic.borrow_mut();
         let opened = self.clock.now();
         traffic.measure(opened);
-        Ok(Window { opened, delivered: traffic.delivered(), switch, tool })
+        Ok(Window {
+            begun: std::time::Instant::now(),
+            opened,
+            delivered: traffic.delivered(),
+            switch,
+            tool,
+        })
     }
 
     fn close_window(&self, window: Window) -> io::Result<Loaded> {
@@ -230,6 +271,7 @@ impl Run {
         let delivered = self.traffic.borrow().delivered() - window.delivered;
         let (switch, tool) = (self.usage_of_switch()?, Usage::of(None)?);
         Ok(Loaded {
+            begun: window.begun,
             window: Duration::from_nanos(closed - window.opened),
             delivered,
             stalled: false,
@@ -242,6 +284,7 @@ impl Run {
 
 /// How things stood when the measured window opened.
 struct Window {
+    begun: std::time::Instant,
     opened: u64,
     delivered: u64,
     switch: Option<Usage>,

@@ -12,6 +12,11 @@ use crate::content;
 /// (RFC 4975 section 7.1.1, CHAT-31 of the media-plane catalogue).
 const SINGLE_CHUNK_SIZE_MAX: usize = 2048;
 
+/// Octets of the largest message that a member puts together: above what most rooms allow.
+const KEPT_SIZE_MAX: usize = 16 << 20;
+/// The same where one large message is sent: what is larger than a notice of the room.
+const NOTICE_SIZE_MAX: usize = 64 * 1024;
+
 /// Loads an MSRP switch by real SIP joins, and checks every delivery.
 ///
 /// Exit status: 0 when everything asked for was delivered once, in order and unharmed; 1 when
@@ -68,6 +73,23 @@ pub struct Options {
     /// In mid-run, cut the connection of one listener per room, without a BYE, and rejoin it.
     #[arg(long)]
     pub rejoin: bool,
+    /// Members of each room that stop reading as soon as they have bound. The others get what is
+    /// theirs, and are timed; of these the report says how many were cut, and after what time.
+    #[arg(long, default_value_t = 0, conflicts_with_all = ["rejoin", "bare"])]
+    pub stalled: u32,
+    /// Instead of a load: each sender sends one message of so many octets, CPIM wrapper included.
+    #[arg(long, value_name = "OCTETS",
+          conflicts_with_all = ["rate", "window", "size", "rejoin", "bare", "stalled"])]
+    pub message_bytes: Option<u64>,
+    /// Octets in each chunk of that message.
+    #[arg(long, value_name = "OCTETS", default_value_t = 65536, requires = "message_bytes")]
+    pub chunk_bytes: u32,
+    /// Members of each room that read no faster than --slow-bytes-per-second.
+    #[arg(long, default_value_t = 0, requires_all = ["message_bytes", "slow_bytes_per_second"])]
+    pub slow: u32,
+    /// What a slow member reads.
+    #[arg(long, value_name = "OCTETS", requires = "slow")]
+    pub slow_bytes_per_second: Option<f64>,
     /// Joins begun per second.
     #[arg(long, default_value_t = 500.0)]
     pub join_rate: f64,
@@ -109,6 +131,13 @@ pub enum Load {
         /// Messages per second over all rooms.
         rate: f64,
     },
+    /// Once, in chunks.
+    Transfer {
+        /// Octets of the message.
+        octets: u64,
+        /// Octets of a chunk.
+        chunk: usize,
+    },
 }
 
 /// A scenario that makes sense.
@@ -144,6 +173,10 @@ pub struct Scenario {
     pub pid: Option<u32>,
     /// Whether one listener per room is cut off and rejoins.
     pub rejoin: bool,
+    /// The last so many members of each room stop reading once they have bound.
+    pub stalled: usize,
+    /// The last so many members of each room read no more octets per second than the number.
+    pub slow: (usize, f64),
     /// Between the beginnings of two joins.
     pub join_interval: Duration,
     /// Decides texts and the order in which rooms send.
@@ -181,13 +214,31 @@ impl Options {
                         one to see that nobody else was disturbed"
                 .into());
         }
+        let quiet = self.stalled.max(self.slow);
+        if quiet > 0 && self.members.saturating_sub(self.senders) <= quiet {
+            return Err("somebody who listens must be left: more --members, \
+                        or less of --stalled and --slow"
+                .into());
+        }
+        if self.message_bytes.is_some() && self.senders != 1 {
+            return Err("--message-bytes is for one sender in each room: --senders 1".into());
+        }
+        if self.message_bytes.is_some_and(|octets| octets <= NOTICE_SIZE_MAX as u64) {
+            return Err(format!(
+                "--message-bytes must be above {NOTICE_SIZE_MAX}; --size is below"
+            ));
+        }
+        if self.chunk_bytes == 0 {
+            return Err("--chunk-bytes must be above 0".into());
+        }
         if self.window == 0 {
             return Err("--window must be above 0".into());
         }
-        let load = match self.rate {
+        let load = match (self.message_bytes, self.rate) {
             _ if self.senders == 0 => Load::Idle,
-            Some(rate) => Load::Open { rate: positive("rate", rate)? },
-            None => Load::Closed { window: self.window },
+            (Some(octets), _) => Load::Transfer { octets, chunk: self.chunk_bytes as usize },
+            (None, Some(rate)) => Load::Open { rate: positive("rate", rate)? },
+            (None, None) => Load::Closed { window: self.window },
         };
         let scenario = Scenario {
             rooms: self.rooms as usize,
@@ -208,6 +259,11 @@ impl Options {
             bare: self.bare,
             pid: self.pid,
             rejoin: self.rejoin,
+            stalled: self.stalled as usize,
+            slow: (
+                self.slow as usize,
+                positive("slow-bytes-per-second", self.slow_bytes_per_second.unwrap_or(f64::MAX))?,
+            ),
             join_interval: Duration::try_from_secs_f64(
                 positive("join-rate", self.join_rate)?.recip(),
             )
@@ -244,6 +300,34 @@ impl Scenario {
             self.room_uri(room),
         )
         .into_bytes()
+    }
+
+    /// Whether this member stops reading.
+    pub fn is_stalled(&self, member: usize) -> bool {
+        member >= self.members - self.stalled
+    }
+
+    /// Whether this member reads no faster than it was told to.
+    pub fn is_slow(&self, member: usize) -> bool {
+        member >= self.members - self.slow.0
+    }
+
+    /// Octets per second that this member reads, where that is bounded.
+    pub fn reading_rate(&self, member: usize) -> Option<f64> {
+        self.is_slow(member).then_some(self.slow.1)
+    }
+
+    /// Octets of the largest message that is put together and not only hashed.
+    pub fn kept_size_max(&self) -> usize {
+        if matches!(self.load, Load::Transfer { .. }) { NOTICE_SIZE_MAX } else { KEPT_SIZE_MAX }
+    }
+
+    /// Octets of each message.
+    pub fn octets(&self) -> u64 {
+        match self.load {
+            Load::Transfer { octets, .. } => octets,
+            _ => self.size as u64,
+        }
     }
 
     /// Members over all rooms.
@@ -284,6 +368,18 @@ mod tests {
     }
 
     #[test]
+    fn the_last_members_of_a_room_are_those_that_do_not_read_or_read_slowly() {
+        let stalled = options("--members 5 --stalled 2").check().unwrap();
+        let those = |is: &dyn Fn(usize) -> bool| (0..5).filter(|&member| is(member)).count();
+        assert_eq!(those(&|member| stalled.is_stalled(member)), 2);
+        assert!(stalled.is_stalled(4) && stalled.reading_rate(4).is_none());
+        let slow = "--members 5 --message-bytes 100000 --slow 1 --slow-bytes-per-second 1000";
+        let slow = options(slow).check().unwrap();
+        assert_eq!((slow.reading_rate(4), slow.reading_rate(3)), (Some(1000.0), None));
+        assert_eq!(slow.load, Load::Transfer { octets: 100_000, chunk: 65_536 });
+    }
+
+    #[test]
     fn no_two_members_of_any_rooms_share_an_address() {
         let scenario = options("--rooms 3 --members 4").check().unwrap();
         let mut uris: Vec<_> = (0..3)
@@ -309,6 +405,12 @@ mod tests {
             "--warmup=-1",
             "--join-rate 0",
             "--size 100",
+            "--members 4 --stalled 3",
+            "--members 4 --slow 3 --slow-bytes-per-second 9 --message-bytes 100000",
+            "--members 4 --slow 1 --slow-bytes-per-second 0 --message-bytes 100000",
+            "--members 4 --senders 2 --message-bytes 100000",
+            "--message-bytes 65536",
+            "--message-bytes 100000 --chunk-bytes 0",
         ] {
             assert!(options(line).check().is_err(), "{line}");
         }

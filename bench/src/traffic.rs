@@ -12,10 +12,11 @@ use crate::check::{Ledger, Verdict};
 use crate::content::{Content, Stamp};
 use crate::fault::{Fault, Faults};
 use crate::peer::link::Link;
-use crate::peer::msrp::{Incoming, SendForm};
+use crate::peer::msrp::{Digest, Incoming, SendForm};
 use crate::report;
 use crate::scenario::{Load, Scenario};
 use crate::schedule::{Schedule, Turn};
+use crate::transfer::{Answered, Transfer, Transferred};
 
 /// The rooms, and what is measured over all of them.
 pub struct Traffic {
@@ -32,6 +33,10 @@ pub struct Traffic {
     delivered: u64,
     notices: u64,
     last_delivery: u64,
+    /// There when it is one large message that is sent.
+    transfer: Option<Transfer>,
+    /// The first member of each room that reads slowly.
+    slow_from: usize,
 }
 
 struct Room {
@@ -50,14 +55,31 @@ struct Sender {
 impl Traffic {
     /// Nobody has joined yet, and nobody sends.
     pub fn new(scenario: &Scenario) -> Self {
+        let ledger = || {
+            let mut ledger = Ledger::new(scenario.members, scenario.senders);
+            // Nothing is due to those that do not read.
+            for member in (0..scenario.members).filter(|&member| scenario.is_stalled(member)) {
+                ledger.cut(member);
+            }
+            ledger
+        };
         let room = |room| Room {
             address: AddressBuf::parse(scenario.room_uri(room).as_bytes()),
-            ledger: Ledger::new(scenario.members, scenario.senders),
+            ledger: ledger(),
             senders: (0..scenario.senders)
                 .map(|member| Sender { head: scenario.cpim_head(room, member), line: None })
                 .collect(),
         };
+        let heads = || (0..scenario.rooms).map(|room| scenario.cpim_head(room, 0));
+        let transfer = match scenario.load {
+            Load::Transfer { octets, chunk } => {
+                Some(Transfer::new(octets, chunk, heads(), scenario.seed))
+            }
+            _ => None,
+        };
         Self {
+            transfer,
+            slow_from: scenario.members - scenario.slow.0,
             rooms: (0..scenario.rooms).map(room).collect(),
             content: Content::new(scenario.size, scenario.seed),
             load: scenario.load,
@@ -83,6 +105,12 @@ impl Traffic {
     pub fn start(&mut self, now: u64) {
         self.sending = true;
         self.last_delivery = now;
+        if let Some(transfer) = &mut self.transfer {
+            transfer.begin(now);
+            for room in &mut self.rooms {
+                room.ledger.send(0);
+            }
+        }
         let Load::Closed { window } = self.load else { return };
         for room in 0..self.rooms.len() {
             for sender in 0..self.rooms[room].senders.len() {
@@ -111,6 +139,14 @@ impl Traffic {
             }
             self.send(turn, due);
         }
+    }
+
+    /// The next chunks of a room's large message. Returns the connection that they are written to,
+    /// or nothing when there are no more.
+    pub fn send_chunks(&mut self, room: usize) -> Option<Rc<Link>> {
+        let transfer = self.transfer.as_mut().filter(|it| self.sending && it.has_more(room))?;
+        let (link, form) = self.rooms[room].senders.first()?.line.as_ref()?;
+        link.push(|out| transfer.write_batch(room, form, out)).then(|| Rc::clone(link))
     }
 
     fn send(&mut self, Turn { room: number, sender }: Turn, due: u64) {
@@ -147,11 +183,31 @@ impl Traffic {
                 if !addressed {
                     ledger.fault(member, Fault::Misaddressed);
                 }
-                if ledger.answer(member, sequence, status) {
-                    self.send_next(room, member, now);
+                let transfer = self.transfer.as_mut().filter(|_| member == 0);
+                let answered = transfer.map(|it| it.answer(room, sequence, status, now));
+                match answered {
+                    Some(Answered::Stray) => ledger.fault(member, Fault::Stray),
+                    Some(Answered::Whole(status)) => drop(ledger.answer(member, 0, status)),
+                    None if ledger.answer(member, sequence, status) => {
+                        self.send_next(room, member, now);
+                    }
+                    Some(Answered::Part) | None => {}
                 }
             }
-            Incoming::Aborted => ledger.fault(member, Fault::Aborted),
+            Incoming::Large { size, digest, addressed, sound } => {
+                if !addressed {
+                    ledger.fault(member, Fault::Misaddressed);
+                }
+                self.handle_large(room, member, sound.then_some((size, digest)), now);
+            }
+            Incoming::Aborted => match &mut self.transfer {
+                // What one that reads slowly may be spared, when it is told so (FLOW-05).
+                Some(transfer) if member >= self.slow_from => {
+                    transfer.give_up();
+                    ledger.cut(member);
+                }
+                _ => ledger.fault(member, Fault::Aborted),
+            },
             // A second answer to the binding; the first one does not come here.
             Incoming::Stray | Incoming::Bound { .. } => ledger.fault(member, Fault::Stray),
         }
@@ -187,6 +243,29 @@ impl Traffic {
         }
         if done {
             self.send_next(number, sender, now);
+        }
+    }
+
+    /// A message arrived that was too large to be kept; `sound` are its size and hash, if it is.
+    fn handle_large(&mut self, room: usize, member: usize, sound: Option<(u64, Digest)>, now: u64) {
+        let ledger = &mut self.rooms[room].ledger;
+        let sent = self.transfer.as_mut().filter(|transfer| {
+            sound.is_some_and(|(size, digest)| transfer.is_sound(room, size, digest))
+        });
+        let Some(transfer) = sent else {
+            ledger.fault(member, Fault::Corrupted);
+            return;
+        };
+        if let Verdict::Fresh { .. } = ledger.deliver(member, 0, 0) {
+            transfer.complete(member >= self.slow_from, now);
+            self.delivered += 1;
+        }
+    }
+
+    /// Octets arrived at a member. For one large message that is progress, too.
+    pub fn note_arrival(&mut self, now: u64) {
+        if self.transfer.is_some() {
+            self.last_delivery = now;
         }
     }
 
@@ -249,6 +328,7 @@ impl Traffic {
             notices: self.notices,
             latency: self.latency,
             lateness: self.lateness,
+            transferred: self.transfer.map(Transfer::close),
             faults: Faults::default(),
         };
         for room in self.rooms {
@@ -281,6 +361,8 @@ pub struct Outcome {
     pub latency: Histogram<u64>,
     /// From due to sent, in nanoseconds: the part of the latency that is this tool's own.
     pub lateness: Histogram<u64>,
+    /// What sending one large message came to.
+    pub transferred: Option<Transferred>,
     /// What went wrong.
     pub faults: Faults,
 }

@@ -145,6 +145,75 @@ fn a_member_that_is_cut_off_rejoins_and_disturbs_nobody() {
 }
 
 #[test]
+fn those_that_do_not_read_are_owed_nothing_and_the_others_all() {
+    let fake = Fake::start(Whim::None, Mischief::None);
+    let outcome = run(&fake, "--rooms 2 --members 4 --rate 100 --stalled 1");
+    outcome.assert_clean();
+    assert_eq!(outcome.number(&["cut_seconds", "count"]), 0);
+    let sent = outcome.number(&["sent_total"]);
+    assert_eq!(outcome.number(&["delivered_total"]), sent * 2);
+    assert_eq!(fake.dialogs(), 0, "also those that read nothing have left");
+    misbehave(Mischief::Lose, "--members 4 --rate 100 --stalled 1 --patience 1")
+        .assert_faults(&["lost"]);
+}
+
+#[test]
+fn those_that_are_cut_for_not_reading_are_counted_and_no_fault() {
+    let fake = Fake::start(Whim::None, Mischief::CutSlow);
+    let outcome = run(&fake, "--members 5 --window 1 --stalled 2");
+    outcome.assert_clean();
+    assert_eq!(outcome.number(&["cut_seconds", "count"]), 2);
+    assert_eq!(fake.dialogs(), 0);
+}
+
+const LARGE: &str = "--message-bytes 300000 --chunk-bytes 10000 --patience 1";
+
+#[test]
+fn a_large_message_in_chunks_reaches_everybody_unharmed() {
+    let fake = Fake::start(Whim::None, Mischief::None);
+    let outcome = run(&fake, &format!("--rooms 2 --members 4 {LARGE}"));
+    outcome.assert_clean();
+    assert_eq!(outcome.number(&["sent_total"]), 2);
+    assert_eq!(outcome.number(&["delivered_total"]), 6);
+    assert_eq!(outcome.number(&["transfer", "fast_seconds", "count"]), 6);
+    assert_eq!(outcome.number(&["transfer", "answered_seconds", "count"]), 2);
+    assert_eq!(fake.dialogs(), 0, "everybody has left");
+}
+
+#[test]
+fn one_that_reads_slowly_takes_as_long_as_it_was_told_to() {
+    let slow = "--slow 1 --slow-bytes-per-second 200000";
+    let outcome = misbehave(Mischief::None, &format!("--members 4 {LARGE} {slow}"));
+    outcome.assert_clean();
+    assert_eq!(outcome.number(&["transfer", "fast_seconds", "count"]), 2);
+    assert_eq!(outcome.number(&["transfer", "slow_seconds", "count"]), 1);
+    // All but what one read takes.
+    assert!(outcome.number(&["transfer", "slow_seconds", "first"]) >= 1, "{}", outcome.report);
+}
+
+#[test]
+fn a_large_copy_that_is_not_what_was_sent_is_reported() {
+    for mischief in [Mischief::CorruptText, Mischief::Lose] {
+        misbehave(mischief, &format!("--members 4 {LARGE}")).assert_faults(&["lost", "corrupted"]);
+    }
+}
+
+#[test]
+fn only_one_that_reads_slowly_may_be_told_that_it_gets_no_more() {
+    misbehave(Mischief::Abort, &format!("--members 4 {LARGE}")).assert_faults(&["lost", "aborted"]);
+    let slow = "--slow 1 --slow-bytes-per-second 10000000";
+    let outcome = misbehave(Mischief::Abort, &format!("--members 4 {LARGE} {slow}"));
+    outcome.assert_clean();
+    assert_eq!(outcome.number(&["transfer", "given_up"]), 1);
+    assert_eq!(outcome.number(&["transfer", "slow_seconds", "count"]), 0);
+}
+
+#[test]
+fn a_large_message_that_is_refused_is_reported() {
+    misbehave(Mischief::Refuse, &format!("--members 4 {LARGE}")).assert_faults(&["refused"]);
+}
+
+#[test]
 fn the_processor_time_of_the_switch_is_accounted() {
     let fake = Fake::start(Whim::None, Mischief::None);
     let outcome = run(&fake, &format!("{ROOMS} --pid {}", std::process::id()));

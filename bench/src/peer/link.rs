@@ -11,6 +11,7 @@ use std::rc::Rc;
 use std::time::Duration;
 
 use tokio::sync::Notify;
+use tokio::time::{Instant, sleep_until};
 use tokio_uring::net::TcpStream;
 
 /// Octets taken by one read.
@@ -29,6 +30,8 @@ pub struct Link {
     outbox: RefCell<Vec<u8>>,
     /// There is something in the outbox, or nothing will be again.
     ready: Notify,
+    /// What was in the outbox is being written.
+    taken: Notify,
     cut: Cell<bool>,
 }
 
@@ -41,6 +44,7 @@ impl Link {
             stream,
             outbox: RefCell::default(),
             ready: Notify::new(),
+            taken: Notify::new(),
             cut: Cell::new(false),
         });
         tokio_uring::spawn(Rc::clone(&link).write_all());
@@ -65,6 +69,7 @@ impl Link {
     pub fn cut(&self) {
         self.cut.set(true);
         self.ready.notify_one();
+        self.taken.notify_one();
         // A connection that is gone already needs no cutting.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
@@ -74,16 +79,31 @@ impl Link {
         self.cut.get()
     }
 
-    /// Hands over what arrives until the connection ends, or until `handle` has had enough.
-    pub async fn read_all(&self, mut handle: impl FnMut(&[u8]) -> bool) {
+    /// Waits until the outbox is empty: what was in it is on its way.
+    pub async fn taken(&self) {
+        while !self.cut.get() && !self.outbox.borrow().is_empty() {
+            self.taken.notified().await;
+        }
+    }
+
+    /// Hands over what arrives until the connection ends, or until `handle` has had enough. With a
+    /// `rate` it takes no more octets per second than that.
+    pub async fn read_all(&self, rate: Option<f64>, mut handle: impl FnMut(&[u8]) -> bool) {
         let mut buffer = Vec::with_capacity(READ_SIZE);
+        let mut due = Instant::now();
         loop {
             let (read, filled) = self.stream.read(buffer).await;
             buffer = filled;
             match read {
-                Ok(1..) if !self.cut.get() && handle(&buffer) => buffer.clear(),
+                Ok(1..) if !self.cut.get() && handle(&buffer) => {}
                 _ => return,
             }
+            if let Some(rate) = rate {
+                // What was not taken while nothing came is not made up for.
+                due = due.max(Instant::now()) + Duration::from_secs_f64(buffer.len() as f64 / rate);
+                sleep_until(due).await;
+            }
+            buffer.clear();
         }
     }
 
@@ -96,9 +116,11 @@ impl Link {
                 self.ready.notified().await;
                 continue;
             }
+            self.taken.notify_one();
             let (written, batch) = self.stream.write_all(batch).await;
             if written.is_err() {
-                // The reader learns of it too, and is the one to tell.
+                // The reader learns of it too, and is the one to tell; it also cuts the link, which
+                // is what ends the wait for an outbox that nobody empties any more.
                 let _ = self.stream.shutdown(Shutdown::Both);
                 return;
             }

@@ -3,6 +3,8 @@
 //!
 //! Everything written is laid out once per session; a message only fills in its numbers.
 
+use sha2::{Digest as _, Sha256};
+
 use msrp::{ByteRange, Flag, Frame, Framer, Head, Method, Piece, Start, TransactionId, Unframable};
 
 use crate::content::{read_hex, write_hex};
@@ -14,8 +16,8 @@ const BINDING: &str = "b000000000000";
 /// Messages of which only a part is there yet. The tool sends whole messages, so a switch that
 /// keeps more of them open at one recipient has lost count.
 const PARTIAL_MAX: usize = 64;
-/// Octets of the largest message put together: 16 MiB, above what any room allows.
-const PARTIAL_SIZE_MAX: usize = 16 << 20;
+/// The SHA-256 of a message.
+pub type Digest = [u8; 32];
 
 /// Something that arrived.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -24,6 +26,17 @@ pub enum Incoming<'a> {
     Message {
         /// Its content, from the first octet to the last.
         body: &'a [u8],
+        /// Its paths are those of this session.
+        addressed: bool,
+        /// It is message/cpim, and its chunks fit together as they came.
+        sound: bool,
+    },
+    /// A complete message that was too large to be kept.
+    Large {
+        /// Octets of its content.
+        size: u64,
+        /// What they hash to.
+        digest: Digest,
         /// Its paths are those of this session.
         addressed: bool,
         /// It is message/cpim, and its chunks fit together as they came.
@@ -57,6 +70,8 @@ pub struct Session {
     /// The chunk that is arriving, when it was not whole at once.
     chunk: Option<Chunk>,
     partial: Vec<Partial>,
+    /// Octets of the largest message that is put together. A larger one is hashed as it comes.
+    kept_size_max: usize,
 }
 
 /// What every frame of a session is held against, and what every answer says.
@@ -80,14 +95,18 @@ struct Chunk {
 #[derive(Debug)]
 struct Partial {
     message_id: Vec<u8>,
+    size: u64,
+    /// What is kept of it: all, or nothing once it is hashed.
     body: Vec<u8>,
+    hash: Option<Sha256>,
     addressed: bool,
     sound: bool,
 }
 
 impl Session {
-    /// A session between our URI and the path that the switch answered.
-    pub fn new(own: &str, switch: &str) -> Self {
+    /// A session between our URI and the path that the switch answered. Messages of more than
+    /// `kept_size_max` octets are hashed as they come.
+    pub fn new(own: &str, switch: &str, kept_size_max: usize) -> Self {
         let back = switch.split(' ').next().unwrap_or_default();
         let answer = format!(" 200 OK\r\nTo-Path: {back}\r\nFrom-Path: {own}\r\n-------");
         let terms = Terms {
@@ -95,7 +114,7 @@ impl Session {
             switch: switch.as_bytes().to_vec(),
             answer: answer.into_bytes(),
         };
-        Self { framer: Framer::new(), terms, chunk: None, partial: Vec::new() }
+        Self { framer: Framer::new(), terms, chunk: None, partial: Vec::new(), kept_size_max }
     }
 
     /// Reads what a connection delivered. Answers go to `out`, everything else to `sink`. An error
@@ -106,7 +125,7 @@ impl Session {
         out: &mut Vec<u8>,
         mut sink: impl FnMut(Incoming<'_>),
     ) -> Result<(), Unframable> {
-        let Self { framer, terms, chunk, partial } = self;
+        let Self { framer, terms, chunk, partial, kept_size_max } = self;
         while let Some(frame) = framer.next(&mut input)? {
             let piece = match frame {
                 Frame::Body(piece) => piece,
@@ -139,7 +158,7 @@ impl Session {
                 continue;
             };
             if open.has_body {
-                add(partial, piece, &mut sink);
+                add(partial, piece, *kept_size_max, &mut sink);
             }
             if piece.end.is_some() {
                 *chunk = None;
@@ -214,14 +233,16 @@ fn begin(head: &Head<'_>, terms: &Terms, partial: &mut Vec<Partial>) -> Chunk {
         Some(place) => partial.remove(place),
         None => Partial {
             message_id: message_id.to_vec(),
+            size: 0,
             body: Vec::new(),
+            hash: None,
             addressed: true,
             sound: partial.len() < PARTIAL_MAX,
         },
     };
     let start = head.byte_range.unwrap_or(ByteRange::EMPTY).start;
     message.addressed &= terms.is_addressed(head);
-    message.sound &= is_cpim(head) && start == message.body.len() as u64 + 1;
+    message.sound &= is_cpim(head) && start == message.size + 1;
     partial.push(message);
     if partial.len() > PARTIAL_MAX {
         partial.remove(0);
@@ -230,19 +251,33 @@ fn begin(head: &Head<'_>, terms: &Terms, partial: &mut Vec<Partial>) -> Chunk {
 }
 
 /// A piece of the chunk that is arriving, and maybe the end of its message.
-fn add(partial: &mut Vec<Partial>, piece: Piece<'_>, sink: &mut impl FnMut(Incoming<'_>)) {
+fn add(
+    partial: &mut Vec<Partial>,
+    piece: Piece<'_>,
+    kept_size_max: usize,
+    sink: &mut impl FnMut(Incoming<'_>),
+) {
     let Some(message) = partial.last_mut() else { return };
-    if message.body.len() + piece.body.len() <= PARTIAL_SIZE_MAX {
-        message.body.extend_from_slice(piece.body);
-    } else {
-        message.sound = false;
+    message.size += piece.body.len() as u64;
+    if message.hash.is_none() && message.size > kept_size_max as u64 {
+        message.hash = Some(Sha256::new_with_prefix(std::mem::take(&mut message.body)));
+    }
+    match &mut message.hash {
+        Some(hash) => hash.update(piece.body),
+        None => message.body.extend_from_slice(piece.body),
     }
     match piece.end {
         None | Some(Flag::More) => return,
         Some(Flag::Abort) => sink(Incoming::Aborted),
         Some(Flag::End) => {
-            let Partial { body, addressed, sound, .. } = message;
-            sink(Incoming::Message { body, addressed: *addressed, sound: *sound });
+            let Partial { size, body, hash, addressed, sound, .. } = message;
+            let (size, addressed, sound) = (*size, *addressed, *sound);
+            sink(match hash.take() {
+                Some(hash) => {
+                    Incoming::Large { size, digest: hash.finalize().into(), addressed, sound }
+                }
+                None => Incoming::Message { body, addressed, sound },
+            });
         }
     }
     partial.pop();
@@ -263,6 +298,8 @@ pub struct SendForm {
     head: Vec<u8>,
     /// Where the number stands in the transaction identifier, and where in the Message-ID.
     numbers: [usize; 2],
+    /// Where the headers begin that differ between chunks of one message.
+    varying: usize,
 }
 
 impl SendForm {
@@ -277,7 +314,27 @@ impl SendForm {
             format!(" SEND\r\nTo-Path: {switch}\r\nFrom-Path: {own}\r\nMessage-ID: {message_id}");
         let tail = format!("\r\nByte-Range: 1-{end}/{size}\r\nContent-Type: message/cpim\r\n\r\n");
         let numbers = [start.len(), start.len() + NUMBER_DIGITS + middle.len()];
-        Self { head: [start, &zeros, &middle, &zeros, &tail].concat().into_bytes(), numbers }
+        let varying = numbers[1] + NUMBER_DIGITS;
+        let head = [start, &zeros, &middle, &zeros, &tail].concat().into_bytes();
+        Self { head, numbers, varying }
+    }
+
+    /// Appends a chunk of message 0 under a transaction of that number. The chunk's first octet is
+    /// octet `start`, from 1, of a message of `total`.
+    pub fn write_chunk(&self, number: u64, start: u64, total: u64, body: &[u8], out: &mut Vec<u8>) {
+        let mut digits = Vec::with_capacity(NUMBER_DIGITS);
+        write_hex(number, NUMBER_DIGITS, &mut digits);
+        let (begun, at) = (out.len(), self.numbers[0]);
+        out.extend_from_slice(&self.head[..self.varying]);
+        out[begun + at..begun + at + NUMBER_DIGITS].copy_from_slice(&digits);
+        let headers =
+            format!("\r\nByte-Range: {start}-*/{total}\r\nContent-Type: message/cpim\r\n\r\n");
+        out.extend_from_slice(headers.as_bytes());
+        out.extend_from_slice(body);
+        out.extend_from_slice(b"\r\n-------s");
+        out.extend_from_slice(&digits);
+        let is_last = start - 1 + body.len() as u64 == total;
+        out.extend_from_slice(if is_last { b"$\r\n" } else { b"+\r\n" });
     }
 
     /// Appends the message of that number, its body written by `body`.
@@ -298,6 +355,8 @@ impl SendForm {
 
 #[cfg(test)]
 mod tests {
+    use sha2::{Digest as _, Sha256};
+
     use super::{Incoming, SendForm, Session, binding};
 
     const OWN: &str = "msrp://127.0.0.1:9/own;tcp";
@@ -305,7 +364,7 @@ mod tests {
 
     /// What arrived, with its bodies copied, and what was answered; the input cut at `at`.
     fn receive(input: &str, at: usize) -> (Vec<String>, String) {
-        let mut session = Session::new(OWN, SWITCH);
+        let mut session = Session::new(OWN, SWITCH, 16);
         let (mut seen, mut out) = (Vec::new(), Vec::new());
         let (head, tail) = input.as_bytes().split_at(at);
         for part in [head, tail] {
@@ -356,6 +415,17 @@ mod tests {
             let (seen, out) = receive(&input, at);
             assert_eq!(seen, ["HelloWorld true true"], "cut at {at}");
             assert_eq!(out, ok("abc1") + &ok("abc2"), "cut at {at}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_large_to_keep_is_hashed_however_it_was_cut() {
+        let input = copy("abc1", "Byte-Range: 1-*/20\r\n", "The roses ", '+')
+            + &copy("abc2", "Byte-Range: 11-20/20\r\n", "are in blo", '$');
+        let digest: super::Digest = Sha256::digest(b"The roses are in blo").into();
+        let large = Incoming::Large { size: 20, digest, addressed: true, sound: true };
+        for at in 0..input.len() {
+            assert_eq!(receive(&input, at).0, [format!("{large:?}")], "cut at {at}");
         }
     }
 
@@ -442,6 +512,23 @@ mod tests {
                  Content-Type: message/cpim\r\n\r\nHello\r\n-------s00000000001f$\r\n"
             )
         );
+    }
+
+    #[test]
+    fn chunks_of_one_message_share_its_id_and_the_last_one_ends_it() {
+        let form = SendForm::new(OWN, SWITCH, "run1", 5);
+        let mut out = Vec::new();
+        form.write_chunk(0, 1, 8, b"Hello", &mut out);
+        form.write_chunk(1, 6, 8, b"you", &mut out);
+        let chunk = |number: u64, start: u64, body: &str, flag: char| {
+            format!(
+                "MSRP s00000000000{number} SEND\r\nTo-Path: {SWITCH}\r\nFrom-Path: {OWN}\r\n\
+                 Message-ID: run1000000000000\r\nByte-Range: {start}-*/8\r\n\
+                 Content-Type: message/cpim\r\n\r\n{body}\r\n-------s00000000000{number}{flag}\r\n"
+            )
+        };
+        let expected = chunk(0, 1, "Hello", '+') + &chunk(1, 6, "you", '$');
+        assert_eq!(String::from_utf8(out).unwrap(), expected);
     }
 
     #[test]

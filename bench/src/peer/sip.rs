@@ -60,7 +60,8 @@ enum Life {
     Open,
     /// We have left it, or it has been replaced: a BYE is due, or at least no wonder.
     Left,
-    Ended,
+    /// The focus has ended it, at that time.
+    Ended(Instant),
 }
 
 /// A dialog with the focus, from our side.
@@ -243,10 +244,12 @@ impl Agent {
         }
     }
 
-    /// Whether the focus has ended this dialog.
-    pub fn has_ended(&self, dialog: &Dialog) -> bool {
-        let standings = self.standings.borrow();
-        standings.get(&dialog.call_id).is_some_and(|standing| standing.life == Life::Ended)
+    /// When the focus ended this dialog, if it has.
+    pub fn ended_at(&self, dialog: &Dialog) -> Option<Instant> {
+        match self.standings.borrow().get(&dialog.call_id)?.life {
+            Life::Ended(at) => Some(at),
+            Life::Open | Life::Left => None,
+        }
     }
 
     fn next_serial(&self) -> u64 {
@@ -354,7 +357,9 @@ impl Agent {
                 if standing.life == Life::Open {
                     self.dismissed.set(self.dismissed.get() + 1);
                 }
-                standing.life = Life::Ended;
+                if !matches!(standing.life, Life::Ended(_)) {
+                    standing.life = Life::Ended(Instant::now());
+                }
                 (StatusCode::OK, vec![], None)
             }
             // A refresh: nothing about our side ever changes.

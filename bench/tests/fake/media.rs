@@ -4,11 +4,14 @@
 use std::collections::HashMap;
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::sync::mpsc::Sender;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
 /// Which copy of the run goes wrong. Early enough for any test, late enough to be in mid-run.
 const VICTIM: usize = 20;
+/// Copies that a recipient may leave unanswered before it is cut, where it is.
+const PATIENCE: usize = 20;
 
 /// What the switch does wrong, once in a run.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -48,6 +51,8 @@ pub enum Mischief {
     Babble,
     /// Every copy comes in two chunks.
     Chunk,
+    /// Nothing: the focus ends the dialogs of those that answer no copies, as it should.
+    CutSlow,
 }
 
 /// A session.
@@ -57,6 +62,8 @@ pub struct Leg {
     path: String,
     call_id: String,
     stream: Option<TcpStream>,
+    /// Copies that it has not answered.
+    owed: usize,
 }
 
 impl Leg {
@@ -64,7 +71,7 @@ impl Leg {
     pub fn new(room: &str, user: &str, path: &str, call_id: &str) -> Self {
         let owned = |text: &str| text.to_owned();
         let (room, user, path, call_id) = (owned(room), owned(user), owned(path), owned(call_id));
-        Self { room, user, path, call_id, stream: None }
+        Self { room, user, path, call_id, stream: None, owed: 0 }
     }
 }
 
@@ -85,14 +92,20 @@ struct State {
     /// A copy that is held back: its recipient, its sender, the frame.
     held: Option<(String, String, Vec<u8>)>,
     done: bool,
+    /// What follows of a message in chunks is refused, too.
+    refused: bool,
+    /// Who gets no more of a message in chunks.
+    given_up: Option<String>,
+    /// Where Call-IDs go of those that are cut.
+    cuts: Option<Sender<String>>,
 }
 
 impl Media {
-    /// Starts to listen.
-    pub fn start(mischief: Mischief) -> Self {
+    /// Starts to listen. The Call-IDs of sessions that are cut go to `cuts`.
+    pub fn start(mischief: Mischief, cuts: Sender<String>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = listener.local_addr().unwrap().port();
-        let state = Arc::new(Mutex::new(State { mischief, ..State::default() }));
+        let state = Arc::new(Mutex::new(State { mischief, cuts: Some(cuts), ..State::default() }));
         let shared = Arc::clone(&state);
         thread::spawn(move || {
             for stream in listener.incoming() {
@@ -141,15 +154,17 @@ impl State {
         let text = String::from_utf8_lossy(frame);
         let mut start = text.split("\r\n").next().unwrap().split(' ');
         let (_, transaction, method) = (start.next(), start.next().unwrap(), start.next().unwrap());
-        if method != "SEND" {
-            assert_eq!(method, "200", "recipients answer and ask for nothing");
-            return;
-        }
         let header = |name: &str| {
             text.split("\r\n").find_map(|line| line.strip_prefix(name)?.strip_prefix(": "))
         };
         let to_path = header("To-Path").unwrap();
         let session = to_path.rsplit_once('/').unwrap().1.strip_suffix(";tcp").unwrap().to_owned();
+        if method != "SEND" {
+            assert_eq!(method, "200", "recipients answer and ask for nothing");
+            let leg = self.legs.get_mut(&session).expect("a session that was installed");
+            leg.owed = leg.owed.saturating_sub(1);
+            return;
+        }
         let from_path = header("From-Path").unwrap();
         let content_type = header("Content-Type");
         let answer = |status: &str| {
@@ -168,7 +183,11 @@ impl State {
         assert_eq!(content_type, Some("message/cpim"));
         self.requests += 1;
         let is_victim = self.requests == VICTIM;
-        if is_victim && self.mischief == Mischief::Refuse {
+        let range = header("Byte-Range").unwrap();
+        let flag = frame[frame.len() - 3] as char;
+        let is_part = flag == '+' || !range.starts_with("1-");
+        if is_victim && self.mischief == Mischief::Refuse || is_part && self.refused {
+            self.refused |= is_part;
             write(stream, answer("413 Stop").as_bytes());
             return;
         }
@@ -177,21 +196,72 @@ impl State {
         }
         let body = text.split_once("\r\n\r\n").unwrap().1;
         let body = body.rsplit_once("\r\n-------").unwrap().0;
-        self.distribute(&session, body, port);
+        if is_part {
+            self.forward(&session, body, range, flag, port);
+        } else {
+            self.distribute(&session, body, port);
+        }
+    }
+
+    /// Passes on a chunk as it is. The copy that is given up is that of the last user.
+    fn forward(&mut self, sender: &str, body: &str, range: &str, flag: char, port: u16) {
+        let mut recipients = self.recipients(sender);
+        recipients.sort_by_key(|session| self.legs[session].user.clone());
+        let last = recipients.last().unwrap().clone();
+        for recipient in recipients {
+            self.copies += 1;
+            let is_victim = self.copies >= VICTIM && !self.done;
+            let (mut flag, mut text) = (flag, body.to_owned());
+            match self.mischief {
+                _ if self.given_up.as_ref() == Some(&recipient) => continue,
+                Mischief::Abort if recipient == last => {
+                    self.given_up = Some(recipient.clone());
+                    flag = '#';
+                }
+                Mischief::Lose if is_victim => {
+                    self.done = true;
+                    continue;
+                }
+                Mischief::CorruptText if is_victim => {
+                    self.done = true;
+                    text.replace_range(..1, "!");
+                }
+                _ => {}
+            }
+            let path = &self.legs[&recipient].path;
+            let transaction = format!("c{:07}", self.copies);
+            let frame = format!(
+                "MSRP {transaction} SEND\r\nTo-Path: {path}\r\n\
+                 From-Path: msrp://127.0.0.1:{port}/{recipient};tcp\r\nMessage-ID: large\r\n\
+                 Byte-Range: {range}\r\nContent-Type: message/cpim\r\n\r\n\
+                 {text}\r\n-------{transaction}{flag}\r\n"
+            );
+            self.send(&recipient, frame.as_bytes());
+        }
+    }
+
+    /// Who is in the room beside this one.
+    fn recipients(&self, sender: &str) -> Vec<String> {
+        let Leg { room, user, .. } = &self.legs[sender];
+        self.legs
+            .iter()
+            .filter(|(_, leg)| leg.room == *room && leg.user != *user && leg.stream.is_some())
+            .map(|(session, _)| session.clone())
+            .collect()
     }
 
     fn distribute(&mut self, sender: &str, body: &str, port: u16) {
-        let Leg { room, user, .. } = &self.legs[sender];
-        let (room, user) = (room.clone(), user.clone());
-        let mut recipients: Vec<_> = self
-            .legs
-            .iter()
-            .filter(|(_, leg)| leg.room == room && leg.user != user && leg.stream.is_some())
-            .map(|(session, _)| session.clone())
-            .collect();
+        let mut recipients = self.recipients(sender);
         recipients.sort();
         for recipient in recipients {
             self.copies += 1;
+            let leg = self.legs.get_mut(&recipient).unwrap();
+            leg.owed += 1;
+            if self.mischief == Mischief::CutSlow && leg.owed > PATIENCE {
+                leg.stream = None;
+                self.cuts.as_ref().unwrap().send(leg.call_id.clone()).unwrap();
+                continue;
+            }
             self.copy(&recipient, sender, body, port);
         }
     }

@@ -6,7 +6,7 @@ mod media;
 use std::collections::{HashMap, HashSet};
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, UdpSocket};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
 pub use self::media::Mischief;
@@ -42,7 +42,8 @@ pub struct Fake {
 impl Fake {
     /// Starts one.
     pub fn start(whim: Whim, mischief: Mischief) -> Self {
-        let media = Media::start(mischief);
+        let (cuts, to_end) = mpsc::channel::<String>();
+        let media = Media::start(mischief, cuts);
         let (tcp, udp) = sockets();
         let sip = udp.local_addr().unwrap();
         let focus = Arc::new(Mutex::new(Focus {
@@ -55,6 +56,14 @@ impl Fake {
             unacknowledged: HashMap::new(),
             dialogs: HashMap::new(),
         }));
+        let (of_media, unasked) = (Arc::clone(&focus), udp.try_clone().unwrap());
+        thread::spawn(move || {
+            while let Ok(call_id) = to_end.recv() {
+                let dialog = of_media.lock().unwrap().dialogs.remove(&call_id).unwrap();
+                let bye = dialog.ask("BYE", &call_id, 1);
+                unasked.send_to(bye.as_bytes(), dialog.address()).unwrap();
+            }
+        });
         let on_udp = Arc::clone(&focus);
         thread::spawn(move || {
             let mut buffer = vec![0; 65_535];
@@ -245,6 +254,12 @@ impl Focus {
 }
 
 impl Dialog {
+    /// Where the user listens, by its Contact.
+    fn address(&self) -> SocketAddr {
+        let address = self.contact.split_once('@').unwrap().1;
+        address.split(';').next().unwrap().parse().unwrap()
+    }
+
     fn ask(&self, method: &str, call_id: &str, number: u32) -> String {
         let Self { contact, from, to, .. } = self;
         format!(
