@@ -48,7 +48,7 @@ impl<'a> Address<'a> {
         if text.bytes().any(|octet| matches!(octet, 0..=b' ' | b'\x7f' | b'<' | b'>' | b'"')) {
             return None;
         }
-        let (scheme, rest) = text.split_once(':')?;
+        let (scheme, rest) = split_once(text, b':')?;
         if rest.is_empty() || !is_scheme(scheme) {
             return None;
         }
@@ -58,14 +58,14 @@ impl<'a> Address<'a> {
         } else if is("sips") {
             parse_sip(rest, SIPS_PORT)?
         } else if is("im") {
-            let (user, host) = before_any(rest, &['?']).split_once('@')?;
+            let (user, host) = split_once(before_any(rest, b"?"), b'@')?;
             let (host, port) = parse_host(host)?;
             if user.is_empty() || port.is_some() {
                 return None;
             }
             Kind::Im { user, host }
         } else if is("tel") {
-            let number = before_any(rest, &[';']);
+            let number = before_any(rest, b";");
             number.chars().any(|c| !is_visual_separator(c)).then_some(Kind::Tel { number })?
         } else {
             Kind::Other { scheme, rest }
@@ -179,12 +179,12 @@ impl Write for Remaining<'_> {
 
 fn parse_sip(rest: &str, default_port: u16) -> Option<Kind<'_>> {
     // A user may hold `;` and `?`; an `@` can only be the end of a user.
-    let (user, rest) = match rest.split_once('@') {
+    let (user, rest) = match split_once(rest, b'@') {
         Some(("", _)) => return None,
         Some((user, rest)) => (Some(user), rest),
         None => (None, rest),
     };
-    let (host, port) = parse_host(before_any(rest, &[';', '?']))?;
+    let (host, port) = parse_host(before_any(rest, b";?"))?;
     Some(Kind::Sip { user, host, port: port.filter(|&port| port != default_port) })
 }
 
@@ -193,7 +193,7 @@ fn parse_host(text: &str) -> Option<(Host<'_>, Option<u16>)> {
         let (address, port) = bracketed.split_once(']')?;
         (Host::V6(address.parse().ok()?), port)
     } else {
-        let (name, port) = text.split_at(text.find(':').unwrap_or(text.len()));
+        let (name, port) = text.split_at(before_any(text, b":").len());
         let is_name =
             |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'-' | b'.' | b'_');
         if name.is_empty() || !name.bytes().all(is_name) {
@@ -221,8 +221,17 @@ fn is_visual_separator(c: char) -> bool {
     matches!(c, '-' | '.' | '(' | ')')
 }
 
-fn before_any<'a>(text: &'a str, ends: &[char]) -> &'a str {
-    &text[..text.find(ends).unwrap_or(text.len())]
+/// What comes before the first of these ASCII octets, or all of it.
+fn before_any<'a>(text: &'a str, ends: &[u8]) -> &'a str {
+    let end = text.bytes().position(|octet| ends.contains(&octet));
+    &text[..end.unwrap_or(text.len())]
+}
+
+/// What comes before and behind the first of this ASCII octet. The texts are short: a search made for
+/// long ones would take longer to begin.
+pub(crate) fn split_once(text: &str, octet: u8) -> Option<(&str, &str)> {
+    let at = text.bytes().position(|it| it == octet)?;
+    Some((&text[..at], &text[at + 1..]))
 }
 
 fn write_lower(out: &mut impl Write, text: &str) -> fmt::Result {

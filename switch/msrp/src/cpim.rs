@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use memchr::{memchr, memchr2};
 
-use crate::{Address, MediaType, wire::is_token};
+use crate::{Address, MediaType, address::split_once, wire::is_token};
 
 /// Octets within which the message headers and the headers of the part must be complete (CPIM-13).
 pub const CPIM_HEAD_SIZE_MAX: usize = 16 * 1024;
@@ -148,7 +148,7 @@ impl<'a> MessageHeaders<'a> {
     }
 
     fn read(&mut self, line: &'a str) -> Result<(), CpimError> {
-        let (name, value) = line.split_once(':').ok_or(CpimError::Line)?;
+        let (name, value) = split_once(line, b':').ok_or(CpimError::Line)?;
         if !is_token(name.as_bytes()) || line.bytes().any(|octet| octet.is_ascii_control()) {
             return Err(CpimError::Line);
         }
@@ -157,7 +157,7 @@ impl<'a> MessageHeaders<'a> {
         if name == "NS" {
             return self.bind(value);
         }
-        let (is_ours, name) = match name.split_once('.') {
+        let (is_ours, name) = match split_once(name, b'.') {
             Some((prefix, name)) => (self.prefixes.contains(&Some(prefix)), name),
             None => (self.default_is_ours, name),
         };
@@ -211,7 +211,7 @@ struct PartHeaders<'a> {
 
 impl<'a> PartHeaders<'a> {
     fn read(&mut self, header: &'a str) -> Result<(), CpimError> {
-        let (name, value) = header.split_once(':').ok_or(CpimError::Line)?;
+        let (name, value) = split_once(header, b':').ok_or(CpimError::Line)?;
         if !is_token(name.as_bytes()) {
             return Err(CpimError::Line);
         }
@@ -293,7 +293,7 @@ fn parse_mailbox(value: &str) -> Option<(&str, Address<'_>)> {
         Some(quoted) => 1 + quoted_size(quoted)?,
         None => 0,
     };
-    let uri_start = name_size + value[name_size..].find('<')?;
+    let uri_start = name_size + memchr(b'<', &value.as_bytes()[name_size..])?;
     let uri = value[uri_start + 1..].strip_suffix('>')?;
     if name_size > 0 && !value[name_size..uri_start].trim_matches(' ').is_empty() {
         return None;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, fmt, sync::Arc};
 
-use crate::wire::is_token;
+use crate::{address::split_once, wire::is_token};
 
 /// A content type without its parameters, which take no part in any decision (SDP-08, CHAT-17).
 #[derive(Clone, Copy, Debug)]
@@ -18,7 +18,7 @@ impl<'a> MediaType<'a> {
     pub fn parse(value: &'a [u8]) -> Option<Self> {
         let end = value.iter().position(|&octet| octet == b';').unwrap_or(value.len());
         let text = std::str::from_utf8(value[..end].trim_ascii()).ok()?;
-        let (main, sub) = text.split_once('/')?;
+        let (main, sub) = split_once(text, b'/')?;
         (is_token(main.as_bytes()) && is_token(sub.as_bytes())).then_some(Self { main, sub })
     }
 

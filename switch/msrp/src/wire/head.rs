@@ -147,16 +147,19 @@ impl<'a> Path<'a> {
     /// empty, has octets that no URI has, or is longer than LIM-02 allows.
     pub fn parse(raw: &'a [u8]) -> Option<Self> {
         let path = Self { raw };
-        // Looked at to the end whatever is found, which takes a few octets at a time.
-        let clean = raw.iter().fold(true, |clean, octet| clean & matches!(octet, b' '..=b'~'));
-        let is_one = || !raw.is_empty() && raw.len() <= URI_SIZE_MAX && !raw.contains(&b' ');
+        // Looked at to the end whatever is found, which takes many octets at a time.
+        let visible = raw.iter().fold(true, |visible, octet| visible & octet.is_ascii_graphic());
+        if visible && (1..=URI_SIZE_MAX).contains(&raw.len()) {
+            return Some(path);
+        }
+        let clean = !raw.is_empty() && raw.iter().all(|octet| matches!(octet, b' '..=b'~'));
         let short = || {
             let (count, longest) = path
                 .uris()
                 .fold((0, 0), |(count, longest), uri| (count + 1, uri.len().max(longest)));
             (1..=PATH_URIS_MAX).contains(&count) && longest <= URI_SIZE_MAX
         };
-        (clean && (is_one() || short())).then_some(path)
+        (clean && short()).then_some(path)
     }
 
     /// A value that [`parse`](Self::parse) took before.

@@ -53,7 +53,17 @@ impl fmt::Display for TransactionId {
 
 /// `ident-char` of RFC 4975 section 9.
 fn is_ident(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'+' | b'%' | b'=')
+    const IDENT: [bool; 256] = {
+        let mut table = [false; 256];
+        let mut octet = 0u8;
+        while octet < 128 {
+            table[octet as usize] =
+                octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'-' | b'+' | b'%' | b'=');
+            octet += 1;
+        }
+        table
+    };
+    IDENT[usize::from(octet)]
 }
 
 /// What a request asks for.

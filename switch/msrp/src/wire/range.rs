@@ -49,7 +49,7 @@ impl ByteRange {
     }
 
     /// Writes it as a header value.
-    pub(crate) fn write(self, out: &mut Vec<u8>) {
+    pub fn write(self, out: &mut Vec<u8>) {
         write_number(out, self.start);
         out.push(b'-');
         write_number_or_star(out, self.end);
