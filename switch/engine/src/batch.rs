@@ -24,8 +24,13 @@ pub const BATCH_SLICES_MAX: usize = 64;
 ///                       cuts:        ^ body                           ^ body
 ///                       ends:                 ^                  ^             ^ a chunk
 /// ```
+///
+/// In a place of its own: it goes from hand to hand, and an idle connection has none.
 #[derive(Default)]
-pub struct Batch {
+pub struct Batch(Box<Parts>);
+
+#[derive(Default)]
+struct Parts {
     /// Before them stands what was left of a chunk that they have interrupted.
     responses: Vec<u8>,
     reports: Vec<u8>,
@@ -88,7 +93,7 @@ pub(crate) enum Taken {
 impl Batch {
     /// Octets not yet taken by the kernel.
     pub fn len(&self) -> usize {
-        self.urgent() + self.chunks() - self.sent
+        self.urgent() + self.chunks() - self.0.sent
     }
 
     /// Whether the kernel has taken all of it.
@@ -103,41 +108,44 @@ impl Batch {
 
     /// All octets not yet taken, in order and in any number of slices.
     pub(crate) fn pieces(&self) -> impl Iterator<Item = &[u8]> {
-        let mut skip = self.sent;
+        let mut skip = self.0.sent;
         let mut from = 0;
-        let cuts = self.cuts.iter().map(|cut| (cut.at, &cut.due.body[..]));
-        let chunks = cuts.chain([(self.written.len(), &[][..])]).flat_map(move |(at, body)| {
-            let own = &self.written[from..at];
+        let cuts = self.0.cuts.iter().map(|cut| (cut.at, &cut.due.body[..]));
+        let chunks = cuts.chain([(self.0.written.len(), &[][..])]).flat_map(move |(at, body)| {
+            let own = &self.0.written[from..at];
             from = at;
             [own, body]
         });
-        [&self.responses[..], &self.reports].into_iter().chain(chunks).filter_map(move |slice| {
-            let skipped = skip.min(slice.len());
-            skip -= skipped;
-            let rest = &slice[skipped..];
-            (!rest.is_empty()).then_some(rest)
-        })
+        [&self.0.responses[..], &self.0.reports].into_iter().chain(chunks).filter_map(
+            move |slice| {
+                let skipped = skip.min(slice.len());
+                skip -= skipped;
+                let rest = &slice[skipped..];
+                (!rest.is_empty()).then_some(rest)
+            },
+        )
     }
 
     /// Octets of responses and REPORTs.
     pub(crate) fn urgent(&self) -> usize {
-        self.responses.len() + self.reports.len()
+        self.0.responses.len() + self.0.reports.len()
     }
 
     /// Octets of chunks.
     pub(crate) fn chunks(&self) -> usize {
-        self.written.len() + self.shared
+        self.0.written.len() + self.0.shared
     }
 
     /// Octets in memory of its own.
     pub(crate) fn own(&self) -> usize {
-        self.urgent() + self.written.len()
+        self.urgent() + self.0.written.len()
     }
 
     /// Octets of memory that it keeps for its next use.
     pub(crate) fn capacity(&self) -> usize {
-        let Self { responses, reports, written, cuts, ends, .. } = self;
-        responses.capacity()
+        let Parts { responses, reports, written, cuts, ends, .. } = &*self.0;
+        size_of::<Parts>()
+            + responses.capacity()
             + reports.capacity()
             + written.capacity()
             + cuts.capacity() * size_of::<Cut>()
@@ -147,23 +155,23 @@ impl Batch {
     /// Whether there is room for one more chunk in one send.
     pub(crate) fn has_slices(&self) -> bool {
         // Responses, REPORTs, what is written before each body and behind the last, a body each.
-        2 + 2 * (self.cuts.len() + 1) < BATCH_SLICES_MAX
+        2 + 2 * (self.0.cuts.len() + 1) < BATCH_SLICES_MAX
     }
 
     /// Where to write a response.
     pub(crate) fn responses(&mut self) -> &mut Vec<u8> {
-        &mut self.responses
+        &mut self.0.responses
     }
 
     /// Where to write a REPORT, or another request without content.
     pub(crate) fn reports(&mut self) -> &mut Vec<u8> {
-        &mut self.reports
+        &mut self.0.reports
     }
 
     /// Where to write a chunk, as far as it is worth copying. [`Batch::end_chunk`] says when it is
     /// all there.
     pub(crate) fn writer(&mut self) -> &mut Vec<u8> {
-        &mut self.written
+        &mut self.0.written
     }
 
     /// Writes a chunk for a session, with a transaction id of these parts. Returns its octets.
@@ -174,40 +182,41 @@ impl Batch {
         (prefix, number): (&[u8; PREFIX_LEN], u32),
         due: Due,
     ) -> usize {
-        write_start(&mut self.written, prefix, number, path_headers);
-        due.write_middle(&mut self.written);
+        write_start(&mut self.0.written, prefix, number, path_headers);
+        due.write_middle(&mut self.0.written);
         let flag = due.flag;
         if due.body.len() <= BODY_COPIED_MAX {
-            self.written.extend_from_slice(&due.body);
+            self.0.written.extend_from_slice(&due.body);
         } else {
             self.share(due, path_headers.len());
         }
-        write_end(&mut self.written, prefix, number, flag);
+        write_end(&mut self.0.written, prefix, number, flag);
         self.end_chunk(session, number)
     }
 
     /// Cuts in a body that is shared with other connections. Its head has been written, with path
     /// headers of this length.
     pub(crate) fn share(&mut self, due: Due, paths: usize) {
-        self.shared += due.body.len();
-        self.cuts.push(Cut { at: self.written.len(), paths, due });
+        self.0.shared += due.body.len();
+        self.0.cuts.push(Cut { at: self.0.written.len(), paths, due });
     }
 
     /// All that was written and shared since the last call is one chunk. Returns its octets.
     pub(crate) fn end_chunk(&mut self, session: SessionKey, number: u32) -> usize {
-        let end = Written { session, number, own_end: self.written.len(), shared_end: self.shared };
-        let before = self.ends.last().map_or(0, Written::end);
-        self.ends.push(end);
+        let end =
+            Written { session, number, own_end: self.0.written.len(), shared_end: self.0.shared };
+        let before = self.0.ends.last().map_or(0, Written::end);
+        self.0.ends.push(end);
         end.end() - before
     }
 
     /// Puts the chunks of another batch, of which nothing is sent, behind its own.
     pub(crate) fn append_chunks(&mut self, other: &mut Self) {
-        let (own, shared) = (self.written.len(), self.shared);
-        self.written.append(&mut other.written);
-        self.shared += std::mem::take(&mut other.shared);
-        self.cuts.extend(other.cuts.drain(..).map(|cut| Cut { at: cut.at + own, ..cut }));
-        self.ends.extend(other.ends.drain(..).map(|end| Written {
+        let (own, shared) = (self.0.written.len(), self.0.shared);
+        self.0.written.append(&mut other.0.written);
+        self.0.shared += std::mem::take(&mut other.0.shared);
+        self.0.cuts.extend(other.0.cuts.drain(..).map(|cut| Cut { at: cut.at + own, ..cut }));
+        self.0.ends.extend(other.0.ends.drain(..).map(|end| Written {
             own_end: end.own_end + own,
             shared_end: end.shared_end + shared,
             ..end
@@ -219,20 +228,20 @@ impl Batch {
     pub(crate) fn advance(&mut self, octets: usize, mut taken: impl FnMut(Taken)) {
         debug_assert!(octets <= self.len());
         let urgent = self.urgent();
-        let mut from = self.sent.saturating_sub(urgent);
-        self.sent += octets;
-        let to = self.sent.saturating_sub(urgent);
-        if let Some(number) = self.interrupted.take_if(|_| self.sent >= urgent) {
+        let mut from = self.0.sent.saturating_sub(urgent);
+        self.0.sent += octets;
+        let to = self.0.sent.saturating_sub(urgent);
+        if let Some(number) = self.0.interrupted.take_if(|_| self.0.sent >= urgent) {
             taken(Taken::All { number });
         }
-        while let Some(chunk) = self.ends.get(self.gone)
+        while let Some(chunk) = self.0.ends.get(self.0.gone)
             && from < to
         {
             let until = chunk.end().min(to);
             taken(Taken::Part(Change { session: chunk.session, more: 0, less: until - from }));
             if until == chunk.end() {
                 taken(Taken::All { number: chunk.number });
-                self.gone += 1;
+                self.0.gone += 1;
             }
             from = until;
         }
@@ -247,23 +256,23 @@ impl Batch {
         urgent: &mut Self,
         numbering: &mut Numbering<'_>,
     ) -> Option<Change> {
-        let Some(sent) = self.sent.checked_sub(self.urgent()) else {
-            self.reports.append(&mut urgent.responses);
-            self.reports.append(&mut urgent.reports);
+        let Some(sent) = self.0.sent.checked_sub(self.urgent()) else {
+            self.0.reports.append(&mut urgent.0.responses);
+            self.0.reports.append(&mut urgent.0.reports);
             return None;
         };
         let mut old = std::mem::take(self);
-        let (own_start, start) = old.end_of(old.gone);
-        let broken = old.ends.get(old.gone).filter(|_| sent > start).copied();
-        let gone = old.gone + usize::from(broken.is_some());
+        let (own_start, start) = old.end_of(old.0.gone);
+        let broken = old.0.ends.get(old.0.gone).filter(|_| sent > start).copied();
+        let gone = old.0.gone + usize::from(broken.is_some());
         let (own_end, end) = old.end_of(gone);
-        let passed = old.cuts.iter().take_while(|cut| cut.at < own_end).count();
+        let passed = old.0.cuts.iter().take_while(|cut| cut.at < own_end).count();
         let mut change = None;
         if let Some(Written { session, number, .. }) = broken {
-            self.interrupted = Some(number);
-            let chunk = &old.written[own_start..own_end];
-            let cut = old.cuts[..passed].last().filter(|cut| cut.at >= own_start);
-            let rest = finish(&mut self.responses, chunk, sent - start, own_start, cut);
+            self.0.interrupted = Some(number);
+            let chunk = &old.0.written[own_start..own_end];
+            let cut = old.0.cuts[..passed].last().filter(|cut| cut.at >= own_start);
+            let rest = finish(&mut self.0.responses, chunk, sent - start, own_start, cut);
             let less = end - sent;
             let more = rest.map_or(0, |(paths, due)| {
                 let (prefix, number) = numbering.number(session, &due);
@@ -271,36 +280,36 @@ impl Batch {
             });
             change = Some(Change { session, more, less });
         }
-        self.responses.append(&mut urgent.responses);
-        self.reports.append(&mut urgent.reports);
+        self.0.responses.append(&mut urgent.0.responses);
+        self.0.reports.append(&mut urgent.0.reports);
         let shared_end = end - own_end;
-        old.written.drain(..own_end);
-        old.cuts.drain(..passed);
-        old.ends.drain(..gone);
-        old.cuts.iter_mut().for_each(|cut| cut.at -= own_end);
-        for it in &mut old.ends {
+        old.0.written.drain(..own_end);
+        old.0.cuts.drain(..passed);
+        old.0.ends.drain(..gone);
+        old.0.cuts.iter_mut().for_each(|cut| cut.at -= own_end);
+        for it in &mut old.0.ends {
             (it.own_end, it.shared_end) = (it.own_end - own_end, it.shared_end - shared_end);
         }
-        old.shared -= shared_end;
+        old.0.shared -= shared_end;
         self.append_chunks(&mut old);
         change
     }
 
     /// Where the first so many chunks end: in `written`, and with what is shared.
     fn end_of(&self, chunks: usize) -> (usize, usize) {
-        let last = chunks.checked_sub(1).and_then(|last| self.ends.get(last));
+        let last = chunks.checked_sub(1).and_then(|last| self.0.ends.get(last));
         last.map_or((0, 0), |it| (it.own_end, it.end()))
     }
 
     /// Makes it as good as new, and keeps what memory is worth keeping.
     pub(crate) fn clear(&mut self) {
-        self.cuts.clear();
-        self.ends.clear();
-        for octets in [&mut self.responses, &mut self.reports, &mut self.written] {
+        self.0.cuts.clear();
+        self.0.ends.clear();
+        for octets in [&mut self.0.responses, &mut self.0.reports, &mut self.0.written] {
             octets.clear();
             octets.shrink_to(BATCH_CAPACITY_KEPT_MAX);
         }
-        (self.shared, self.sent, self.gone, self.interrupted) = (0, 0, 0, None);
+        (self.0.shared, self.0.sent, self.0.gone, self.0.interrupted) = (0, 0, 0, None);
     }
 }
 
@@ -352,7 +361,7 @@ impl fmt::Debug for Batch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Batch")
             .field("octets", &(self.urgent() + self.chunks()))
-            .field("sent", &self.sent)
+            .field("sent", &self.0.sent)
             .finish_non_exhaustive()
     }
 }

@@ -5,14 +5,14 @@
 //!  per copy        per session                        once per piece             shared  per copy
 //! ```
 
-use std::{io::Write, sync::Arc};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use mailbox::{Class, ParticipantId};
-use msrp::Flag;
+use msrp::{ByteRange, Flag};
 
 use crate::{
-    limits::CHUNK_BODY_DEFINITE_MAX,
+    limits::{BODY_COPIED_MAX, CHUNK_BODY_DEFINITE_MAX},
     mint::{MESSAGE_ID_LEN, Mint, PREFIX_LEN, write_transaction_between},
     room::FlightId,
 };
@@ -115,16 +115,21 @@ pub(crate) fn write_middle(
     content_headers: &[u8],
 ) {
     out.extend_from_slice(message_id);
-    // Writing to memory cannot fail.
-    let _ = write!(out, "\r\nByte-Range: {start}-");
-    for (bound, after) in [(end, "/"), (total, "\r\n")] {
-        let _ = match bound {
-            Some(octets) => write!(out, "{octets}{after}"),
-            None => write!(out, "*{after}"),
-        };
-    }
+    out.extend_from_slice(b"\r\nByte-Range: ");
+    ByteRange { start, end, total }.write(out);
+    out.extend_from_slice(b"\r\n");
     out.extend_from_slice(content_headers);
     out.extend_from_slice(b"\r\n");
+}
+
+/// Puts a body behind the headers of its copies, if it is worth copying. Returns how many octets they
+/// have.
+pub(crate) fn append_body(middle: &mut Vec<u8>, body: &[u8]) -> usize {
+    let headers = middle.len();
+    if body.len() <= BODY_COPIED_MAX {
+        middle.extend_from_slice(body);
+    }
+    headers
 }
 
 /// Writes what comes before the middle.

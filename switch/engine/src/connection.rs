@@ -8,6 +8,7 @@
 //! ```
 
 use std::{
+    collections::VecDeque,
     fmt,
     net::{IpAddr, SocketAddr},
     time::Instant,
@@ -213,6 +214,13 @@ impl Connection {
         matches!(self.sending, Sending::Idle)
             && !self.outbox.is_empty()
             && matches!(self.phase, Phase::Open | Phase::Flushing | Phase::Fresh { .. })
+    }
+
+    /// Something was queued for it: `list`, of those to be flushed, has it from now on.
+    pub(crate) fn mark_dirty(&mut self, id: ConnectionId, list: &mut VecDeque<ConnectionId>) {
+        if !std::mem::replace(&mut self.dirty, true) {
+            list.push_back(id);
+        }
     }
 
     /// Octets that wait here or are with the kernel (FLOW-01).

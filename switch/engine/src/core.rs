@@ -154,7 +154,7 @@ pub struct Core {
     /// Messages that hold octets before their turn (CHUNK-21).
     pub(crate) gaping_messages: Deadlines<Message>,
     /// Connections with something queued since the last drain.
-    dirty: VecDeque<ConnectionId>,
+    pub(crate) dirty: VecDeque<ConnectionId>,
     pub(crate) operations: VecDeque<Operation>,
     /// Connections that this side opened, by what they may be shared as (CONN-10).
     pub(crate) reached: HashMap<Box<str>, ConnectionId>,
@@ -590,10 +590,8 @@ impl Core {
 
     /// Something was queued for the connection.
     pub(crate) fn mark_dirty(&mut self, id: ConnectionId) {
-        if let Some(connection) = self.connections.get_mut(id)
-            && !std::mem::replace(&mut connection.dirty, true)
-        {
-            self.dirty.push_back(id);
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.mark_dirty(id, &mut self.dirty);
         }
     }
 

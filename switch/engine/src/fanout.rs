@@ -17,7 +17,8 @@ use crate::{
     Commons,
     batch::Change,
     chunk::{
-        CopyHead, Due, definite_end, prefix_for, size_max, write_end, write_middle, write_start,
+        CopyHead, Due, append_body, definite_end, prefix_for, size_max, write_end, write_middle,
+        write_start,
     },
     connection::{Phase, Sending},
     core::Core,
@@ -115,8 +116,10 @@ impl<'a> Portion<'a> {
 /// What the copies of one piece have in common.
 struct Chunk<'a> {
     prefix: [u8; PREFIX_LEN],
-    /// Message-ID, Byte-Range, Content-*, blank line.
+    /// Message-ID, Byte-Range, Content-*, blank line, and the body if it is worth copying.
     middle: &'a [u8],
+    /// Octets of it without the body.
+    headers: usize,
     /// Position of its first octet.
     at: u64,
     flag: Flag,
@@ -249,6 +252,7 @@ impl Core {
         let end = definite_end(1, body.octets.len(), flag);
         let range = (1, end, opening.total);
         write_middle(&mut middle, &message_id, range, opening.content_headers);
+        let headers = append_body(&mut middle, body.octets);
         let hyphens = msrp::has_hyphens(body.octets);
         let prefix = prefix_for(&mut self.mint, body.octets, hyphens);
         let head = Arc::new(CopyHead {
@@ -261,7 +265,7 @@ impl Core {
             flight: id,
         });
         self.said.note(&head);
-        let chunk = Chunk { prefix, middle: &middle, at: 1, flag, hyphens, head };
+        let chunk = Chunk { prefix, middle: &middle, headers, at: 1, flag, hyphens, head };
 
         let mut started = Vec::new();
         let most = self.backlog_max(key);
@@ -327,7 +331,7 @@ impl Core {
         let mut middle = std::mem::take(&mut self.scratch);
         let hyphens = msrp::has_hyphens(body.octets);
         let prefix = prefix_for(&mut self.mint, body.octets, hyphens);
-        let chunk = flight.chunk(prefix, body.octets.len(), flag, hyphens, &mut middle);
+        let chunk = flight.chunk(prefix, body.octets, flag, hyphens, &mut middle);
         let most = flight.backlog_max;
         let mut cut = Vec::new();
         flight.recipients.retain(|&Begun { recipient, size_max }| {
@@ -379,7 +383,7 @@ impl Core {
     fn abort_copy(&mut self, recipient: SessionKey, flight: &Flight) {
         let mut middle = Vec::new();
         let prefix = self.mint.transaction_prefix();
-        let chunk = flight.chunk(prefix, 0, Flag::Abort, false, &mut middle);
+        let chunk = flight.chunk(prefix, &[], Flag::Abort, false, &mut middle);
         self.end_copy(recipient, &chunk);
     }
 
@@ -410,8 +414,8 @@ impl Core {
         let range = (at, None, head.total);
         write_middle(&mut middle, &head.message_id, range, &head.content_headers);
         let (prefix, head) = (self.mint.transaction_prefix(), Arc::clone(head));
-        let (flag, hyphens) = (Flag::Abort, false);
-        let chunk = Chunk { prefix, middle: &middle, at, flag, hyphens, head };
+        let (flag, hyphens, headers) = (Flag::Abort, false, middle.len());
+        let chunk = Chunk { prefix, middle: &middle, headers, at, flag, hyphens, head };
         self.copy(recipient, &chunk, &mut Body::borrowed(&[]), usize::MAX)
     }
 
@@ -535,7 +539,7 @@ impl Core {
         let (Some(id), Some(peer)) = (session.connection(), &session.peer) else { return false };
         let open = self.connections.get_mut(id).filter(|it| matches!(it.phase, Phase::Open));
         let Some(connection) = open else { return false };
-        let size = size_max(peer.path_headers.len() + chunk.middle.len(), body.octets.len());
+        let size = size_max(peer.path_headers.len() + chunk.headers, body.octets.len());
         let full = connection.queued() + size > self.limits.connection_queue_bytes_max
             || session.backlog.octets() + size > most;
         if full && chunk.flag != Flag::Abort {
@@ -553,9 +557,7 @@ impl Core {
                 let out = batch.writer();
                 write_start(out, prefix, number, &peer.path_headers);
                 out.extend_from_slice(chunk.middle);
-                if octets.len() <= BODY_COPIED_MAX {
-                    out.extend_from_slice(octets);
-                } else {
+                if octets.len() > BODY_COPIED_MAX {
                     batch.share(chunk.due(&self.commons, body), peer.path_headers.len());
                 }
                 write_end(batch.writer(), prefix, number, chunk.flag);
@@ -567,8 +569,8 @@ impl Core {
                 chunk.due(&self.commons, body),
             ),
         };
+        connection.mark_dirty(id, &mut self.dirty);
         self.watch.note(&mut self.sessions, &mut self.counters, change);
-        self.mark_dirty(id);
         true
     }
 }
@@ -578,14 +580,14 @@ impl Flight {
     fn chunk<'a>(
         &self,
         prefix: [u8; PREFIX_LEN],
-        body: usize,
+        body: &[u8],
         flag: Flag,
         hyphens: bool,
         middle: &'a mut Vec<u8>,
     ) -> Chunk<'a> {
-        let range = (self.next, definite_end(self.next, body, flag), self.head.total);
+        let range = (self.next, definite_end(self.next, body.len(), flag), self.head.total);
         write_middle(middle, &self.head.message_id, range, &self.head.content_headers);
-        let head = Arc::clone(&self.head);
-        Chunk { prefix, middle, at: self.next, flag, hyphens, head }
+        let (headers, head) = (append_body(middle, body), Arc::clone(&self.head));
+        Chunk { prefix, middle, headers, at: self.next, flag, hyphens, head }
     }
 }

@@ -81,7 +81,7 @@ pub(crate) const REPLAY_REMEMBERED: Duration = Duration::from_secs(600);
 /// Participants of whom they are: less than 16 MiB for all.
 pub(crate) const REPLAY_PARTICIPANTS_MAX: usize = 16_384;
 
-/// Requests to peers that wait for their responses, of all connections of a core: 40 octets each.
+/// Requests to peers that wait for their responses, of all connections of a core: 32 octets each.
 /// What is beyond goes out without its answer being waited for.
 pub(crate) const TRANSACTIONS_MAX: u32 = 1 << 20;
 

@@ -31,7 +31,7 @@ use crate::{
 #[derive(Default)]
 pub(crate) struct Outbox {
     /// Goes with the next send.
-    next: Batch,
+    next: Option<Batch>,
     /// How urgent the chunks in `next` are, if there are any.
     class: Option<Class>,
     /// What goes with those after it.
@@ -65,17 +65,19 @@ impl Spares {
 
 impl Outbox {
     pub(crate) fn is_empty(&self) -> bool {
-        self.next.is_empty() && self.lanes.is_none()
+        self.next.as_ref().is_none_or(Batch::is_empty) && self.lanes.is_none()
     }
 
     /// Octets that wait here.
     pub(crate) fn octets(&self) -> usize {
-        self.next.len() + self.lanes.as_ref().map_or(0, |lanes| lanes.octets())
+        self.next.as_ref().map_or(0, Batch::len)
+            + self.lanes.as_ref().map_or(0, |lanes| lanes.octets())
     }
 
     /// Octets of memory that what waits takes, shared bodies left out.
     pub(crate) fn own(&self) -> usize {
-        self.next.own() + self.lanes.as_ref().map_or(0, |lanes| lanes.own())
+        self.next.as_ref().map_or(0, Batch::own)
+            + self.lanes.as_ref().map_or(0, |lanes| lanes.own())
     }
 
     /// Where to write a response. An idle connection holds no memory for it: it comes from `spares`.
@@ -98,10 +100,7 @@ impl Outbox {
     }
 
     fn writer(&mut self, spares: &mut Spares) -> &mut Batch {
-        if self.next.is_empty() {
-            self.next = spares.take();
-        }
-        &mut self.next
+        self.next.get_or_insert_with(|| spares.take())
     }
 
     /// Where to write a chunk with a body of this size, if it has nothing to wait for. `sole`: the
@@ -124,7 +123,8 @@ impl Outbox {
             Some(waiting) => {
                 let most = if sole { DIRECT_SIZE_MAX } else { TURN_SIZE };
                 let like = waiting == class && class != Class::Composing;
-                let small = body <= CHUNK_BODY_DEFINITE_MAX && self.next.chunks() + body <= most;
+                let waits = self.next.as_ref().map_or(0, Batch::chunks);
+                let small = body <= CHUNK_BODY_DEFINITE_MAX && waits + body <= most;
                 if !like || !small {
                     return None;
                 }
@@ -169,7 +169,7 @@ impl Outbox {
         mut changed: impl FnMut(Change),
     ) -> Batch {
         let written = self.class.take();
-        let mut batch = std::mem::take(self.writer(spares));
+        let mut batch = self.next.take().unwrap_or_else(|| spares.take());
         let Some(lanes) = &mut self.lanes else { return batch };
         if let Some(class) = written
             && lanes.has_before(class)
@@ -199,12 +199,10 @@ impl Outbox {
         numbering: &mut Numbering<'_>,
         spares: &mut Spares,
     ) -> Option<Change> {
-        if self.next.urgent() == 0 {
-            return None;
-        }
-        let change = batch.let_in(&mut self.next, numbering);
-        if self.next.is_empty() {
-            spares.keep(std::mem::take(&mut self.next));
+        let next = self.next.as_mut().filter(|it| it.urgent() > 0)?;
+        let change = batch.let_in(next, numbering);
+        if let Some(empty) = self.next.take_if(|it| it.is_empty()) {
+            spares.keep(empty);
         }
         change
     }

@@ -12,7 +12,6 @@ use crate::{
     core::Core,
     message::Refusal,
     route::{SessionKey, Silence},
-    transactions::Concluded,
 };
 
 /// Not answered in time, which a relay may have found out (RESP-14).
@@ -25,7 +24,7 @@ impl Core {
         while let Some(connection) = self.connections.get_mut(id)
             && let Some(concluded) = self.transactions.expire(&mut connection.outstanding, now, age)
         {
-            self.conclude(now, &concluded, TIMED_OUT);
+            self.copy_failed(now, concluded.session, &concluded.about, TIMED_OUT);
         }
         let Some(connection) = self.connections.get_mut(id) else { return };
         let oldest = self.transactions.oldest(&connection.outstanding);
@@ -54,9 +53,14 @@ impl Core {
             return;
         };
         let Some(connection) = self.connections.get_mut(id) else { return };
-        let concluded = self.transactions.conclude(&mut connection.outstanding, number);
-        if let Some(concluded) = concluded {
-            self.conclude(now, &concluded, status);
+        let failed = !is_success(status);
+        let about = self.transactions.about(number).filter(|_| failed).cloned();
+        let session = self.transactions.conclude(&mut connection.outstanding, number);
+        let Some(session) = session else { return };
+        if let Some(about) = about {
+            self.copy_failed(now, session, &about, status);
+        } else if let Some(session) = self.sessions.get_mut(session) {
+            session.silence = Silence::default();
         }
     }
 
@@ -83,16 +87,6 @@ impl Core {
         let said = head.message_id.and_then(|message_id| self.said.find(message_id));
         if let Some(about) = said.filter(|_| !is_success(code)).cloned() {
             self.copy_failed(now, session, &about, code);
-        }
-    }
-
-    /// It is over with a request: it was answered with this code, or not at all.
-    fn conclude(&mut self, now: Instant, concluded: &Concluded, code: u16) {
-        let Concluded { session, about } = concluded;
-        if !is_success(code) {
-            self.copy_failed(now, *session, about, code);
-        } else if let Some(session) = self.sessions.get_mut(*session) {
-            session.silence = Silence::default();
         }
     }
 

@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! k3v9q0x7c2m1zt | 4fk          begin ---> unsent --kernel has taken it--> unanswered --answer-> free
-//! shared by the  | number        40 octets    \-------- connection gone -------/------ 30 s ---/
+//! shared by the  | number        32 octets    \-------- connection gone -------/------ 30 s ---/
 //! chunk's copies | of the entry
 //! ```
 //!
@@ -40,6 +40,7 @@ pub(crate) struct Transactions {
     entries: Vec<Entry>,
     /// The first free entry; each names the next in `after`.
     vacant: u32,
+    subjects: Subjects,
     /// When time begins here: with the first request taken.
     origin: Option<Instant>,
     /// Counts the requests sent without an entry.
@@ -50,8 +51,8 @@ pub(crate) struct Transactions {
 #[derive(Debug)]
 struct Entry {
     session: SessionKey,
-    /// What it is a part of, as long as it is not answered.
-    about: Option<Arc<CopyHead>>,
+    /// What it is a part of, as long as it is not answered: the number of a subject.
+    about: u32,
     /// What tells its transaction id from others with the same number.
     check: u32,
     /// Nanoseconds since `origin` when the kernel took the last of it.
@@ -59,6 +60,23 @@ struct Entry {
     /// Its neighbours in the list of its connection.
     before: u32,
     after: u32,
+}
+
+/// What requests are parts of. All copies of a message mostly come one after the other, and hold one
+/// subject together: they are counted here, where nobody else counts.
+#[derive(Debug, Default)]
+struct Subjects {
+    places: Vec<Subject>,
+    vacant: Vec<u32>,
+    /// Held last.
+    latest: u32,
+}
+
+#[derive(Debug)]
+struct Subject {
+    head: Option<Arc<CopyHead>>,
+    /// Those that are not answered.
+    requests: u32,
 }
 
 /// The requests of one connection.
@@ -81,7 +99,7 @@ impl Default for Chain {
     }
 }
 
-/// What a request was about, now that it is over.
+/// A request that was not answered, and what it was about.
 #[derive(Debug)]
 pub(crate) struct Concluded {
     pub(crate) session: SessionKey,
@@ -111,9 +129,49 @@ impl Outstanding {
     }
 }
 
+impl Subjects {
+    /// One more request is about this.
+    fn hold(&mut self, head: &Arc<CopyHead>) -> u32 {
+        let is_same = |it: &Subject| it.head.as_ref().is_some_and(|it| Arc::ptr_eq(it, head));
+        if let Some(latest) = self.places.get_mut(self.latest as usize).filter(|it| is_same(it)) {
+            latest.requests += 1;
+            return self.latest;
+        }
+        let subject = Subject { head: Some(Arc::clone(head)), requests: 1 };
+        self.latest = if let Some(vacant) = self.vacant.pop() {
+            self.places[vacant as usize] = subject;
+            vacant
+        } else {
+            self.places.push(subject);
+            self.places.len() as u32 - 1
+        };
+        self.latest
+    }
+
+    /// One request less is.
+    fn release(&mut self, number: u32) {
+        let Some(subject) = self.places.get_mut(number as usize) else { return };
+        subject.requests -= 1;
+        if subject.requests == 0 {
+            subject.head = None;
+            self.vacant.push(number);
+        }
+    }
+
+    fn get(&self, number: u32) -> Option<&Arc<CopyHead>> {
+        self.places.get(number as usize)?.head.as_ref()
+    }
+}
+
 impl Transactions {
     pub(crate) fn new() -> Self {
-        Self { entries: Vec::new(), vacant: NONE, origin: None, untracked: 0 }
+        Self {
+            entries: Vec::new(),
+            vacant: NONE,
+            subjects: Subjects::default(),
+            origin: None,
+            untracked: 0,
+        }
     }
 
     /// A request is about to be written. Returns the number that its transaction id ends with. From
@@ -131,7 +189,7 @@ impl Transactions {
             self.untracked = self.untracked.wrapping_add(1) % (NONE - TRANSACTIONS_MAX);
             return TRANSACTIONS_MAX + self.untracked;
         }
-        let (about, check) = (Some(Arc::clone(about)), digest(prefix));
+        let (about, check) = (self.subjects.hold(about), digest(prefix));
         let entry = Entry { session, about, check, taken: NEVER, before: NONE, after: NONE };
         let vacant = self.vacant;
         let number = if let Some(place) = self.entries.get_mut(vacant as usize) {
@@ -169,18 +227,24 @@ impl Transactions {
         (*check == digest(prefix)).then_some((number, *session))
     }
 
+    /// What an outstanding request is about.
+    pub(crate) fn about(&self, number: u32) -> Option<&Arc<CopyHead>> {
+        self.subjects.get(self.entries.get(number as usize)?.about)
+    }
+
     /// It is over with a request of this connection, although what carried it may not yet be known to
-    /// be taken.
-    pub(crate) fn conclude(&mut self, of: &mut Outstanding, number: u32) -> Option<Concluded> {
-        let entry = self.entries.get_mut(number as usize)?;
+    /// be taken. Returns whose it was.
+    pub(crate) fn conclude(&mut self, of: &mut Outstanding, number: u32) -> Option<SessionKey> {
+        let entry = self.entries.get_mut(number as usize).filter(|it| it.about != NONE)?;
         entry.check = ANSWERED;
-        let (session, about) = (entry.session, entry.about.take()?);
+        let session = entry.session;
+        self.subjects.release(std::mem::replace(&mut entry.about, NONE));
         // Its number must not be another's as long as a send bears it.
         if entry.taken != NEVER {
             self.unlink(&mut of.unanswered, number);
             self.free(of, number);
         }
-        Some(Concluded { session, about })
+        Some(session)
     }
 
     /// Since when the oldest request has been without an answer.
@@ -197,14 +261,16 @@ impl Transactions {
         age: Duration,
     ) -> Option<Concluded> {
         self.oldest(of).filter(|&since| now.saturating_duration_since(since) >= age)?;
-        self.conclude(of, of.unanswered.first)
+        let about = self.about(of.unanswered.first)?.clone();
+        let session = self.conclude(of, of.unanswered.first)?;
+        Some(Concluded { session, about })
     }
 
     /// Gives up all requests of a connection that is gone.
     pub(crate) fn forget(&mut self, of: &mut Outstanding) {
         for mut chain in [std::mem::take(&mut of.unsent), std::mem::take(&mut of.unanswered)] {
             while let Some(entry) = self.entries.get_mut(chain.first as usize) {
-                entry.about = None;
+                self.subjects.release(std::mem::replace(&mut entry.about, NONE));
                 let number = chain.first;
                 self.unlink(&mut chain, number);
                 self.free(of, number);
@@ -321,7 +387,7 @@ mod tests {
         assert_eq!(again, two, "its entry serves the next");
         assert_eq!(transactions.find(&id(PREFIXES[0], two)), None);
         assert!(transactions.find(&id(PREFIXES[1], two)).is_some());
-        assert!(size_of::<Entry>() <= 40);
+        assert!(size_of::<Entry>() <= 32);
     }
 
     /// RESP-12, RESP-13: the time runs from when the kernel has taken a request, in whatever order it
