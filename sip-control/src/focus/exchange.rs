@@ -5,7 +5,7 @@
 //! the one before is retired (msrp/SDP-20). Until the answer nothing is changed, so a re-offer that
 //! is refused, withdrawn or too late leaves everything as it was (DLG-11).
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use bytes::Bytes;
 use mailbox::{Direction, PeerMedia, SessionId};
@@ -14,7 +14,7 @@ use msrp::UriBuf;
 use super::{output::RequestId, refusal::Refusal, session_timer::SessionTimer};
 use crate::{
     message::Request,
-    offer_answer::{LaterOffer, MediaOffer, Origin, RoomMedia, Shape, Unacceptable},
+    offer_answer::{Cema, LaterOffer, MediaOffer, Origin, RoomMedia, Shape, Unacceptable},
     transaction::ServerId,
 };
 
@@ -35,6 +35,11 @@ pub struct Exchange {
     pub retiring: Option<Retiring>,
     /// The version is that of `ours`.
     pub origin: Origin,
+    /// Offers of ours say nothing of middleboxes any more, for there is one that does not know of
+    /// them (msrp/CEMA-07).
+    pub is_plain: bool,
+    /// When an offer of ours that met one of the peer's is made again (RFC 3261 section 14.1).
+    pub offers_at: Option<Instant>,
 }
 
 /// The peer's description.
@@ -113,7 +118,41 @@ pub struct Agreement {
 impl Exchange {
     /// An exchange of which so far only our side is known.
     pub fn new(route: SessionId, origin: Origin, path: UriBuf, ours: Bytes) -> Self {
-        Self { route, path, ours, theirs: None, open: None, retiring: None, origin }
+        Self {
+            route,
+            path,
+            ours,
+            theirs: None,
+            open: None,
+            retiring: None,
+            origin,
+            is_plain: false,
+            offers_at: None,
+        }
+    }
+
+    /// An offer of ours for the media as it is.
+    pub fn offer(&self, room: &RoomMedia, origin: Origin) -> String {
+        self.terms(room).offer(&self.shape(), origin, &self.path)
+    }
+
+    /// What an answer to an offer of ours says of the peer.
+    pub fn read_answer(&self, room: &RoomMedia, sdp: &[u8]) -> Result<PeerMedia, Unacceptable> {
+        self.terms(room).read_answer(&self.shape(), sdp)
+    }
+
+    /// Whether an answer with this fault calls for an offer that says nothing of middleboxes: one
+    /// stands between us and the peer where nobody would get past it (msrp/CEMA-07).
+    pub fn falls_back(&self, room: &RoomMedia, fault: Unacceptable) -> bool {
+        fault == Unacceptable::AddressesDiffer && !self.is_plain && room.cema != Cema::Off
+    }
+
+    fn terms<'a>(&self, room: &'a RoomMedia) -> Cow<'a, RoomMedia> {
+        if self.is_plain {
+            Cow::Owned(RoomMedia { cema: Cema::Off, ..room.clone() })
+        } else {
+            Cow::Borrowed(room)
+        }
     }
 
     /// Whether another offer may be made now (RFC 3311 section 5.2, RFC 3261 section 14.2). Ours

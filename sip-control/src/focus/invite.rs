@@ -352,17 +352,21 @@ impl Focus {
         }
         let sdp = Content::read(ok).ok().and_then(|content| content.sdp);
         let answer = sdp.ok_or(Unacceptable::Missing);
-        let answer = answer.and_then(|sdp| room.venue.media.read_answer(&exchange.shape(), &sdp));
-        let peer = answer.map_err(|fault| {
-            tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
-            Farewell::Unanswered
-        })?;
+        let media = &room.venue.media;
+        let peer = match answer.and_then(|sdp| exchange.read_answer(media, &sdp)) {
+            Ok(peer) => Some(peer),
+            Err(fault) if exchange.falls_back(media, fault) => None,
+            Err(fault) => {
+                tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
+                return Err(Farewell::Unanswered);
+            }
+        };
         let referral = inviting.referral;
         let timers = &self.config.timers;
         leg.instance = ok
             .address(Header::Contact)
             .and_then(|contact| contact.params().get("+sip.instance").map(str::to_owned));
-        let theirs = Some(Theirs { shape: exchange.shape(), peer: Some(peer.clone()) });
+        let theirs = peer.clone().map(|peer| Theirs { shape: exchange.shape(), peer: Some(peer) });
         let exchange = Exchange { theirs, ..(**exchange).clone() };
         leg.phase = Phase::Connected(Box::new(Connected {
             dialog: link.id().clone(),
@@ -370,7 +374,7 @@ impl Focus {
             media: Media::Awaited,
             timing: SessionTimer::agreed(ok).map(|timer| timer.start(now, chance)),
             takes_update: allows_update(ok).unwrap_or(false),
-            replaces_at: Some(now + timers.replacement),
+            replaces_at: peer.is_some().then(|| now + timers.replacement),
             exchange,
         }));
         self.dialogs.begin_leg(link, session);
@@ -379,8 +383,12 @@ impl Focus {
         room.note_return(at);
         self.counters.joins += 1;
         self.record_joined(room_id, session);
-        self.order(Order::Describe { session, peer: Box::new(peer) });
-        self.order(Order::Activate { session });
+        if let Some(peer) = peer.map(Box::new) {
+            self.order(Order::Describe { session, peer });
+            self.order(Order::Activate { session });
+        } else {
+            self.fall_back(session);
+        }
         self.plan_leg(session);
         self.conclude(now, referral, ok.code());
         self.notify_watchers(now, room_id);

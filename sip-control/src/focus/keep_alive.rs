@@ -6,12 +6,11 @@ use mailbox::SessionId;
 
 use super::{
     Focus, Purpose,
-    exchange::{Open, Theirs},
+    exchange::Open,
     join::{SUPPORTED, contact_of},
-    leg::{Farewell, Leg},
+    leg::{Farewell, Leg, Media},
     link::Link,
-    order::Order,
-    output::Output,
+    output::{Output, RequestId},
     refusal::ALLOW,
     session_timer::SessionTimer,
 };
@@ -26,11 +25,7 @@ impl Focus {
     /// what we said last (TMR-03). While an exchange is open there is no other, so that waits.
     pub(super) fn refresh(&mut self, now: Instant, session: SessionId) {
         let wait = self.glare_wait(session);
-        let user_agent = self.server();
-        let Some(leg) = self.legs.get_mut(&session) else { return };
-        let Some(room) = self.rooms.get(&leg.room) else { return };
-        let contact = contact_of(&room.identity);
-        let Some(connected) = leg.connected_mut() else { return };
+        let Some(connected) = self.connected(session) else { return };
         let is_busy = connected.exchange.open.is_some();
         let Some(timing) = &mut connected.timing else { return };
         if !connected.takes_update && is_busy {
@@ -38,18 +33,54 @@ impl Focus {
             return;
         }
         let method = if connected.takes_update { Method::Update } else { Method::Invite };
-        let (interval, min_se) = (timing.timer.interval.as_secs(), timing.min_se);
-        timing.refresh_at = None;
+        self.ask_again(session, method);
+    }
+
+    /// Offers the media anew, without a word of middleboxes: one that does not know RFC 6714 can let
+    /// through what is said so (msrp/CEMA-07).
+    pub(super) fn fall_back(&mut self, session: SessionId) {
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let Some(connected) = leg.connected_mut() else { return };
+        let exchange = &mut connected.exchange;
+        exchange.is_plain = true;
+        let ours = exchange.renew(|origin| exchange.offer(&room.venue.media, origin));
+        exchange.set_ours(ours);
+        self.ask_again(session, Method::Invite);
+    }
+
+    /// Makes an offer that met one of the peer's once more, if nothing else is open.
+    pub(super) fn offer_again(&mut self, now: Instant, session: SessionId) {
+        let wait = self.glare_wait(session);
+        let Some(connected) = self.connected(session) else { return };
+        let is_busy = connected.exchange.open.is_some();
+        connected.exchange.offers_at = is_busy.then_some(now + wait);
+        if !is_busy {
+            self.ask_again(session, Method::Invite);
+        }
+    }
+
+    /// An UPDATE, or an INVITE with our description. Either is a refresh (RFC 4028 section 7.4).
+    fn ask_again(&mut self, session: SessionId, method: Method) {
+        let user_agent = self.server();
+        let Some(leg) = self.legs.get_mut(&session) else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let contact = contact_of(&room.identity);
+        let Some(connected) = leg.connected_mut() else { return };
         let request = self.dialogs.request(&connected.dialog, method);
         let Some((draft, target)) = request else { return };
         let mut draft = draft
             .header(Header::Contact, &contact)
             .header(Header::UserAgent, &user_agent)
             .header(Header::Allow, ALLOW)
-            .header(Header::Supported, SUPPORTED)
-            .header(Header::SessionExpires, &format!("{interval};refresher=uac"));
-        if let Some(min_se) = min_se {
-            draft = draft.header(Header::MinSe, &min_se.to_string());
+            .header(Header::Supported, SUPPORTED);
+        if let Some(timing) = &mut connected.timing {
+            timing.refresh_at = None;
+            let interval = timing.timer.interval.as_secs();
+            draft = draft.header(Header::SessionExpires, &format!("{interval};refresher=uac"));
+            if let Some(min_se) = timing.min_se {
+                draft = draft.header(Header::MinSe, &min_se.to_string());
+            }
         }
         if method == Method::Invite {
             draft = draft.body("application/sdp", connected.exchange.ours.clone());
@@ -67,29 +98,34 @@ impl Focus {
         &mut self,
         now: Instant,
         session: SessionId,
+        request: RequestId,
         answer: Option<&Response>,
     ) {
         let wait = self.glare_wait(session);
         let Some(connected) = self.connected(session) else { return };
         let dialog = connected.dialog.clone();
-        let exchange = &mut connected.exchange;
-        let invite = exchange.open.take_if(|open| matches!(open, Open::Sent(_)));
+        let is_it = |open: &mut Open| matches!(open, Open::Sent(of) if *of == request);
+        let is_invite = connected.exchange.open.take_if(is_it).is_some();
         let Some(answer) = answer else {
             return self.end_leg(now, session, Farewell::Unrefreshed);
         };
-        if let Some(Open::Sent(request)) = invite.filter(|_| answer.code() < 300) {
+        if is_invite && answer.code() < 300 {
             if let Some(link) = self.dialogs.link_mut(&dialog) {
                 let (ack, target) = link.ack(answer.sequence());
                 self.outputs.push_back(Output::Acknowledge { request, ack, target });
             }
-            self.take_repeated_answer(session, answer);
+            // What is answered to our description is in force from now on (msrp/SDP-17).
+            if self.connected(session).is_some_and(|it| it.media != Media::Held) {
+                self.take_answer(now, session, answer);
+            }
         }
         let Some(connected) = self.connected(session) else { return };
-        let Some(timing) = &mut connected.timing else { return };
+        let is_described = connected.exchange.peer().is_some() || connected.media == Media::Held;
         match answer.code() {
             ..300 => self.renew(now, session, answer),
             408 | 481 => self.end_leg(now, session, Farewell::Unrefreshed),
             422 => {
+                let Some(timing) = &mut connected.timing else { return };
                 // More than it asked for before, or the two of us would never come to an end.
                 let least = answer.seconds(Header::MinSe);
                 let least = least.filter(|least| timing.min_se.is_none_or(|known| *least > known));
@@ -97,14 +133,21 @@ impl Focus {
                     timing.min_se = Some(least);
                     let interval = Duration::from_secs(least.into());
                     timing.timer.interval = timing.timer.interval.max(interval);
-                    self.refresh(now, session);
+                    let method = if is_invite { Method::Invite } else { Method::Update };
+                    self.ask_again(session, method);
                 }
             }
             491 => {
-                timing.refresh_at = Some(now + wait);
+                if is_invite {
+                    connected.exchange.offers_at = Some(now + wait);
+                } else if let Some(timing) = &mut connected.timing {
+                    timing.refresh_at = Some(now + wait);
+                }
                 self.plan_leg(session);
             }
-            // It says nothing about the session, which lives on to its expiry.
+            // It says nothing about the session, which lives on to its expiry; but without an answer
+            // to our first offer there is none.
+            _ if is_invite && !is_described => self.end_leg(now, session, Farewell::Unanswered),
             _ => {}
         }
     }
@@ -125,21 +168,6 @@ impl Focus {
             link.refreshed(answer);
         }
         self.plan_leg(session);
-    }
-
-    /// What the peer answers to our repeated description is in force from now on (msrp/SDP-17).
-    fn take_repeated_answer(&mut self, session: SessionId, answer: &Response) {
-        let Some(leg) = self.legs.get_mut(&session) else { return };
-        let Some(room) = self.rooms.get(&leg.room) else { return };
-        let Some(connected) = leg.connected_mut() else { return };
-        let exchange = &mut connected.exchange;
-        let shape = exchange.shape();
-        let Ok(peer) = room.venue.media.read_answer(&shape, &answer.body()) else { return };
-        if exchange.peer().is_some_and(|known| *known != peer) {
-            exchange.theirs = Some(Theirs { shape, peer: Some(peer.clone()) });
-            let session = exchange.route;
-            self.order(Order::Describe { session, peer: Box::new(peer) });
-        }
     }
 
     fn glare_wait(&mut self, session: SessionId) -> Duration {

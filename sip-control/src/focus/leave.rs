@@ -146,11 +146,15 @@ impl Focus {
                 }
                 let is_due = |at: Option<Instant>| at.is_some_and(|at| at <= now);
                 let exchange = &connected.exchange;
+                let offers = is_due(exchange.offers_at);
                 let refreshes = is_due(connected.timing.and_then(|timing| timing.refresh_at));
                 let replaces = is_due(connected.replaces_at);
                 let retires = is_due(exchange.retiring.map(|retiring| retiring.at));
                 if is_due(exchange.change().map(|change| change.deadline)) {
                     self.drop_change(session, &Refusal::MediaPlane);
+                }
+                if offers {
+                    self.offer_again(now, session);
                 }
                 if refreshes {
                     self.refresh(now, session);

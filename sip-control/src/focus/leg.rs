@@ -226,6 +226,7 @@ impl Connected {
             self.replaces_at,
             self.exchange.change().map(|change| change.deadline),
             self.exchange.retiring.map(|retiring| retiring.at),
+            self.exchange.offers_at,
         ];
         deadlines.into_iter().flatten().min()
     }

@@ -231,7 +231,7 @@ impl Focus {
         }
         match self.requests.remove(&request) {
             Some(Purpose::Notify(subscription)) => self.notified(now, subscription, answer),
-            Some(Purpose::Refresh(session)) => self.refreshed(now, session, answer),
+            Some(Purpose::Refresh(session)) => self.refreshed(now, session, request, answer),
             Some(Purpose::Report(referral)) => self.reported(now, referral, answer),
             Some(Purpose::Farewell) | None => {}
         }

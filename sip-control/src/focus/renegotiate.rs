@@ -25,7 +25,7 @@ use super::{
     session_timer::SessionTimer,
 };
 use crate::{
-    message::{Header, Method, Reply, Request},
+    message::{Header, Message, Method, Reply, Request},
     offer_answer::Unacceptable,
     transaction::ServerId,
 };
@@ -87,8 +87,7 @@ impl Focus {
                 None
             }
             None => {
-                let shape = exchange.shape();
-                let ours = exchange.renew(|origin| media.offer(&shape, origin, &exchange.path));
+                let ours = exchange.renew(|origin| exchange.offer(media, origin));
                 if let Some(connected) = self.connected(session).filter(|_| asks) {
                     connected.exchange.set_ours(ours);
                     connected.exchange.open = Some(Open::Ours(transaction));
@@ -185,10 +184,9 @@ impl Focus {
         let former = std::mem::replace(&mut exchange.route, route);
         exchange.path.clone_from(path);
         let media = &room.venue.media;
-        let shape = exchange.shape();
         let ours = exchange.renew(|origin| match &offer {
             Some(offer) => offer.answer(media, origin, path),
-            None => media.offer(&shape, origin, path),
+            None => exchange.offer(media, origin),
         });
         exchange.set_ours(ours);
         if let Some(offer) = &offer {
@@ -216,19 +214,19 @@ impl Focus {
         }
     }
 
-    /// The answer to our offer, in the ACK (FOC-21). The first one makes the leg a recipient, or
-    /// ends it; only then is it certain that it can take the place of an older one (FOC-14). Without
-    /// a later one, all goes on as before, if there is anything to go on with.
-    pub(super) fn take_answer(&mut self, now: Instant, session: SessionId, ack: &Request) {
+    /// The answer to our offer, in the ACK (FOC-21) or in a 2xx. The first one makes the leg a
+    /// recipient, or ends it; only then is it certain that it can take the place of an older one
+    /// (FOC-14). Without a later one, all goes on as before, if there is anything to go on with.
+    pub(super) fn take_answer(&mut self, now: Instant, session: SessionId, answer: &Message) {
         let replaces_at = now + self.config.timers.replacement;
         let Some(leg) = self.legs.get_mut(&session) else { return };
         let Some(room) = self.rooms.get(&leg.room) else { return };
         let Some(connected) = leg.connected_mut() else { return };
-        let shape = connected.exchange.shape();
-        let sdp = Content::read(ack).ok().and_then(|content| content.sdp);
-        let answer = sdp.ok_or(Unacceptable::Missing);
-        let answer = answer.and_then(|sdp| room.venue.media.read_answer(&shape, &sdp));
+        let media = &room.venue.media;
         let exchange = &mut connected.exchange;
+        let sdp = Content::read(answer).ok().and_then(|content| content.sdp);
+        let answer = sdp.ok_or(Unacceptable::Missing);
+        let answer = answer.and_then(|sdp| exchange.read_answer(media, &sdp));
         exchange.open = None;
         let is_first = exchange.theirs.is_none();
         let had_peer = exchange.peer().is_some();
@@ -236,17 +234,24 @@ impl Focus {
             Ok(peer) => peer,
             Err(fault) => {
                 tracing::debug!(session = session.0, fault = fault.warn_text(), "no usable answer");
-                if !had_peer {
+                if exchange.falls_back(media, fault) {
+                    self.fall_back(session);
+                } else if !had_peer {
                     self.end_leg(now, session, Farewell::Unanswered);
                 }
                 return;
             }
         };
+        let shape = exchange.shape();
         let (route, is_news) = (exchange.route, exchange.peer() != Some(&peer));
         exchange.theirs = Some(Theirs { shape, peer: Some(peer.clone()) });
         let is_bound = connected.media == Media::Bound;
         if is_first {
             connected.replaces_at = Some(replaces_at);
+            // Only now is it said how the peer may come.
+            if matches!(connected.ack, Ack::Received(_)) {
+                connected.ack = Ack::Received(now);
+            }
         }
         if is_news {
             self.order(Order::Describe { session: route, peer: Box::new(peer) });

@@ -7,7 +7,9 @@ use sip_control::config::{Config, Network};
 use mailbox::FailureCause;
 
 use super::{
-    callee::{accepted, answered, declined, heard, methods, session_of, status_of, to, told},
+    callee::{
+        ANSWER, accepted, answered, declined, heard, methods, session_of, status_of, to, told,
+    },
     harness::{AUDIO, Call, OFFER, Sent, World, connected, invite, path_of, vectors},
 };
 
@@ -367,4 +369,31 @@ fn rosters_tell_of_ringing_when_they_shall() {
     assert_eq!(status_of(&notify, BOB), ["dialing-out"]);
     answered(&mut world, &to(&invites, BOB), "180 Ringing", "b1", "Content-Length: 0\n\n");
     assert_eq!(status_of(&told(&mut world), BOB), ["alerting"]);
+}
+
+/// msrp/CEMA-07: whoever accepts from behind a middlebox that does not know of itself is acknowledged, and
+/// offered the media without a word of it.
+#[test]
+fn who_accepts_from_behind_a_middlebox_is_offered_again() {
+    let mut world = world(&[]);
+    let (_, invites, _) = begun(&mut world);
+    let invite = to(&invites, BOB);
+    assert!(invite.body().contains("a=msrp-cema\r\n"));
+    world.journal();
+    let moved = ANSWER
+        .replace("c=IN IP4 192.0.2.22", "c=IN IP4 203.0.113.1")
+        .replace("message 9", "message 7000")
+        .replace("192.0.2.22:9/", "192.0.2.22:7654/");
+    let content = format!("Content-Type: application/sdp\nContent-Length: ?\n\n{moved}");
+    answered(&mut world, &invite, "200 OK", "b1", &content);
+    let (sent, _) = heard(&mut world);
+    assert_eq!(methods(&sent), ["ACK", "INVITE"]);
+    let again = &sent[1];
+    assert!(!again.body().contains("cema") && session_of(again) == session_of(&invite));
+    assert!(world.journal().iter().all(|line| !line.contains("Activate")));
+    let lines = "Contact: <sip:device-b1@192.0.2.77:5099>\nContent-Type: application/sdp\n";
+    world.answer_body(again, "200 OK", lines, ANSWER);
+    let journal = world.journal();
+    let policy = "core 0: Policy msrp://192.0.2.22:9/dev1ceB2ob3;tcp";
+    assert_eq!(journal[1..3], [policy, "core 0: Activate"], "{journal:?}");
 }
