@@ -18,6 +18,7 @@ mod hostile;
 mod inviting;
 mod joining;
 mod offerless;
+mod order;
 mod overload;
 mod partial;
 mod proving;
