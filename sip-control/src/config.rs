@@ -417,6 +417,7 @@ pub fn default_chat() -> RoomPolicy {
         private_messages: true,
         anonymous_notifications: false,
         greeting: true,
+        whole_messages: true,
         nicknames: Some(NicknamePolicy::default()),
     }
 }

@@ -12,7 +12,7 @@ use mailbox::{Class, ParticipantId};
 use msrp::{ByteRange, Flag};
 
 use crate::{
-    limits::{BODY_COPIED_MAX, CHUNK_BODY_DEFINITE_MAX},
+    limits::{BODY_COPIED_MAX, CHUNK_BODY_DEFINITE_MAX, WHOLE_MESSAGE_MAX},
     mint::{MESSAGE_ID_LEN, Mint, PREFIX_LEN, write_transaction_between},
     room::FlightId,
 };
@@ -66,6 +66,13 @@ impl Due {
     /// Whether it is the rest of one.
     pub(crate) fn is_whole_under_way(&self) -> bool {
         self.whole && self.at > 1
+    }
+
+    /// Whether it is the rest of a message that nothing may come between, for the same session
+    /// (PEER-02).
+    pub(crate) fn is_unbroken(&self) -> bool {
+        let size = self.at as usize - 1 + self.body.len();
+        self.is_whole_under_way() && size <= WHOLE_MESSAGE_MAX
     }
 
     /// Octets it takes to say it to who has paths of this length; a few more than that.

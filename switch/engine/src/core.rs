@@ -151,6 +151,8 @@ pub struct Core {
     /// Connections in the middle of a chunk, with octets of it that are too few to be passed on
     /// (CHUNK-14).
     pub(crate) pausing_connections: Deadlines<Connection>,
+    /// Messages of which octets are held that are too few to be passed on (CHUNK-06, CHUNK-14).
+    pub(crate) pausing_messages: Deadlines<Message>,
     /// Messages that hold octets before their turn (CHUNK-21).
     pub(crate) gaping_messages: Deadlines<Message>,
     /// Connections with something queued since the last drain.
@@ -249,6 +251,7 @@ impl Core {
             silent_messages: Deadlines::new(limits.message_silence_max),
             gaping_messages: Deadlines::new(limits.message_gap_max),
             pausing_connections: Deadlines::new(limits.chunk_pause_max),
+            pausing_messages: Deadlines::new(limits.chunk_pause_max),
             dirty: VecDeque::new(),
             operations: VecDeque::new(),
             reached: HashMap::new(),
@@ -457,6 +460,9 @@ impl Core {
         while let Some(id) = self.pausing_connections.expired(now) {
             self.flush_chunk(now, id);
         }
+        while let Some(key) = self.pausing_messages.expired(now) {
+            self.end_pause(now, key);
+        }
         while let Some(key) = self.silent_messages.expired(now) {
             self.time_out_message(now, key);
         }
@@ -552,6 +558,7 @@ impl Core {
             self.unbound_sessions.next(),
             self.quarantines.next(),
             self.pausing_connections.next(),
+            self.pausing_messages.next(),
             self.silent_messages.next(),
             self.gaping_messages.next(),
             self.opening_connections.next(),

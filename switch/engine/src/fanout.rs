@@ -30,7 +30,7 @@ use crate::{
 
 /// One piece of a message as the fan-out sees it: borrowed from a receive buffer or from a relay.
 pub(crate) enum Portion<'a> {
-    /// The first octets; the wrapper's head is complete in them.
+    /// The wrapper's head is complete. The first octets, or none if they are held as yet.
     Open { opening: OpeningView<'a>, body: Body<'a>, last: bool },
     /// The next octets.
     More { body: Body<'a>, last: bool },
@@ -267,6 +267,8 @@ impl Core {
         self.said.note(&head);
         let chunk = Chunk { prefix, middle: &middle, headers, at: 1, flag, hyphens, head };
 
+        // What is still held where it arrives brings no octets yet: it fixes the recipients.
+        let begins = last || size > 0;
         let mut started = Vec::new();
         let most = self.backlog_max(key);
         let mut reached = false;
@@ -282,7 +284,7 @@ impl Core {
             };
             let Some(&recipient) = recipient else { break };
             if self.is_due(recipient, &opening, size, most)
-                && self.copy(recipient, &chunk, body, most)
+                && (!begins || self.copy(recipient, &chunk, body, most))
             {
                 reached = true;
                 if last {
@@ -390,6 +392,9 @@ impl Core {
     /// Says `#` where the copy would have gone on; what has not begun to go out never will
     /// (FLOW-05).
     fn end_copy(&mut self, recipient: SessionKey, chunk: &Chunk<'_>) -> bool {
+        if chunk.at == 1 {
+            return true; // It has heard nothing of the message, and will not.
+        }
         match self.take_back(recipient, &chunk.head) {
             None => self.copy(recipient, chunk, &mut Body::borrowed(&[]), usize::MAX),
             Some(at) => self.end_copy_at(recipient, &chunk.head, at),

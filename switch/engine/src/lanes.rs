@@ -164,8 +164,19 @@ impl Lanes {
 
     /// The chunk whose turn it is, and by how many octets less waits for its session.
     pub(crate) fn next(&mut self) -> Option<(Next, usize)> {
-        let lane = self.classes.iter_mut().find(|lane| !lane.turns.is_empty())?;
-        let (next, whole) = lane.next()?;
+        let class = self.classes.iter().position(|lane| !lane.turns.is_empty())?;
+        let session = *self.classes[class].turns.front()?;
+        // What has begun is finished before anything more urgent begins for the same session, but
+        // others may have their turn meanwhile (PEER-02).
+        let is_begun = |lane: &&mut Lane| lane.has_begun(session);
+        let (next, whole) = match self.classes[class + 1..].iter_mut().find(is_begun) {
+            Some(lane) => {
+                let next = lane.next_of(session)?;
+                self.classes[class].turns.rotate_left(1);
+                next
+            }
+            None => self.classes[class].next()?,
+        };
         let paths = next.path_headers.len();
         let size = if whole { next.due.size_max(paths) } else { next.due.body.len() };
         self.octets -= size;
@@ -221,6 +232,29 @@ impl Lane {
             }
             return Some((Next { session, path_headers, due }, fits));
         }
+    }
+
+    /// Whether a session has got the beginning of a message that is not to be interrupted.
+    fn has_begun(&self, session: SessionKey) -> bool {
+        self.queues.get(&session).and_then(|it| it.whole.front()).is_some_and(Due::is_unbroken)
+    }
+
+    /// The next chunk of that message, and whether nothing is left of it.
+    fn next_of(&mut self, session: SessionKey) -> Option<(Next, bool)> {
+        let queue = self.queues.get_mut(&session)?;
+        let due = queue.whole.front_mut()?;
+        let fits = due.body.len() < TURN_SIZE + CHUNK_BODY_MIN;
+        let due = if fits {
+            queue.served += 1;
+            queue.whole.pop_front()?
+        } else {
+            due.split_to(TURN_SIZE)
+        };
+        let path_headers = Arc::clone(&queue.path_headers);
+        if queue.is_empty() {
+            self.remove(session);
+        }
+        Some((Next { session, path_headers, due }, fits))
     }
 
     /// The next session has its turn.

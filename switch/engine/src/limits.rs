@@ -13,6 +13,10 @@ pub(crate) const CHUNK_BODY_DEFINITE_MAX: usize = 2048;
 /// for a reason (CHUNK-06).
 pub(crate) const CHUNK_BODY_MIN: usize = 2048;
 
+/// Octets of the longest message that is held until it is whole, so that nothing comes between its
+/// chunks (PEER-02). Counted in the memory of what is half received.
+pub(crate) const WHOLE_MESSAGE_MAX: usize = 64 * 1024;
+
 /// Body octets that a session, or a message among those of its session, sends before others that
 /// share its connection have their turn (CHUNK-08).
 pub(crate) const TURN_SIZE: usize = 16 * 1024;
@@ -156,8 +160,8 @@ pub struct Limits {
     /// A message whose missing octets do not come for this long, while later ones are held, is
     /// refused (CHUNK-21).
     pub message_gap_max: Duration,
-    /// Octets of a chunk that its sender does not go on with for this long are passed on, however few
-    /// they are (CHUNK-14).
+    /// Octets of a message that its sender does not go on with for this long are passed on, however
+    /// few they are (CHUNK-14).
     pub chunk_pause_max: Duration,
     /// Relays waiting for one other core. Above it new messages are refused with 413.
     pub relay_backlog_max: usize,

@@ -5,12 +5,15 @@
 //!     \---- refused, given up, silent ---\--> Ended: later chunks get the same answer for a while
 //! ```
 
-use std::{collections::BTreeMap, fmt, time::Instant};
+use std::{borrow::Cow, collections::BTreeMap, fmt, time::Instant};
 
 use msrp::{ByteRange, FailureReport};
 
 use crate::{
-    limits::{AHEAD_PIECES_MAX, AHEAD_SIZE_MAX, ENDED_MAX, ENDED_REMEMBERED},
+    limits::{
+        AHEAD_PIECES_MAX, AHEAD_SIZE_MAX, CHUNK_BODY_MIN, ENDED_MAX, ENDED_REMEMBERED,
+        WHOLE_MESSAGE_MAX,
+    },
     route::SessionKey,
     slots::Key,
 };
@@ -117,8 +120,8 @@ pub(crate) enum MessageStage {
         /// All octets so far.
         octets: Vec<u8>,
     },
-    /// Recipients are fixed and get every octet as it comes.
-    Flowing,
+    /// Recipients are fixed and get the octets as they come, but for those held.
+    Flowing(Held),
     /// It is for nobody. Its sender is answered all the same.
     Ignored,
     /// All of it has been passed on. The chunk that completed it may have more to come.
@@ -155,7 +158,8 @@ impl Message {
             MessageStage::Gathering { content_headers, octets } => {
                 content_headers.len() + octets.len()
             }
-            MessageStage::Flowing | MessageStage::Ignored | MessageStage::Done => 0,
+            MessageStage::Flowing(held) => held.octets.len(),
+            MessageStage::Ignored | MessageStage::Done => 0,
         };
         size_of::<Self>() + gathered + self.ahead.size()
     }
@@ -194,6 +198,47 @@ impl Message {
         {
             kept.extend_from_slice(content_headers);
         }
+    }
+}
+
+/// Octets whose turn has come, until there are enough of them for a chunk (CHUNK-06) or for a whole
+/// message (PEER-02).
+#[derive(Default)]
+pub(crate) struct Held {
+    octets: Vec<u8>,
+    /// Whether the message is not to begin before it is whole, unless it is long.
+    is_for_whole: bool,
+}
+
+impl Held {
+    /// Nothing yet. `is_for_whole`: of a message that is to go out whole.
+    pub(crate) fn new(is_for_whole: bool) -> Self {
+        Self { octets: Vec::new(), is_for_whole }
+    }
+
+    /// Whether with so many octets more there are enough.
+    pub(crate) fn is_enough_with(&self, fresh: usize) -> bool {
+        let enough = if self.is_for_whole { WHOLE_MESSAGE_MAX + 1 } else { CHUNK_BODY_MIN };
+        self.octets.len() + fresh >= enough
+    }
+
+    pub(crate) fn keep(&mut self, fresh: &[u8]) {
+        self.octets.extend_from_slice(fresh);
+    }
+
+    /// Takes all that is held, and these after it: the message has begun.
+    pub(crate) fn release<'a>(&mut self, fresh: &'a [u8]) -> Cow<'a, [u8]> {
+        self.is_for_whole = false;
+        if self.octets.is_empty() {
+            return fresh.into();
+        }
+        self.keep(fresh);
+        std::mem::take(&mut self.octets).into()
+    }
+
+    /// Whether there is anything that goes out if nothing follows for a while (CHUNK-14).
+    pub(crate) fn is_for_a_while(&self) -> bool {
+        !self.is_for_whole && !self.octets.is_empty()
     }
 }
 

@@ -6,9 +6,9 @@ use std::time::Instant;
 use msrp::FailureReport;
 
 use crate::{
-    connection::{Chunk, Incoming},
+    connection::{Chunk, ConnectionId, Incoming},
     core::Core,
-    fanout::Portion,
+    fanout::{Body, Portion},
     message::{Message, MessageKey, MessageStage, Refusal},
     report::Reported,
     route::{Session, SessionKey},
@@ -61,6 +61,14 @@ impl Core {
                 None => self.gaping_messages.clear(key),
             }
         }
+        match &message.stage {
+            MessageStage::Flowing(held) if held.is_for_a_while() => {
+                if fresh {
+                    self.pausing_messages.set(now, key);
+                }
+            }
+            _ => self.pausing_messages.clear(key),
+        }
         let held = message.held();
         self.memory.change(std::mem::replace(&mut message.counted, held), held);
         if let Some(place) = self.messages.get_mut(key) {
@@ -75,6 +83,7 @@ impl Core {
         self.messages.remove(key);
         self.silent_messages.clear(key);
         self.gaping_messages.clear(key);
+        self.pausing_messages.clear(key);
         if let Some(session) = message.session.and_then(|session| self.sessions.get_mut(session)) {
             session.incoming.retain(|&it| it != key);
         }
@@ -102,6 +111,47 @@ impl Core {
     pub(crate) fn time_out_message(&mut self, now: Instant, key: MessageKey) {
         if self.messages.get(key).is_some() {
             self.counters.messages_timed_out += 1;
+            self.give_up_message(now, key, Refusal::StopSending, (msrp::status::STOP, &[]));
+        }
+    }
+
+    /// The sender of a message has paused: what is held of it goes out, and with it what is held of
+    /// the chunk that it is in the middle of (CHUNK-14).
+    pub(crate) fn end_pause(&mut self, now: Instant, key: MessageKey) {
+        let Some(message) = self.messages.get(key) else { return };
+        let id = message.session.and_then(|it| self.sessions.get(it)).and_then(Session::connection);
+        match id.filter(|&id| self.unfinished_message(id) == Some(key)) {
+            Some(id) => self.flush_chunk(now, id),
+            None => self.release_held(now, key),
+        }
+    }
+
+    /// The message whose chunk a connection is in the middle of.
+    pub(crate) fn unfinished_message(&self, id: ConnectionId) -> Option<MessageKey> {
+        let Incoming::Chunk(chunk) = &self.connections.get(id)?.incoming else { return None };
+        let is_it = |key: &&MessageKey| {
+            self.messages.get(**key).is_some_and(|it| it.serial == chunk.message)
+        };
+        self.sessions.get(chunk.session)?.incoming.iter().find(is_it).copied()
+    }
+
+    /// Passes on what is held of a message, little as it is, unless it is to go out whole.
+    pub(crate) fn release_held(&mut self, now: Instant, key: MessageKey) {
+        let Some(message) = self.messages.get_mut(key) else { return };
+        let MessageStage::Flowing(held) = &mut message.stage else { return };
+        if !held.is_for_a_while() {
+            return;
+        }
+        let octets = held.release(&[]);
+        let (before, after) = (message.counted, message.held());
+        message.counted = after;
+        let (owner, serial) = (message.session, message.serial);
+        self.memory.change(before, after);
+        self.pausing_messages.clear(key);
+        let Some(session) = owner.and_then(|owner| self.sessions.get(owner)) else { return };
+        let (room, flight) = (session.room, (session.id, serial));
+        let mut portion = Portion::More { body: Body::borrowed(&octets), last: false };
+        if !self.submit(room, flight, &mut portion) {
             self.give_up_message(now, key, Refusal::StopSending, (msrp::status::STOP, &[]));
         }
     }
@@ -158,7 +208,7 @@ impl Core {
         let Some(session) = self.sessions.get(key) else { return };
         let (room, flight) = (session.room, (session.id, message.serial));
         self.forget_outcome(key, message.serial);
-        if matches!(message.stage, MessageStage::Flowing) {
+        if matches!(message.stage, MessageStage::Flowing(_)) {
             self.counters.messages_aborted += 1;
             self.submit(room, flight, &mut Portion::Abort);
         }

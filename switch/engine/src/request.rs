@@ -93,6 +93,7 @@ impl Core {
     pub(crate) fn flush_chunk(&mut self, now: Instant, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.pausing = false;
+        self.pausing_connections.clear(id);
         if !matches!(connection.phase, Phase::Open) {
             return;
         }
@@ -103,6 +104,9 @@ impl Core {
         }
         if let Some(connection) = self.connections.get_mut(id) {
             connection.framer = framer;
+        }
+        if let Some(message) = self.unfinished_message(id) {
+            self.release_held(now, message);
         }
     }
 

@@ -1,6 +1,6 @@
 //! SEND: from a chunk of a peer to pieces of a message.
 
-use std::time::Instant;
+use std::{borrow::Cow, time::Instant};
 
 use mailbox::{Audience, Class};
 use msrp::{
@@ -13,7 +13,7 @@ use crate::{
     connection::{Chunk, ConnectionId, Incoming},
     core::Core,
     fanout::{Body, OpeningView, Portion},
-    message::{Latest, Message, MessageStage, Refusal},
+    message::{Held, Latest, Message, MessageStage, Refusal},
     report::Reported,
     request::ReplyTo,
     route::SessionKey,
@@ -228,7 +228,7 @@ impl Core {
         match message.stage {
             // Complete already: nothing that this chunk still brings is part of it (CHUNK-19).
             MessageStage::Done => return Ok(()),
-            MessageStage::Gathering { .. } | MessageStage::Flowing | MessageStage::Ignored => {}
+            MessageStage::Gathering { .. } | MessageStage::Flowing(_) | MessageStage::Ignored => {}
         }
         if allowance.is_some_and(|octets| body.len() as u64 > octets) {
             return Err(Refusal::Malformed); // CHUNK-13
@@ -262,7 +262,9 @@ impl Core {
         Ok(())
     }
 
-    /// Passes on the octets whose turn has come, or gathers them until the wrapper is complete.
+    /// Passes on the octets whose turn has come, or gathers them until the wrapper is complete, and
+    /// then until they are worth a chunk (CHUNK-06) or a whole message (PEER-02). Who gets them is
+    /// fixed when the wrapper is complete (CHAT-08).
     fn pass_on(
         &mut self,
         now: Instant,
@@ -276,7 +278,7 @@ impl Core {
         let flight = (session.id, message.serial);
         message.next += fresh.len() as u64;
         let last = message.is_complete();
-        let passed = match &mut message.stage {
+        let (passed, held) = match &mut message.stage {
             MessageStage::Gathering { content_headers: kept, octets } => {
                 if !octets.is_empty() {
                     octets.extend_from_slice(fresh);
@@ -321,13 +323,25 @@ impl Core {
                     wrapped_type: Some(wrapper.content_type),
                     class,
                 };
-                let body = Body::borrowed(whole);
-                self.submit(room, flight, &mut Portion::Open { opening, body, last })
+                let policy = self.rooms.get(room).map(|room| &room.terms.policy);
+                let mut held = Held::new(policy.is_some_and(|it| it.whole_messages));
+                let body = if last || held.is_enough_with(whole.len()) {
+                    held.release(whole)
+                } else {
+                    held.keep(whole);
+                    Cow::default()
+                };
+                let body = Body::borrowed(&body);
+                (self.submit(room, flight, &mut Portion::Open { opening, body, last }), held)
             }
-            // Nothing new and nothing ended: there is nothing to say.
-            MessageStage::Flowing if fresh.is_empty() && !last => true,
-            MessageStage::Flowing => {
-                self.submit(room, flight, &mut Portion::More { body: Body::borrowed(fresh), last })
+            MessageStage::Flowing(held) if !last && !held.is_enough_with(fresh.len()) => {
+                held.keep(fresh);
+                return Ok(());
+            }
+            MessageStage::Flowing(held) => {
+                let octets = held.release(fresh);
+                let mut portion = Portion::More { body: Body::borrowed(&octets), last };
+                (self.submit(room, flight, &mut portion), Held::new(false))
             }
             MessageStage::Ignored => {
                 message.stage = ignored(last);
@@ -338,7 +352,7 @@ impl Core {
         if !passed {
             return Err(Refusal::StopSending);
         }
-        message.stage = if last { MessageStage::Done } else { MessageStage::Flowing };
+        message.stage = if last { MessageStage::Done } else { MessageStage::Flowing(held) };
         self.check_outcome(key, message.serial)
     }
 

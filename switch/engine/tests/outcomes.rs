@@ -70,6 +70,7 @@ impl Fixture {
     /// Alice begins a message, and Bob hears its beginning.
     fn bob_hears_the_beginning(&mut self) -> String {
         self.say(&chunk("b3g1n001", "1-*/*", HELLO, '+'));
+        self.node.pause();
         let copy = self.node.output(self.bob.0);
         assert!(copy.contains("Hello room"), "{copy}");
         self.heard();

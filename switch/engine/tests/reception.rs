@@ -175,6 +175,7 @@ fn only_who_wants_to_know_is_told_of_a_failure() {
 fn nothing_is_reported_into_a_session_that_is_over() {
     let mut room = Fixture::new();
     room.say(&chunk("0ver0001", "m0", "Byte-Range: 1-*/*", HELLO, '+'));
+    room.node.pause();
     room.say(&chunk("0ver0002", "m1", "Byte-Range: 300-*/*", "x", '+'));
     room.heard();
     room.node.remove(0, mailbox::SessionId(1));

@@ -52,6 +52,7 @@ fn ranges_are_believed_as_far_as_they_can_be_true() {
         let header =
             if range.is_empty() { String::new() } else { format!("Byte-Range: {range}\r\n") };
         room.say(&chunk("r4nge000", &header, HELLO, flag));
+        room.node.pause();
         let [alice, bob, _] = room.heard();
         assert_eq!(status(&alice), expected, "{range}");
         assert_eq!(alice.matches("MSRP").count(), 1, "one answer, {range}");
@@ -91,6 +92,7 @@ fn copies_say_where_they_begin_and_promise_no_more_than_they_know() {
         whole.replace(&format!("Message-ID: {tid}"), "Message-ID: parts000")
     };
     room.say(&part("p4rt0001", "1-*/105", first, '+'));
+    room.node.pause();
     room.say(&part("p4rt0002", "101-105/105", second, '$'));
     let [_, bob, _] = room.heard();
     let lines = |name: &str| -> Vec<&str> {

@@ -345,6 +345,7 @@ fn a_session_that_its_peer_denies_is_over() {
         let mut room = Fixture::new();
         let headers = "Byte-Range: 1-*/*\r\n";
         room.say(&room_message("d3n1ed00", headers, HELLO).replace("00$", "00+"));
+        room.node.pause();
         let [_, copy, _] = room.heard();
         let tid = copy.strip_prefix("MSRP ").and_then(|rest| rest.split(' ').next()).expect("tid");
         let (bob, uri) = room.bob.clone();

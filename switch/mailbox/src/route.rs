@@ -57,7 +57,7 @@ pub struct RoomTerms {
     pub policy: RoomPolicy,
 }
 
-/// What is up to each room (RFC 7701 section 4.1). The default allows nothing.
+/// What is up to each room (RFC 7701 section 4.1). The default allows and asks for nothing.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct RoomPolicy {
     /// Members may write to one another (PRIV-03).
@@ -67,6 +67,9 @@ pub struct RoomPolicy {
     pub anonymous_notifications: bool,
     /// Who does not know chat rooms is told where it is, and who else is there (CHAT-32).
     pub greeting: bool,
+    /// A message of up to 64 KiB goes out when it is whole, and no chunk of another comes between
+    /// its chunks (PEER-02).
+    pub whole_messages: bool,
     /// Members may have nicknames, and which (NICK-02).
     pub nicknames: Option<NicknamePolicy>,
 }

@@ -238,6 +238,7 @@ struct ChatTable {
     refuse_confusable_nicknames: Option<bool>,
     anonymous_notifications: Option<bool>,
     greeting: Option<bool>,
+    whole_messages: Option<bool>,
 }
 
 /// Puts what the file says over what is built in.
@@ -253,7 +254,7 @@ macro_rules! put {
 impl ChatTable {
     /// What it says, over what `policy` says.
     fn over(self, mut policy: RoomPolicy) -> RoomPolicy {
-        put!(self => policy; private_messages, anonymous_notifications, greeting);
+        put!(self => policy; private_messages, anonymous_notifications, greeting, whole_messages);
         if let Some(has_nicknames) = self.nicknames {
             let before = policy.nicknames.take();
             policy.nicknames = has_nicknames.then(|| before.unwrap_or_default());

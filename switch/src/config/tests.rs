@@ -88,6 +88,19 @@ fn the_example_names_every_key() {
     assert_eq!((&*ad_hoc.factory, ad_hoc.size_max), ("sip:chat-factory@chat.localhost", 100));
 }
 
+/// PEER-02: messages go out whole in every room that does not have it otherwise.
+#[test]
+fn messages_go_out_whole_unless_a_room_has_it_otherwise() {
+    let config = parse(
+        "[[rooms.room]]\nuri = \"sip:a@b\"\n\
+         [[rooms.room]]\nuri = \"sip:c@d\"\nchat = { whole_messages = false }\n",
+    )
+    .unwrap();
+    let rooms = config.sip.rooms.iter().map(|room| room.rules.chat.whole_messages);
+    assert_eq!(rooms.collect::<Vec<_>>(), [true, false]);
+    assert!(config.sip.any_room.unwrap().chat.whole_messages);
+}
+
 /// A file of its own for each test, which stays no longer than the directory for such files.
 fn users_file(test: &str, text: &str) -> String {
     let directory = std::env::temp_dir().join(format!("msrp-switch-{}", std::process::id()));

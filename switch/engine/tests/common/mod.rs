@@ -308,6 +308,11 @@ impl Node {
         self.settle();
     }
 
+    /// What a sender has begun and does not go on with is passed on (CHUNK-14).
+    pub fn pause(&mut self) {
+        self.advance(Duration::from_millis(210));
+    }
+
     pub fn counters(&self, core: usize) -> Counters {
         *self.cores[core].counters()
     }

@@ -98,6 +98,8 @@ pub struct World {
     /// Peers that have lost their session, and whose users come back.
     lost: Vec<usize>,
     pub audiences: Audiences,
+    /// Who was due on a core when a message opened there of which nothing was told as yet.
+    opening: HashMap<(usize, SessionId, u64), Vec<(usize, u64)>>,
     /// Time has leapt: connections and messages may have been given up.
     has_leapt: bool,
     removes: usize,
@@ -134,7 +136,11 @@ impl World {
             addresses: [AddressBuf::parse(ROOM.as_bytes()).unwrap()].into(),
             home: core_id(dice.below(cores)),
             size_max: SIZE_MAX as u64,
-            policy: RoomPolicy { private_messages: true, ..RoomPolicy::default() },
+            policy: RoomPolicy {
+                private_messages: true,
+                whole_messages: seed % 3 == 1,
+                ..RoomPolicy::default()
+            },
         };
         Self {
             shape,
@@ -156,6 +162,7 @@ impl World {
             leaving: Vec::new(),
             lost: Vec::new(),
             audiences: Audiences::default(),
+            opening: HashMap::new(),
             has_leapt: false,
             removes: 0,
             removed: 0,

@@ -58,13 +58,23 @@ impl World {
         let Some(relay) = self.relays[way].pop_front() else { return };
         let (from, to) = (way / self.cores.len(), way % self.cores.len());
         assert_ne!(from, to, "a core has nothing to say to itself");
-        if let Relay::Room(relay) = &relay
-            && let Piece::Open { body, .. } = &relay.piece
-        {
-            let name = Name::of(body).expect("a piece that opens holds the wrapper");
+        if let Relay::Room(relay) = &relay {
             assert!(relay.stage == Stage::ToMembers || to == self.terms.home.index());
-            let due = self.due_at(to);
-            self.audiences.open(name, to, &due, true);
+            let flight = (to, relay.origin, relay.message);
+            let due = match &relay.piece {
+                Piece::Open { .. } => Some(self.due_at(to)),
+                Piece::More { .. } | Piece::Abort => self.opening.remove(&flight),
+            };
+            if let (Piece::Open { body, .. } | Piece::More { body, .. }, Some(due)) =
+                (&relay.piece, due)
+            {
+                if let Some(name) = Name::of(body) {
+                    self.audiences.open(name, to, &due, true);
+                } else {
+                    assert!(body.is_empty(), "what comes first holds the wrapper");
+                    self.opening.insert(flight, due);
+                }
+            }
         }
         self.cores[to].handle_relay(self.now, relay);
     }
