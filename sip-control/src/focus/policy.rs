@@ -304,11 +304,24 @@ fn enter_group(group: &Group, petition: Petition<'_>, snapshot: Snapshot) -> Res
 
 #[cfg(test)]
 mod tests {
-    use super::{Denial, Petition, Policy, Snapshot};
+    use std::sync::Arc;
+
+    use super::{Company, Denial, Petition, Policy, Snapshot};
     use crate::{
-        config::{Limits, RoomKind, Rules, Users},
+        config::{AdHoc, Limits, RoomKind, Rules, Users},
         focus::{Utc, user::UserKey},
+        group::GroupDocument,
     };
+
+    /// A group of which Alice may join until one second after the epoch, and hide.
+    const GROUP: &str = "<?xml version='1.0'?><group xmlns='urn:oma:xml:poc:list-service' \
+        xmlns:cp='urn:ietf:params:xml:ns:common-policy'><list-service uri='sip:team@example.com'>\
+        <cp:ruleset><cp:rule id='a'><cp:conditions>\
+        <cp:identity><cp:one id='sip:alice@example.com'/></cp:identity>\
+        <cp:validity><cp:from>1970-01-01T00:00:00Z</cp:from>\
+        <cp:until>1970-01-01T00:00:01Z</cp:until></cp:validity></cp:conditions>\
+        <cp:actions><join-handling>true</join-handling></cp:actions></cp:rule>\
+        </cp:ruleset></list-service></group>";
 
     fn users(uris: &[&str]) -> Users {
         Users::Only(uris.iter().map(|uri| (*uri).to_owned()).collect())
@@ -371,5 +384,48 @@ mod tests {
         let may_watch = |user| policy.may_watch(&[UserKey::of(user).unwrap()], Utc(0));
         assert!(may_watch("sip:carol@example.com"));
         assert!(!may_watch("sip:alice@example.com") && !may_watch("sip:mallory@example.net"));
+    }
+
+    /// POL-01: the kind of session, its document, who asks and whether under a name, the time, who was in
+    /// it before and who was put out of it: each of them decides by itself, with a reason of its own, and
+    /// the same question has the same answer whenever it is asked.
+    #[test]
+    fn what_is_told_decides_and_nothing_else() {
+        let alice = [UserKey::of("sip:alice@example.com").unwrap()];
+        let eve = [UserKey::of("sip:eve@example.com").unwrap()];
+        let limits = Limits { users_per_room: 5, ..Limits::default() };
+        let running = Snapshot { is_running: true, ..Snapshot::of_nobody(&limits) };
+        let asks = Petition { user: &alice, anonymous: false, at: Utc(0) };
+        let group = GroupDocument::parse(GROUP.as_bytes()).unwrap().groups.remove(0);
+        let documented = Policy::Documented(Arc::new(group));
+        let company =
+            Policy::AdHoc(Box::new(Company::of(&alice, &AdHoc::new("sip:make@im.example.com"))));
+        let listed = Policy::new(RoomKind::Group, &Rules { initiators: users(&[]), ..garden() });
+        let public = Policy::new(RoomKind::Public, &Rules { initiators: users(&[]), ..garden() });
+        let idle = Snapshot { is_running: false, ..running };
+        let guest = Snapshot { is_guest: true, ..running };
+        let expelled = Snapshot { is_expelled: true, ..running };
+        let full = Snapshot { others: 5, ..running };
+        let stranger = Petition { user: &eve, ..asks };
+        let late = Petition { at: Utc(1), ..asks };
+        let hidden = Petition { anonymous: true, ..asks };
+        for (policy, petition, snapshot, answer) in [
+            (&documented, asks, running, Ok(())),
+            (&documented, stranger, running, Err(Denial::NotMember)),
+            (&documented, late, running, Err(Denial::NotMember)),
+            (&documented, hidden, running, Err(Denial::Anonymity)),
+            (&documented, asks, idle, Err(Denial::Initiation)),
+            (&documented, asks, expelled, Err(Denial::Expelled)),
+            (&documented, asks, full, Err(Denial::Full)),
+            (&company, asks, running, Err(Denial::NotMember)),
+            (&company, asks, guest, Ok(())),
+            (&listed, hidden, running, Ok(())),
+            (&listed, asks, idle, Err(Denial::Initiation)),
+            (&public, asks, idle, Ok(())),
+        ] {
+            for _ in 0..2 {
+                assert_eq!(policy.admit(petition, snapshot), answer, "{petition:?} {snapshot:?}");
+            }
+        }
     }
 }

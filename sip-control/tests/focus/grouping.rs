@@ -318,3 +318,18 @@ fn a_session_lives_with_its_key_participants() {
     let (status, _) = ask(&mut world, &bob.identity(), ALICE, "", OFFER);
     assert_eq!(status, 403, "no such session");
 }
+
+/// POL-01, POL-09: a list that is not at hand lets nobody in and keeps nobody waiting; whoever is on it is
+/// let in once it is.
+#[test]
+fn a_list_that_is_elsewhere_is_not_waited_for() {
+    let friend = "sip:friend@example.com";
+    let mut world = world(&document(&[]));
+    let identity = world.join(GROUP, BOB).identity();
+    let began = world.now;
+    let asked = ask(&mut world, &identity, friend, "", OFFER);
+    assert_eq!((asked.0, world.now), (403, began), "at once");
+    let entry = "<entry uri=\"sip:friend@example.com\"/><external ";
+    world.regroup(&[&document(&[("<external ", entry)])]);
+    assert_eq!(ask(&mut world, &identity, friend, "", OFFER).0, 200);
+}
