@@ -1,8 +1,8 @@
 //! The screen.
 //!
 //! ```text
-//! room · status                         | people
-//! transcript                            |
+//! room · status · own name
+//! transcript                            | people
 //! who is typing                         |
 //! > the line                            |
 //! ```

@@ -153,10 +153,10 @@ fn the_screen_shows_who_says_what_to_whom() {
     app.handle_news(now, "", News::Said(1, Ok(())));
     "Ye".chars().for_each(|c| drop(app.handle_key(now, "", Key::Char(c))));
     let expected = "\
-sip:lobby@chat.localhost · joined · you│ 2 here
-  * You are in. /nick and /msg work    │ ● alice (you)
-here.                                  │ ● Bobby Tables
-10:02 Bobby Tables: Hello, all of you  │
+sip:lobby@chat.localhost · joined · you are alice
+  * You are in. /nick and /msg work    │ 2 here
+here.                                  │ ● alice (you)
+10:02 Bobby Tables: Hello, all of you  │ ● Bobby Tables
 out there in the room!                 │
 10:03 Bobby Tables (to you alone): And │
 you                                    │

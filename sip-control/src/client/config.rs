@@ -64,7 +64,8 @@ pub struct Media {
     /// Octets of the largest message we take, wrapper included.
     pub size_max: usize,
     /// How often a session is asked whether it still lives: by a SEND without body, which also keeps
-    /// the way through a NAT open. `None` never asks.
+    /// the way through a NAT open. One that has not answered by the next time is lost. `None` never
+    /// asks.
     pub keep_alive: Option<Duration>,
 }
 

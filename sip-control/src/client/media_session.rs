@@ -318,7 +318,12 @@ impl MediaSession {
         }
         self.drop_answered();
         if self.asks_at().is_some_and(|at| at <= now) {
-            self.send_empty(now, Asked::Life);
+            // Whoever did not answer the last time is not asked again.
+            if self.unanswered.values().any(|&asked| asked == Asked::Life) {
+                self.lose();
+            } else {
+                self.send_empty(now, Asked::Life);
+            }
         }
     }
 

@@ -507,7 +507,7 @@ fn a_session_that_answers_nothing_is_lost() {
     answer(&mut session, &transaction(&asked), &local, "200 OK");
     session.handle_timeout(now + 30 * second);
     assert!(!out(&mut session).is_empty());
-    session.handle_timeout(now + 60 * second);
+    session.handle_timeout(now + 45 * second);
     assert!(matches!(session.poll_event(), Some(MediaEvent::Lost)));
     session.poll_transmit();
     session.handle_timeout(now + 90 * second);
