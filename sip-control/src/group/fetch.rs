@@ -67,7 +67,7 @@ pub struct Fetcher {
 impl Fetcher {
     /// A client that gives up after `timeout`.
     pub fn new(timeout: Duration) -> Self {
-        let provider = rustls::crypto::aws_lc_rs::default_provider();
+        let provider = rustls::crypto::ring::default_provider();
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .root_certs(RootCerts::PlatformVerifier)
