@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Instant;
 
-use sip_control::client::Roster;
+use sip_control::client::{Member, Roster};
 
 use crate::chat::{MessageId, News, Order};
 use crate::composing::{Composer, Writers};
@@ -337,7 +337,7 @@ impl App {
             .iter()
             .map(|(uri, member)| Person {
                 uri: uri.clone(),
-                name: printable(&member.display_text.clone().unwrap_or_else(|| user_part(uri))),
+                name: printable(&name_of(uri, member)),
                 is_here: member.is_connected(),
                 is_own: member.is_own || same_user(uri, &self.address),
             })
@@ -425,6 +425,12 @@ const HELP: &[&str] = &[
     "/leave        leave the chat (Ctrl-C)",
     "//TEXT        say something that begins with a slash",
 ];
+
+/// What to call a member.
+fn name_of(uri: &str, member: &Member) -> String {
+    let given = member.nickname.as_ref().or(member.display_text.as_ref());
+    given.cloned().unwrap_or_else(|| user_part(uri))
+}
 
 /// The text of others without what would command the terminal, or turn what stands around it.
 fn printable(text: &str) -> String {

@@ -117,8 +117,10 @@ def frame(title, terminal):
 def chat(alice, bob, bobs_host):
     frames = []
     alice.wait_for("bob is here.")
+    alice.say("/nick Ally")
+    bob.wait_for("● Ally")
     alice.say("Shall we eat at noon?")
-    bob.wait_for("alice: Shall we eat at noon?")
+    bob.wait_for("Ally: Shall we eat at noon?")
     alice.wait_for("noon?  ✓✓ 1")
     bob.type("Yes, at the")
     alice.wait_for("bob is typing")
@@ -130,11 +132,13 @@ def chat(alice, bob, bobs_host):
     bob.wait_for("lost, rejoining")
     frames.append(frame("Bob, without a cable:", bob))
     bobs_host.plug(True)
-    bob.wait_for("· joined ·", "alice")
+    bob.wait_for("· joined ·", "● Ally")
     bob.say("Here I am again")
     alice.wait_for("bob: Here I am again")
     alice.say("You pay")
-    bob.wait_for("alice: You pay")
+    bob.wait_for("Ally: You pay")
+    bob.say("/msg ally Do I?")
+    alice.wait_for("bob (to you alone): Do I?")
     frames.append(frame("Bob, when it is back:", bob))
     frames.append(frame("Alice, all the while:", alice))
 

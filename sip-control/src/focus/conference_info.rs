@@ -15,6 +15,8 @@ use quick_xml::{
 use super::Utc;
 
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:conference-info";
+/// Where the `nickname` of a user is defined (RFC 6501 section 4.6.5).
+const XCON_NAMESPACE: &str = "urn:ietf:params:xml:ns:xcon-conference-info";
 
 /// What a document says about the session as a whole.
 #[derive(Clone, Copy, Debug)]
@@ -237,10 +239,13 @@ fn root<'a>(
 fn write_user(writer: &mut Xml, user: &User) -> io::Result<()> {
     let entity = clean(&user.entity);
     let nickname = user.nickname.as_deref().map(clean);
+    let nickname = nickname.iter().flat_map(|nickname| {
+        [("xmlns:xcon", XCON_NAMESPACE), ("xcon:nickname", nickname.as_str())]
+    });
     let element = writer
         .create_element("user")
         .with_attributes([("entity", entity.as_str()), ("state", "full")])
-        .with_attributes(nickname.as_deref().map(|nickname| ("nickname", nickname)));
+        .with_attributes(nickname);
     element.write_inner_content(|writer| {
         write_text(writer, "display-text", &user.display_text)?;
         user.endpoints.iter().try_for_each(|endpoint| write_endpoint(writer, endpoint))
@@ -375,7 +380,7 @@ mod tests {
         let bob = user("sip:bob@example.com", "Bob", CONNECTED);
         let elements = user_elements([&User { nickname, ..bob }]);
         let expected = "<user entity=\"sip:bob@example.com\" state=\"full\" \
-            nickname=\"Carol the &quot;Cat&quot; &lt;&gt;&amp;\"><display-text>";
+            xmlns:xcon=\"urn:ietf:params:xml:ns:xcon-conference-info\" xcon:nickname=\"Carol the &quot;Cat&quot; &lt;&gt;&amp;\"><display-text>";
         assert!(elements.starts_with(expected), "{elements}");
     }
 

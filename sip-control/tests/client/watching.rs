@@ -200,6 +200,21 @@ fn what_was_missed_is_asked_for() {
     }
 }
 
+/// RFC 7701 section 7.4: a nickname is an attribute of RFC 6501, whatever its prefix; one of another
+/// namespace is somebody else's.
+#[test]
+fn nicknames_are_read() {
+    let (mut scene, _, subscribe) = watching();
+    let users = "<user entity=\"sip:alice@example.com\" \
+         xmlns:x=\"urn:ietf:params:xml:ns:xcon-conference-info\" x:nickname=\"A &lt;lice\"/>\
+         <user entity=\"sip:bob@example.com\" xmlns:x=\"urn:x\" x:nickname=\"Bobby\"/>";
+    scene.receive(&notify(&subscribe, 2, "active", &full(2, users)));
+    scene.sent();
+    let now = roster(&mut scene);
+    assert_eq!(now.users()["sip:alice@example.com"].nickname.as_deref(), Some("A <lice"));
+    assert_eq!(now.users()["sip:bob@example.com"].nickname, None);
+}
+
 /// EVT-12: a partial document before any full one says too little.
 #[test]
 fn a_change_of_nothing_known_is_asked_about() {

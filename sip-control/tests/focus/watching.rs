@@ -86,7 +86,9 @@ fn a_nickname_is_told_as_long_as_a_leg_has_it() {
     let alice = world.join(GARDEN, ALICE);
     let bob = world.join(&alice.identity(), BOB);
     world.watch(&alice.identity(), BOB);
-    let named = "<user entity=\"sip:alice@example.com\" state=\"full\" nickname=\"Dopey Donkey\">";
+    let named = "<user entity=\"sip:alice@example.com\" state=\"full\" \
+                 xmlns:xcon=\"urn:ietf:params:xml:ns:xcon-conference-info\" \
+                 xcon:nickname=\"Dopey Donkey\">";
     let plain = "<user entity=\"sip:alice@example.com\" state=\"full\"><display-text>";
     let told = |world: &mut World| {
         world.wait(Duration::from_secs(6));
@@ -107,7 +109,7 @@ fn a_nickname_is_told_as_long_as_a_leg_has_it() {
     world.renamed(second.session(), Some("Dopey Donkey"));
     assert!(told(&mut world).contains(named));
     world.renamed(bob.session(), Some("Bob <b>"));
-    assert!(told(&mut world).contains("nickname=\"Bob &lt;b&gt;\""));
+    assert!(told(&mut world).contains("xcon:nickname=\"Bob &lt;b&gt;\""));
 }
 
 /// SUB-05, TV-13: the checks of a SUBSCRIBE in their order.

@@ -6,10 +6,11 @@ use std::collections::HashMap;
 use quick_xml::XmlVersion;
 use quick_xml::escape::resolve_predefined_entity;
 use quick_xml::events::{BytesStart, Event};
-use quick_xml::name::{Namespace, ResolveResult};
+use quick_xml::name::{Namespace, NamespaceResolver, ResolveResult};
 use quick_xml::reader::NsReader;
 
 const NAMESPACE: &str = "urn:ietf:params:xml:ns:conference-info";
+const XCON_NAMESPACE: &str = "urn:ietf:params:xml:ns:xcon-conference-info";
 /// How deep elements may stand in each other. The schema needs eight.
 const DEPTH_MAX: usize = 32;
 
@@ -48,6 +49,7 @@ pub(super) struct User {
     pub entity: String,
     pub state: State,
     pub is_own: bool,
+    pub nickname: Option<String>,
     pub display_text: Option<String>,
     pub endpoints: Vec<Endpoint>,
 }
@@ -120,7 +122,8 @@ impl Document {
                     }
                     open.push(element);
                     content.clear();
-                    begin(&mut document, element, &attributes(&start)?)?;
+                    let attributes = attributes(&start, reader.resolver())?;
+                    begin(&mut document, element, &attributes)?;
                 }
                 (_, Event::End(_)) => {
                     let element = open.pop().ok_or(Unreadable)?;
@@ -151,10 +154,17 @@ impl Document {
 
 type Attributes = HashMap<String, String>;
 
-fn attributes(start: &BytesStart<'_>) -> Result<Attributes, Unreadable> {
+/// The attributes that have no namespace, by their names, and those of RFC 6501 by theirs.
+fn attributes(
+    start: &BytesStart<'_>,
+    namespaces: &NamespaceResolver,
+) -> Result<Attributes, Unreadable> {
     let pair = |attribute: quick_xml::events::attributes::Attribute<'_>| {
         let value = attribute.normalized_value(XmlVersion::Implicit1_0).ok()?.into_owned();
-        Some((attribute.key.0.to_owned(), value))
+        let (namespace, name) = namespaces.resolve_attribute(attribute.key);
+        let is_xcon = namespace == ResolveResult::Bound(Namespace(XCON_NAMESPACE));
+        let name = if is_xcon { name.into_inner() } else { attribute.key.0 };
+        Some((name.to_owned(), value))
     };
     start.attributes().map(|attribute| attribute.ok().and_then(pair).ok_or(Unreadable)).collect()
 }
@@ -193,7 +203,9 @@ fn begin(
         }
         (Element::User, Some(Document { users: Some(users), .. })) => {
             let is_own = of.get("yourown").is_some_and(|own| matches!(&**own, "true" | "1"));
-            let user = User { entity: entity(of)?, state: state(of)?, is_own, ..User::default() };
+            let nickname = of.get("nickname").cloned();
+            let (entity, state) = (entity(of)?, state(of)?);
+            let user = User { entity, state, is_own, nickname, ..User::default() };
             users.users.push(user);
         }
         (Element::Endpoint, Some(document)) => {

@@ -21,6 +21,8 @@ pub struct Roster {
 /// One user.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Member {
+    /// What the user wants to be called in the room (RFC 7701 section 7.4).
+    pub nickname: Option<String>,
     /// What people call the user.
     pub display_text: Option<String>,
     /// Whether the focus says that this is us.
@@ -113,6 +115,7 @@ impl Member {
             *self = Self::default();
         }
         self.is_own |= user.is_own;
+        self.nickname = user.nickname.or(self.nickname.take());
         self.display_text = user.display_text.or(self.display_text.take());
         for endpoint in user.endpoints {
             if endpoint.state == State::Deleted {
