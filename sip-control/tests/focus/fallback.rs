@@ -95,6 +95,17 @@ fn nothing_is_offered_anew_where_there_is_no_need() {
     }
 }
 
+/// msrp/CEMA-07, SDP-11: where rewritten addresses are tolerated, who connects by itself is waited for.
+#[test]
+fn a_tolerated_middlebox_needs_no_other_offer() {
+    let mut config = vectors();
+    config.media.accept_sbc_rewrite = true;
+    let mut world = World::new(config);
+    let (bob, offer) = answered(&mut world, &moved(DIRECT, "active"));
+    assert!(offer.is_none());
+    assert_eq!(world.orders().last(), Some(&format!("Activate {}", bob.session().0)));
+}
+
 /// msrp/CEMA-07: it is offered once. If that is answered no better, or refused, there is no session; nor
 /// where our first offer had said nothing of middleboxes.
 #[test]
