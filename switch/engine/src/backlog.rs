@@ -21,6 +21,8 @@ pub(crate) struct Watch {
     soft: usize,
     /// Those that have become so, until a clock is at hand.
     news: Vec<SessionKey>,
+    /// Those that are so no more, until they are told what they missed (FLOW-08).
+    relieved: Vec<SessionKey>,
     since: Deadlines<Session>,
 }
 
@@ -29,6 +31,7 @@ impl Watch {
         Self {
             soft: limits.session_queue_bytes_soft,
             news: Vec::new(),
+            relieved: Vec::new(),
             since: Deadlines::new(limits.congestion_max),
         }
     }
@@ -47,7 +50,10 @@ impl Watch {
                 counters.sessions_congested += 1;
                 self.news.push(change.session);
             }
-            Some(Swing::Relieved) => self.since.clear(change.session),
+            Some(Swing::Relieved) => {
+                self.since.clear(change.session);
+                self.relieved.push(change.session);
+            }
         }
     }
 
@@ -58,6 +64,16 @@ impl Watch {
                 self.since.set(now, key);
             }
         }
+    }
+
+    /// Those that are congested no more, since the last time.
+    pub(crate) fn relieved(&mut self) -> Vec<SessionKey> {
+        std::mem::take(&mut self.relieved)
+    }
+
+    /// It is to be told when nothing is under way that it would interrupt.
+    pub(crate) fn tell_later(&mut self, session: SessionKey) {
+        self.relieved.push(session);
     }
 
     /// The session is no more.

@@ -25,7 +25,7 @@ use crate::{
     connection::{Connection, ConnectionId, Incoming, Phase, Sending, Side},
     deadlines::Deadlines,
     fanout::Portion,
-    limits::{TRANSACTIONS_MAX, URGENT_SIZE_MAX},
+    limits::{MISSED_TOLD, TRANSACTIONS_MAX, URGENT_SIZE_MAX},
     message::Message,
     mint::Mint,
     nickname::QUARANTINE,
@@ -169,6 +169,8 @@ pub struct Core {
     /// Sessions whose binding SEND is not answered.
     pub(crate) unanswered_sessions: Deadlines<Session>,
     pub(crate) unbound_connections: Deadlines<Connection>,
+    /// Sessions that have been told what they missed, until they may be told again (FLOW-08).
+    pub(crate) told_sessions: Deadlines<Session>,
     pub(crate) idle_connections: Deadlines<Connection>,
     stalled_connections: Deadlines<Connection>,
     /// Connections on which something was sent that may not have been answered: one timer each, for
@@ -260,6 +262,7 @@ impl Core {
             reaching_sessions: Deadlines::new(limits.connect_max),
             unanswered_sessions: Deadlines::new(limits.binding_answer_max),
             unbound_connections: Deadlines::new(limits.connection_unbound_max),
+            told_sessions: Deadlines::new(MISSED_TOLD),
             idle_connections: Deadlines::new(limits.connection_idle_max),
             stalled_connections: Deadlines::new(limits.send_stall_max),
             unanswered_connections: Deadlines::new(limits.answer_max),
@@ -469,6 +472,12 @@ impl Core {
         while let Some(key) = self.gaping_messages.expired(now) {
             self.time_out_message(now, key);
         }
+        while let Some(key) = self.told_sessions.expired(now) {
+            if let Some(session) = self.sessions.get_mut(key) {
+                session.told_of_missed = false;
+                self.watch.tell_later(key);
+            }
+        }
         while let Some(id) = self.opening_connections.expired(now) {
             self.attempt_next(now, id);
         }
@@ -497,6 +506,9 @@ impl Core {
         self.tell_of_lost(now);
         if !self.uninformed.is_empty() {
             self.inform(now);
+        }
+        for key in self.watch.relieved() {
+            self.tell_missed(now, key);
         }
         self.watch.start(now, &self.sessions);
         if let Some(operation) = self.operations.pop_front() {
@@ -561,6 +573,7 @@ impl Core {
             self.pausing_messages.next(),
             self.silent_messages.next(),
             self.gaping_messages.next(),
+            self.told_sessions.next(),
             self.opening_connections.next(),
             self.reaching_sessions.next(),
             self.unanswered_sessions.next(),

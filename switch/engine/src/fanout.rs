@@ -510,13 +510,23 @@ impl Core {
         };
         if session.backlog.is_congested() && !kept_up {
             self.counters.copies_skipped_congested += 1;
+            self.miss_copy(recipient, opening.class);
             return false;
         }
         if session.backlog.octets() as u64 + announced > most as u64 {
             self.counters.copies_shed += 1;
+            self.miss_copy(recipient, opening.class);
             return false;
         }
         true
+    }
+
+    /// There was no room for a message to a recipient. Of those that somebody wrote it will be told
+    /// how many they were (FLOW-08).
+    fn miss_copy(&mut self, recipient: SessionKey, class: Class) {
+        if let Some(session) = self.sessions.get_mut(recipient) {
+            session.missed += u32::from(matches!(class, Class::Private | Class::Room));
+        }
     }
 
     /// A recipient that has got the beginning of a message.
@@ -549,6 +559,7 @@ impl Core {
             || session.backlog.octets() + size > most;
         if full && chunk.flag != Flag::Abort {
             self.counters.copies_shed += 1;
+            self.miss_copy(recipient, chunk.head.class);
             return false;
         }
         let sole = connection.sessions.len() == 1;

@@ -1,4 +1,5 @@
-//! What a participant is told that does not know chat rooms: where it is, and who else is there (CHAT-32).
+//! What a participant is told by the switch itself: where it is, and who else is there, if it does not
+//! know chat rooms (CHAT-32); and what it missed (FLOW-08).
 
 use std::{collections::HashSet, time::Instant};
 
@@ -27,6 +28,27 @@ impl Core {
                 self.tell_text(now, key, &text);
             }
         }
+    }
+
+    /// Tells a session that keeps up again how many messages it missed, once a minute at most
+    /// (FLOW-08).
+    pub(crate) fn tell_missed(&mut self, now: Instant, key: SessionKey) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.missed == 0 || session.told_of_missed || session.backlog.is_congested() {
+            return;
+        }
+        let connection = session.connection().and_then(|id| self.connections.get(id));
+        if connection.is_some_and(|it| it.outbox.is_within_message(key)) {
+            self.watch.tell_later(key);
+            return;
+        }
+        session.told_of_missed = true;
+        let text = match std::mem::take(&mut session.missed) {
+            1 => "You missed a message: too much was on its way to you.".to_owned(),
+            missed => format!("You missed {missed} messages: too much was on its way to you."),
+        };
+        self.told_sessions.set(now, key);
+        self.tell_text(now, key, &text);
     }
 
     /// Sends one session a text in the name of its room, if it reads text (CHAT-33).

@@ -87,6 +87,11 @@ impl Lanes {
         self.parts == 0
     }
 
+    /// Whether a session has got the beginning of a message that is not to be interrupted.
+    pub(crate) fn has_begun(&self, session: SessionKey) -> bool {
+        self.classes.iter().any(|lane| lane.has_begun(session))
+    }
+
     /// Whether something is served before what is of this class.
     pub(crate) fn has_before(&self, class: Class) -> bool {
         self.classes[..class as usize].iter().any(|lane| !lane.turns.is_empty())

@@ -43,6 +43,9 @@ pub(crate) const URGENT_SIZE_MAX: usize = 1 << 20;
 /// Octets of a message above which none is begun for a session that is congested (FLOW-03).
 pub(crate) const CONGESTED_SIZE_MAX: u64 = 16 * 1024;
 
+/// How often at most a session is told that it missed messages (FLOW-08).
+pub(crate) const MISSED_TOLD: Duration = Duration::from_secs(60);
+
 /// Octets of one message held because others before them are missing (CHUNK-21).
 pub(crate) const AHEAD_SIZE_MAX: usize = 64 * 1024;
 

@@ -140,6 +140,11 @@ impl Outbox {
         self.lanes.get_or_insert_default().push(session, paths, due)
     }
 
+    /// Whether a session has got the beginning of a message that nothing may come between (PEER-02).
+    pub(crate) fn is_within_message(&self, session: SessionKey) -> bool {
+        self.lanes.as_ref().is_some_and(|lanes| lanes.has_begun(session))
+    }
+
     /// Takes back what waits of a message for a session and may be taken back. Returns the position
     /// from which on nothing has been sent, and how many octets less wait, if anything did.
     pub(crate) fn take_back(

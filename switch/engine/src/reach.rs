@@ -136,6 +136,7 @@ impl Core {
         self.unbound_sessions.clear(key);
         self.reaching_sessions.clear(key);
         self.unanswered_sessions.clear(key);
+        self.told_sessions.clear(key);
     }
 
     /// Sends the first request of a session, without a body: there is nothing to deliver before it

@@ -58,6 +58,11 @@ pub(crate) struct Session {
     pub(crate) composing: Bucket,
     /// What is on its way to the peer.
     pub(crate) backlog: Backlog,
+    /// Messages that the peer was to get and did not, because too much was on its way to it
+    /// (FLOW-08).
+    pub(crate) missed: u32,
+    /// Whether it has been told of some in the last minute.
+    pub(crate) told_of_missed: bool,
     /// Messages begun by the peer so far.
     pub(crate) messages_begun: u64,
     /// Private messages of the peer of which it is not known whether they got to their recipients.
@@ -151,6 +156,8 @@ impl Session {
             backlog: Backlog::default(),
             incoming: Vec::new(),
             ended: Ended::default(),
+            missed: 0,
+            told_of_missed: false,
             messages_begun: 0,
             private: Vec::new(),
             naming: None,

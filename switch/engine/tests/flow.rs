@@ -158,8 +158,9 @@ fn what_does_not_fit_any_more_is_dropped_whole() {
     room.node.trickle(room.bob.0, usize::MAX);
     let bob = room.node.output(room.bob.0);
     assert!(bob.len() <= hard && bob.len() > hard - 40_000, "{} octets", bob.len());
-    assert_eq!(bob.matches(" SEND\r\n").count() as u64 + shed, 200);
-    assert_eq!(bob.matches("Hello roomx").count(), bob.matches("$\r\n").count());
+    assert_eq!(bob.matches("Hello roomx").count() as u64 + shed, 200);
+    assert_eq!(bob.matches("You missed").count(), 1);
+    assert_eq!(bob.matches("Hello roomx").count() + 1, bob.matches("$\r\n").count());
     assert!(!bob.contains("#\r\n") && !bob.contains("+\r\n"));
 }
 
@@ -191,10 +192,56 @@ fn a_congested_session_is_spared() {
     for absent in ["active", "late", "<imdn/>"] {
         assert!(!bob.contains(absent), "{absent}");
     }
-    assert_eq!(bob.matches("$\r\n").count(), 4, "two texts, one status and the first long message");
+    assert_eq!(bob.matches("You missed").count(), 1);
+    assert_eq!(bob.matches("$\r\n").count(), 5, "that, two texts, one status, one long message");
     room.say(&text("n0wagain", 16_384));
     room.node.trickle(room.bob.0, usize::MAX);
     assert!(room.node.output(room.bob.0).contains("xxxx"), "relieved");
+}
+
+/// FLOW-08, CHAT-33: who keeps up again is told how many messages it missed, in a text of the room,
+/// and a minute later of those it missed meanwhile.
+#[test]
+fn who_missed_messages_is_told_how_many() {
+    let patience = Duration::from_secs(600);
+    let limits = Limits {
+        answer_max: patience,
+        unanswered_max: patience,
+        message_rate_max: 0,
+        ..Limits::default()
+    };
+    let node = Node::with(1, &limits, 10_485_760);
+    let mut room = Fixture::of(node, &[alice(), confidant(), common::lobby::carol()]);
+    let fill = |room: &mut Fixture, missed: usize| {
+        room.node.hold_sends(room.bob.0);
+        room.say(&text("f1rst000", 10));
+        room.say(&room_message("c0mp0001", "", &composing("active")));
+        for _ in 0..9 {
+            room.say(&text("b1g00000", 100_000));
+        }
+        for _ in 0..missed {
+            room.say(&text("l0ng0000", 16_384));
+        }
+        room.say(&room_message("c0mp0002", "", &composing("late")));
+        room.node.trickle(room.bob.0, usize::MAX);
+        room.node.output(room.bob.0)
+    };
+    let told = |heard: &str| heard.matches("You missed").count();
+    let bob = fill(&mut room, 2);
+    let at = bob.find("You missed 2 messages: too much was on its way to you.\r\n").expect("told");
+    let head = &bob[bob[..at].rfind("MSRP ").expect("a head")..at];
+    assert!(head.contains("\r\nFailure-Report: no\r\nContent-Type: message/cpim\r\n\r\n"));
+    assert!(
+        head.contains("From: <sip:lobby@chat.example.com>\r\nTo: <sip:lobby@chat.example.com>\r\n")
+    );
+    assert_eq!(told(&bob), 1);
+    assert_eq!(told(&fill(&mut room, 0)), 0, "nothing was missed");
+    assert_eq!(told(&fill(&mut room, 1)), 0, "not so soon again");
+    room.node.advance(Duration::from_secs(21));
+    room.node.advance(Duration::from_secs(40));
+    room.node.trickle(room.bob.0, usize::MAX);
+    let bob = room.node.output(room.bob.0);
+    assert!(bob.contains("You missed a message: "), "{bob}");
 }
 
 /// FLOW-07: a connection that takes nothing for 60 s while data is queued is closed, and so is one

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 
 use engine::ConnectionId;
 use mailbox::SessionId;
-use msrp::{Flag, Frame, Framer, Head, Method, Start, TransactionId};
+use msrp::{FailureReport, Flag, Frame, Framer, Head, Method, Start, TransactionId};
 
 use crate::{
     audience::Audiences,
@@ -171,6 +171,8 @@ impl Peer {
                 let may_be_refused = said.to.is_some() || !said.is_sound || self.is_removed;
                 assert!(status == 200 || may_be_refused, "{name:?} is refused with {status}");
             }
+            // What the switch has to say itself: that messages were missed.
+            Start::Request(Method::Send) if head.failure_report == FailureReport::No => {}
             Start::Request(Method::Send) => {
                 let id = head.message_id.unwrap().to_vec();
                 let so_far = self.incoming.entry(id.clone()).or_default();
