@@ -276,3 +276,50 @@ fn an_empty_send_is_answered_whatever_its_headers() {
     }
     assert_eq!(status(&mut room, &imdn("sip:nobody@example.com")), "404", "it serves on");
 }
+
+/// SDP-14: whatever is said, to whomever and by whomever, a session is sent nothing but message/cpim,
+/// and in it nothing but the types it accepts there. The room's own words are no exception.
+#[test]
+fn nothing_is_sent_that_was_not_accepted() {
+    const DAVE: &str = "sip:dave@example.com";
+    let private = Chatroom { private_messages: true, ..Chatroom::default() };
+    let policy = RoomPolicy { private_messages: true, greeting: true, ..RoomPolicy::default() };
+    for chatroom in [None, Some(private)] {
+        for mut room in rooms_under(&policy, bob()) {
+            let reads_pictures = Member {
+                chatroom,
+                wrapped: "message/cpim image/png",
+                participant: 4,
+                address: DAVE,
+                ..carol()
+            };
+            // `bound` holds the binding to be answered first; a greeting would come behind it.
+            let (dave, _) = room.node.bound(&reads_pictures);
+            assert_eq!(room.node.output(dave), "");
+            let said = |to: &str, content_type: &str| {
+                format!(
+                    "From: <sip:alice@example.org>\r\nTo: <{to}>\r\n\r\n\
+                     Content-Type: {content_type}\r\n\r\nx"
+                )
+            };
+            let lobby = "sip:lobby@chat.example.com";
+            for refused in ["text/plain", "image/gif", "image/pngx", "multipart/mixed"] {
+                assert_eq!(status(&mut room, &said(lobby, refused)), "200");
+                let answer = if chatroom.is_some() { "415" } else { "428" };
+                assert_eq!(status(&mut room, &said(DAVE, refused)), answer);
+            }
+            assert_eq!(status(&mut room, &composing(lobby)), "200");
+            assert_eq!(status(&mut room, &imdn(DAVE)), "200");
+            assert_eq!(room.node.output(dave), "");
+            let picture = said(lobby, "Image/PNG;x=y");
+            assert_eq!(status(&mut room, &picture), "200");
+            let heard = room.node.output(dave);
+            let wire = format!("\r\nContent-Type: message/cpim\r\n\r\n{picture}\r\n-------");
+            assert_eq!(
+                (heard.matches("MSRP ").count(), heard.contains(&wire)),
+                (1, true),
+                "{heard}"
+            );
+        }
+    }
+}
