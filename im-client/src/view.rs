@@ -25,15 +25,13 @@ const WIDTH_WITH_ROSTER_MIN: u16 = 60;
 /// Draws the whole screen.
 pub fn draw(frame: &mut Frame<'_>, app: &mut App, now: Instant) {
     let roster_width = if frame.area().width < WIDTH_WITH_ROSTER_MIN { 0 } else { ROSTER_WIDTH };
-    let [left, right] = Layout::horizontal([Constraint::Min(1), Constraint::Length(roster_width)])
-        .areas(frame.area());
-    let [title, transcript, typing, input] = Layout::vertical([
-        Constraint::Length(1),
-        Constraint::Min(1),
-        Constraint::Length(1),
-        Constraint::Length(1),
-    ])
-    .areas(left);
+    let [title, below] =
+        Layout::vertical([Constraint::Length(1), Constraint::Min(1)]).areas(frame.area());
+    let [left, right] =
+        Layout::horizontal([Constraint::Min(1), Constraint::Length(roster_width)]).areas(below);
+    let [transcript, typing, input] =
+        Layout::vertical([Constraint::Min(1), Constraint::Length(1), Constraint::Length(1)])
+            .areas(left);
     draw_title(frame, app, title);
     draw_transcript(frame, app, transcript);
     let dim = Style::new().add_modifier(Modifier::DIM | Modifier::ITALIC);
