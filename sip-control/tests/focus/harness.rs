@@ -485,11 +485,13 @@ fn show(sent: &Sent) {
     static SHELF: OnceLock<Option<PathBuf>> = OnceLock::new();
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let shelf = SHELF.get_or_init(|| std::env::var_os("ROSTER_DOCUMENTS").map(PathBuf::from));
-    // The family of clients that wants this attribute has a schema of its own.
-    let is_plain = || !sent.body().contains(" yourown=");
+    // The family of clients that wants this attribute has a schema of its own; and what became of a
+    // REFER is told in no XML at all.
+    let is_roster =
+        || sent.body().contains("<conference-info") && !sent.body().contains(" yourown=");
     if let Some(shelf) = shelf
         && sent.start().starts_with("NOTIFY ")
-        && is_plain()
+        && is_roster()
     {
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         std::fs::write(shelf.join(format!("{number}.xml")), sent.body()).unwrap();
