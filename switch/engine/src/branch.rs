@@ -317,6 +317,16 @@ impl Core {
         }
     }
 
+    /// Closes a connection that carries no session. A branch first says what it has to say: the
+    /// connection it belongs to may live on, and owes its peer the answers.
+    pub(crate) fn close_unused(&mut self, id: ConnectionId) {
+        if self.branch_mut(id).is_some() {
+            self.close_after_flush(id);
+        } else {
+            self.close(id);
+        }
+    }
+
     /// Ends a branch, and says so where its connection is. `false` when it is none.
     pub(crate) fn end_branch(&mut self, id: ConnectionId) -> bool {
         let Some(connection) = self.connections.get(id) else { return false };

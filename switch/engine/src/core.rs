@@ -449,10 +449,10 @@ impl Core {
     /// Some time has come that [`Core::poll_timeout`] named.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(id) = self.unbound_connections.expired(now) {
-            self.close(id);
+            self.close_unused(id);
         }
         while let Some(id) = self.idle_connections.expired(now) {
-            self.close(id);
+            self.close_unused(id);
         }
         while let Some(key) = self.unbound_sessions.expired(now) {
             self.fail_session(now, key, FailureCause::Unbound);

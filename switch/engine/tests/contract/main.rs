@@ -135,3 +135,25 @@ proptest! {
         world.finish_draining();
     }
 }
+
+/// RESP-01: a branch that nobody has bound for 30 s goes, but not before the answers that it owes have
+/// gone to the connection it belongs to.
+#[test]
+fn a_branch_says_what_it_has_to_say_before_it_goes() {
+    let mut world = World::new(2);
+    world.populate(4);
+    let chunk = Said::Chunk { message: 0, part: 0, flag: '$' };
+    for step in [
+        Step::Write { socket: 3, session: Some(20), said: chunk },
+        Step::Sent { socket: 0, taken: Taken::All },
+        Step::Write { socket: 0, session: None, said: Said::Bind },
+        Step::Receive { socket: 43, octets: 209 },
+        Step::Accept { core: 0 },
+        Step::Relay { way: 134 },
+        Step::Wait { milliseconds: 30_000 },
+    ] {
+        world.take(step);
+    }
+    world.settle();
+    world.tear_down();
+}
