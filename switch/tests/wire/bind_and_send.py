@@ -117,7 +117,9 @@ class Person:
     def join(self):
         offer = ["v=0", "o=- 1 1 IN IP4 127.0.0.1", "s=-", "c=IN IP4 127.0.0.1", "t=0 0"]
         offer += ["m=message 9 TCP/MSRP *", "a=accept-types:message/cpim"]
-        offer += ["a=accept-wrapped-types:*", "a=setup:active", f"a=path:{self.path.decode()}", ""]
+        offer += ["a=accept-wrapped-types:*", "a=setup:active", f"a=path:{self.path.decode()}"]
+        # Who does not know chat rooms is greeted.
+        offer += ["a=chatroom:nickname private-messages", ""]
         response = self.request("INVITE", "\r\n".join(offer))
         assert response.startswith("SIP/2.0 200 "), response.split("\r\n")[0]
         self.to = re.search(r"(?mi)^To: *([^\r]+)", response)[1]
