@@ -7,7 +7,7 @@
 use std::{
     collections::{HashMap, VecDeque},
     fmt,
-    net::{IpAddr, SocketAddr},
+    net::IpAddr,
     sync::Arc,
     time::Instant,
 };
@@ -22,14 +22,15 @@ use crate::{
     batch::Taken,
     branch::FOREIGN,
     commons::Share,
-    connection::{Connection, ConnectionId, Incoming, Phase, Sending, Side},
+    connection::{Connection, ConnectionId, Phase, Sending, Side},
     deadlines::Deadlines,
     fanout::Portion,
     limits::{MISSED_TOLD, TRANSACTIONS_MAX, URGENT_SIZE_MAX},
     message::Message,
     mint::Mint,
     nickname::QUARANTINE,
-    outbox::{Outbox, Spares},
+    operation::{Departure, Operation, SendFailed},
+    outbox::Spares,
     replays::Replays,
     room::{Room, RoomKey},
     route::{Session, SessionKey},
@@ -59,51 +60,6 @@ pub enum Match {
     /// hosts and ports are not what was given out.
     SessionId,
 }
-
-/// What the runtime is to do.
-#[derive(Debug)]
-pub enum Operation {
-    /// Hand `batch` to the kernel; answered once by [`Core::handle_sent`], which takes it back.
-    Send {
-        /// Where to.
-        connection: ConnectionId,
-        /// What; never empty.
-        batch: Batch,
-    },
-    /// Open a connection; answered by [`Core::handle_connected`] or [`Core::handle_disconnected`].
-    Connect {
-        /// Which one.
-        connection: ConnectionId,
-        /// Where to.
-        address: SocketAddr,
-    },
-    /// Close the socket when the kernel holds no operation on it any more; answered by
-    /// [`Core::handle_closed`].
-    Close {
-        /// Which one.
-        connection: ConnectionId,
-    },
-    /// Stop receiving and take the socket out of this core's hands; answered by
-    /// [`Core::handle_detached`] when the kernel holds no operation on it any more.
-    Detach {
-        /// Which one.
-        connection: ConnectionId,
-    },
-}
-
-/// A connection on its way to the core that serves its session.
-pub struct Departure {
-    /// The core to give the socket to.
-    pub to: CoreId,
-    /// Where it comes from.
-    pub from: IpAddr,
-    /// Every octet received on it so far.
-    pub received: Vec<u8>,
-}
-
-/// The send failed: the connection is gone.
-#[derive(Clone, Copy, Debug)]
-pub struct SendFailed;
 
 /// Everything one core knows.
 pub struct Core {
@@ -172,7 +128,7 @@ pub struct Core {
     /// Sessions that have been told what they missed, until they may be told again (FLOW-08).
     pub(crate) told_sessions: Deadlines<Session>,
     pub(crate) idle_connections: Deadlines<Connection>,
-    stalled_connections: Deadlines<Connection>,
+    pub(crate) stalled_connections: Deadlines<Connection>,
     /// Connections on which something was sent that may not have been answered: one timer each, for
     /// the oldest (RESP-12).
     pub(crate) unanswered_connections: Deadlines<Connection>,
@@ -186,16 +142,6 @@ impl fmt::Debug for Core {
             .field("connections", &self.connections.len())
             .field("sessions", &self.sessions.len())
             .field("rooms", &self.rooms.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// Says how much was received, and nothing of what it says (SEC-01).
-impl fmt::Debug for Departure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Departure")
-            .field("to", &self.to)
-            .field("octets", &self.received.len())
             .finish_non_exhaustive()
     }
 }
@@ -615,96 +561,10 @@ impl Core {
         }
     }
 
-    /// Stops reading and hands the connection to another core.
-    pub(crate) fn depart(&mut self, id: ConnectionId, to: CoreId, received: Vec<u8>) {
-        if let Some(connection) = self.connections.get_mut(id) {
-            connection.phase = Phase::Departing { to, received };
-            self.operations.push_back(Operation::Detach { connection: id });
-        }
-    }
-
-    /// Closes a connection after what is queued has gone out.
-    pub(crate) fn close_after_flush(&mut self, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        if matches!(connection.phase, Phase::Departing { .. } | Phase::Closing) {
-            return;
-        }
-        if connection.outbox.is_empty() && matches!(connection.sending, Sending::Idle) {
-            self.close(id);
-        } else {
-            connection.phase = Phase::Flushing;
-            self.mark_dirty(id);
-        }
-    }
-
-    /// Closes a connection now: what is queued is given up. Its sessions must have been dealt with.
-    pub(crate) fn close(&mut self, id: ConnectionId) {
-        self.cut_branches(id, FailureCause::ConnectionLost);
-        if self.end_branch(id) {
-            return;
-        }
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        // A departing connection closes itself on the core that gets it.
-        if !matches!(connection.phase, Phase::Closing | Phase::Departing { .. }) {
-            connection.phase = Phase::Closing;
-            connection.incoming = Incoming::Nothing;
-            connection.outbox = Outbox::default();
-            // What the kernel holds is counted until it is closed.
-            self.operations.push_back(Operation::Close { connection: id });
-        }
-    }
-
-    /// Fails every session of a connection (CONN-12).
-    pub(crate) fn fail_connection(&mut self, now: Instant, id: ConnectionId, cause: FailureCause) {
-        self.cut_branches(id, cause);
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        for session in std::mem::take(&mut connection.sessions) {
-            self.fail_session(now, session, cause);
-        }
-    }
-
-    /// A session is no longer bound to its connection; the last one leaves it idle (CONN-16).
-    pub(crate) fn unbind(&mut self, now: Instant, id: ConnectionId, session: SessionKey) {
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        let Some(at) = connection.sessions.iter().position(|&it| it == session) else { return };
-        connection.sessions.remove(at);
-        if !connection.sessions.is_empty() {
-            return;
-        }
-        if matches!(connection.phase, Phase::Opening { .. }) {
-            self.close(id);
-        } else if let Side::Branch(branch) = &mut connection.side {
-            branch.is_left = true;
-            self.leave_branch(id);
-        } else if connection.branches.as_ref().is_none_or(|it| it.is_empty()) {
-            self.idle_connections.set(now, id);
-        }
-    }
-
     pub(crate) fn check_drained(&mut self) {
         if self.draining == Draining::Yes && self.connections.len() == 0 {
             self.draining = Draining::Done;
             self.events.push_back(Event::Drained);
-        }
-    }
-
-    /// Its reader does not keep up, and has had its time (FLOW-07).
-    fn cut_slow_reader(&mut self, now: Instant, id: ConnectionId) {
-        self.counters.connections_stalled += 1;
-        self.fail_connection(now, id, FailureCause::SlowReader);
-        self.close(id);
-    }
-
-    fn check_stall(&mut self, now: Instant, id: ConnectionId) {
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        match connection.sending {
-            Sending::InFlight { since, .. }
-                if now.duration_since(since) >= self.limits.send_stall_max =>
-            {
-                self.cut_slow_reader(now, id);
-            }
-            Sending::InFlight { since, .. } => self.stalled_connections.set(since, id),
-            Sending::Idle => connection.stall_watched = false,
         }
     }
 }

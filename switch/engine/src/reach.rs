@@ -17,8 +17,9 @@ use msrp::{ByteRange, FailureReport, Flag, Head, SendHead, TransactionId};
 
 use crate::{
     connection::{Connection, ConnectionId, Phase, Side},
-    core::{Core, Draining, Operation},
+    core::{Core, Draining},
     mint::write_transaction,
+    operation::Operation,
     route::{Binding, SessionKey},
 };
 
