@@ -1,0 +1,61 @@
+//! Why a configuration cannot be used.
+
+use std::fmt;
+
+/// Why a configuration cannot be used. Each says which value, as the operator wrote it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ConfigError {
+    /// The conference host is no host name.
+    Host(String),
+    /// There is no address to listen on.
+    NoListener,
+    /// A room's URI is no SIP URI with a user part, or looks like a session identity.
+    RoomUri(String),
+    /// Two rooms have the same URI.
+    RoomTwice(String),
+    /// The Factory URI is no SIP URI with a user part, or is that of a room or a session.
+    Factory(String),
+    /// A user's URI is neither a SIP URI with a user part nor a telephone number.
+    User(String),
+    /// The realm of digest authentication is empty, or does not fit into a quoted string.
+    Realm(String),
+    /// Nothing is asked for in digest authentication.
+    NoAlgorithm,
+    /// Two accounts have the same name.
+    AccountTwice(String),
+    /// An account has no name, or one that no client could send.
+    AccountName(String),
+    /// An account has no identity.
+    NoAccountIdentity(String),
+    /// The media types cannot be read.
+    WrappedTypes(String),
+    /// The outbound proxy is no SIP URI with an address in it.
+    OutboundProxy(String),
+    /// A timer has a value that cannot work; this is its name.
+    Timer(&'static str),
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Host(host) => write!(f, "`{host}` is no host name"),
+            Self::NoListener => f.write_str("no address to listen for SIP on"),
+            Self::RoomUri(uri) => write!(f, "`{uri}` cannot be the URI of a room"),
+            Self::RoomTwice(uri) => write!(f, "the room `{uri}` is there twice"),
+            Self::Factory(uri) => write!(f, "`{uri}` cannot be the URI where groups are made"),
+            Self::User(uri) => write!(f, "`{uri}` is no address of a user"),
+            Self::Realm(realm) => write!(f, "`{realm}` cannot be the name of a realm"),
+            Self::NoAlgorithm => f.write_str("no algorithm to ask for"),
+            Self::AccountTwice(name) => write!(f, "the account `{name}` is there twice"),
+            Self::AccountName(name) => write!(f, "`{name}` cannot be the name of an account"),
+            Self::NoAccountIdentity(name) => write!(f, "the account `{name}` has no identity"),
+            Self::WrappedTypes(types) => write!(f, "`{types}` is no list of media types"),
+            Self::OutboundProxy(uri) => {
+                write!(f, "`{uri}` is no SIP URI of a proxy such as `sip:192.0.2.1:5060`")
+            }
+            Self::Timer(name) => write!(f, "the timer {name} has an impossible value"),
+        }
+    }
+}
+
+impl std::error::Error for ConfigError {}
