@@ -185,7 +185,8 @@ impl Placement {
                 self.reach_out(session);
             }
             Order::Remove { session } => self.remove(session),
-            Order::Resize { room, size_max } => self.resize(room, size_max),
+            Order::Amend { room, size_max, policy } => self.amend(room, size_max, policy),
+            Order::Inquire { room } => self.inquire(room),
             Order::Close { room } => self.close(room),
         }
     }
@@ -308,15 +309,23 @@ impl Placement {
         self.tell(core, room, |epoch| Command::Remove { session, epoch });
     }
 
-    fn resize(&mut self, room_id: RoomId, size_max: u64) {
+    fn amend(&mut self, room_id: RoomId, size_max: u64, policy: RoomPolicy) {
         let Some(room) = self.rooms.get_mut(&room_id).filter(|room| room.closing.is_none()) else {
             return;
         };
-        room.terms = Arc::new(RoomTerms { size_max, ..RoomTerms::clone(&room.terms) });
+        room.terms = Arc::new(RoomTerms { size_max, policy, ..RoomTerms::clone(&room.terms) });
         let (aware, terms) = (room.aware, Arc::clone(&room.terms));
         for core in aware.iter() {
             let rights = Rights::Terms(Arc::clone(&terms));
             self.tell(core, room_id, |epoch| Command::Policy { epoch, rights });
+        }
+    }
+
+    /// The home knows, for every message passes it. A core that has never heard of the room says so.
+    fn inquire(&mut self, room_id: RoomId) {
+        if let Some(room) = self.rooms.get(&room_id) {
+            let home = room.terms.home.index();
+            self.cores[home].tell(Command::Inquire { room: room_id });
         }
     }
 
@@ -400,6 +409,7 @@ impl Placement {
             Event::Nickname { session, nickname } => {
                 self.report_live(session, Report::Nickname { session, nickname });
             }
+            Event::Heard { room, last } => self.reports.push_back(Report::Heard { room, last }),
             Event::Load { percent } => self.cores[from].load = percent,
             Event::Drained => self.cores[from].drained = true,
         }

@@ -18,6 +18,7 @@ use std::{
     collections::HashSet,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
+    time::Duration,
 };
 
 use mailbox::RoomPolicy;
@@ -39,6 +40,9 @@ use crate::{
     focus::{UserKey, Way, is_session_identity},
     message::SipUri,
 };
+
+/// How long nobody may say anything in the profile `rcs` (LEAVE-08).
+const RCS_IDLE_TIMEOUT: Duration = Duration::from_secs(900);
 
 /// All that the control plane is told by its operator.
 #[derive(Clone, Debug)]
@@ -138,6 +142,18 @@ impl Config {
         AcceptTypes::parse(types.as_bytes())
             .map_err(|_| ConfigError::WrappedTypes(types.clone()))?;
         self.timers.check().map_err(ConfigError::Timer)
+    }
+}
+
+impl Config {
+    /// How long nobody may say anything before a session is ended, if that ever ends one (LEAVE-08).
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        let of_profile = match self.profile {
+            Profile::Oma => Duration::ZERO,
+            Profile::Rcs => RCS_IDLE_TIMEOUT,
+        };
+        let timeout = self.timers.idle_timeout.unwrap_or(of_profile);
+        Some(timeout).filter(|timeout| !timeout.is_zero())
     }
 }
 

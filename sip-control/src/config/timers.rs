@@ -35,6 +35,9 @@ pub struct Timers {
     pub media_grace: Duration,
     /// How long a session outlives its last user, so that a rejoin finds it (LEAVE-06).
     pub session_linger: Duration,
+    /// How long nobody may say anything before a session is ended (LEAVE-08): zero is for ever, and
+    /// `None` as [`Profile`](super::Profile) has it.
+    pub idle_timeout: Option<Duration>,
     /// How long a session of the process before waits for its users (OPS-10).
     pub restored_session: Duration,
     /// How long a list that is elsewhere counts, before it is asked for again (POL-09).
@@ -83,6 +86,7 @@ impl Default for Timers {
             retirement: seconds(60),
             media_grace: seconds(60),
             session_linger: Duration::ZERO,
+            idle_timeout: None,
             key_grace: Duration::ZERO,
             restored_session: seconds(600),
             list_refresh: seconds(300),

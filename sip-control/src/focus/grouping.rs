@@ -6,11 +6,12 @@ use mailbox::RoomId;
 
 use super::{
     Focus,
+    order::Order,
     policy::Policy,
     subscription::{Ending, SubscriptionId},
     venue::Venue,
 };
-use crate::group::Groups;
+use crate::{group::Groups, offer_answer::RoomMedia};
 
 impl Focus {
     /// These are the groups from now on (POL-18). Whoever is in a session stays, and under the name
@@ -37,6 +38,9 @@ impl Focus {
         let at = self.clock.utc(now);
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let (before, after) = (Arc::clone(&room.venue.policy), Arc::clone(&venue.policy));
+        let terms = |media: &RoomMedia| (media.size_max, media.policy.clone());
+        let amended = terms(&venue.media);
+        let is_amended = terms(&room.venue.media) != amended;
         room.set_venue(venue);
         let has_lost = |id: &SubscriptionId| {
             self.subscriptions.get(id).is_some_and(|watcher| {
@@ -49,6 +53,11 @@ impl Focus {
         for watcher in lost {
             self.end_subscription(now, watcher, Ending::Rejected);
         }
+        if is_amended {
+            let (size_max, policy) = amended;
+            self.order(Order::Amend { room: room_id, size_max, policy });
+        }
         self.notify_watchers(now, room_id);
+        self.check_expiry(now, room_id);
     }
 }

@@ -312,6 +312,7 @@ impl Focus {
         self.notify_watchers(now, room_id);
         if begins {
             self.gather(now, room_id);
+            self.check_expiry(now, room_id);
         }
     }
 

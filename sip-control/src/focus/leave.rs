@@ -340,6 +340,17 @@ impl Focus {
     /// The end of a session (LEAVE-09): from here on its identity names nothing, so no new leg can
     /// slip in. Whoever is left in it goes, and then those who watch.
     pub(super) fn end_room(&mut self, now: Instant, room_id: RoomId, ending: Ending) {
+        self.end_room_saying(now, room_id, Farewell::SessionOver, ending);
+    }
+
+    /// The same, with another word to those who go.
+    pub(super) fn end_room_saying(
+        &mut self,
+        now: Instant,
+        room_id: RoomId,
+        farewell: Farewell,
+        ending: Ending,
+    ) {
         let Some(room) = self.rooms.remove(&room_id) else { return };
         self.directory.close(&room.identity, &room.venue);
         if !self.is_stopping {
@@ -347,7 +358,7 @@ impl Focus {
             self.record(|| Change::Closed { session });
         }
         for leg in room.legs() {
-            self.dismiss(now, leg, Farewell::SessionOver, &Refusal::NoSession);
+            self.dismiss(now, leg, farewell, &Refusal::NoSession);
         }
         self.order(Order::Close { room: room_id });
         for watcher in room.watchers {

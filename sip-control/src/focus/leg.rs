@@ -164,6 +164,8 @@ pub enum Farewell {
     Unrefreshed,
     /// The session has ended for all (LEAVE-09).
     SessionOver,
+    /// Nothing was said in the session for too long (LEAVE-08).
+    Idle,
     /// The focus stops (OPS-02).
     Stopping,
     /// A participant had the user put out (REF-06).
@@ -257,6 +259,7 @@ impl Farewell {
             Self::MediaLost => "media_lost",
             Self::Unrefreshed => "unrefreshed",
             Self::SessionOver => "session_over",
+            Self::Idle => "idle",
             Self::Stopping => "stopping",
             Self::Removed => "removed",
             Self::NoSeat => "no_seat",
@@ -274,6 +277,7 @@ impl Farewell {
             Self::MediaLost => "SIP;cause=480;text=\"MSRP connection lost\"",
             Self::Unrefreshed => "SIP;cause=408;text=\"Session not refreshed\"",
             Self::SessionOver => "SIP;cause=200;text=\"Session ended\"",
+            Self::Idle => "SIP;cause=200;text=\"Session idle\"",
             Self::Stopping => "SIP;cause=503;text=\"Service stopping\"",
             Self::Removed => "SIP;cause=403;text=\"Removed\"",
             Self::NoSeat => "SIP;cause=486;text=\"Too many participants\"",
@@ -284,7 +288,7 @@ impl Farewell {
     /// How the roster tells it.
     pub fn disconnection(self) -> Disconnection {
         match self {
-            Self::Replaced | Self::SessionOver | Self::Stopping | Self::Surplus => {
+            Self::Replaced | Self::SessionOver | Self::Idle | Self::Stopping | Self::Surplus => {
                 Disconnection::Departed
             }
             Self::Removed => Disconnection::Booted(None),

@@ -17,6 +17,7 @@ mod dialogs;
 mod directory;
 mod early;
 mod exchange;
+mod expiry;
 mod grouping;
 mod invite;
 mod join;
@@ -272,6 +273,7 @@ impl Focus {
             Report::Nickname { session, nickname } => {
                 self.renamed(now, session, nickname.as_deref());
             }
+            Report::Heard { room, last } => self.heard(now, room, last),
             Report::Failed { session, cause } => self.media_failed(now, session, cause),
         }
     }

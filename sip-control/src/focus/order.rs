@@ -1,6 +1,8 @@
 //! What the focus asks of the media plane, and what it hears back. Which core is meant is not its
 //! affair: that is [`placement`](crate::placement)'s.
 
+use std::time::Instant;
+
 use mailbox::{FailureCause, ParticipantId, PeerMedia, RoomId, RoomPolicy, SessionId};
 use msrp::{AddressBuf, UriBuf};
 
@@ -44,13 +46,19 @@ pub enum Order {
         /// Any leg for which an `Install` was given.
         session: SessionId,
     },
-    /// Messages of the room may have so many octets from now on, wrapper included. Nothing is
-    /// answered.
-    Resize {
+    /// These are the terms of the room's messages from now on. Nothing is answered.
+    Amend {
         /// A room that was opened.
         room: RoomId,
-        /// Octets of the largest message.
+        /// Octets of the largest message, wrapper included.
         size_max: u64,
+        /// What members may do beside talking to all.
+        policy: RoomPolicy,
+    },
+    /// When was the room's last message accepted? Answered by [`Report::Heard`].
+    Inquire {
+        /// A room that was opened.
+        room: RoomId,
     },
     /// The room is over, with all that is left in it.
     Close {
@@ -72,7 +80,7 @@ pub struct Member {
     pub peer: Option<PeerMedia>,
 }
 
-/// What happened to a session.
+/// What happened to a session, or in a room.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Report {
     /// It is acceptable on the wire, and its room's messages will reach it once it is activated.
@@ -98,6 +106,13 @@ pub enum Report {
         session: SessionId,
         /// As it is shown; `None` when it has none any more.
         nickname: Option<Box<str>>,
+    },
+    /// When the last message was accepted in a room, as was asked.
+    Heard {
+        /// The room.
+        room: RoomId,
+        /// `None` when there was none.
+        last: Option<Instant>,
     },
     /// It is dead.
     Failed {

@@ -8,12 +8,12 @@ use std::{
 
 use mailbox::RoomId;
 
-use super::{Focus, authenticator, directory::Place, order::Order};
+use super::{Focus, authenticator, directory::Place, venue::Venue};
 use crate::config::{Config, Digest};
 
 impl Focus {
     /// Goes by `config` from now on, all of it at once. Nobody who is in a session is put out of
-    /// it: its rules count for the next who asks. A room that is not provisioned any more is no
+    /// it: its rules count for the next who asks, and for the next message. A room that is not provisioned any more is no
     /// room that anybody could begin a session of; one that runs there goes on as it is.
     pub fn handle_config(&mut self, now: Instant, config: Arc<Config>) {
         let before = mem::replace(&mut self.config, config);
@@ -28,16 +28,19 @@ impl Focus {
         rooms.sort_unstable();
         for id in rooms {
             let Some(room) = self.rooms.get_mut(&id) else { continue };
-            let Place::Venue(venue) = self.directory.find(&room.venue.uri) else { continue };
+            let venue = match self.directory.find(&room.venue.uri) {
+                Place::Venue(venue) => venue,
+                // An ad-hoc group is held in itself, by the rules it was made under.
+                Place::Session(_) => {
+                    let media = Arc::clone(self.directory.media());
+                    Arc::new(Venue { media, ..Venue::clone(&room.venue) })
+                }
+                _ => Arc::clone(&room.venue),
+            };
             if ceiling_moved {
                 room.note_other();
             }
-            let size_max = venue.media.size_max;
-            let is_resized = room.venue.media.size_max != size_max;
             self.rehouse(now, id, venue);
-            if is_resized {
-                self.order(Order::Resize { room: id, size_max });
-            }
         }
     }
 }

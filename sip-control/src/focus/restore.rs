@@ -30,7 +30,9 @@ impl Focus {
             self.agenda.add(until, Subject::Room(id));
             let mut room = Room::restored(id, session, venue, aliases, until);
             room.expel(&expelled);
+            room.expiry.begin(now);
             self.hold(room);
+            self.check_expiry(now, id);
         }
     }
 

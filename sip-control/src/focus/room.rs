@@ -13,6 +13,7 @@ use msrp::AddressBuf;
 use super::{
     Utc, WallClock,
     conference_info::{self, Conference, Disconnection, Joining, Progress, User, user_elements},
+    expiry::Expiry,
     invite::Gathering,
     participant::{Originator, Participant, Seat, Standing},
     policy::Snapshot,
@@ -71,6 +72,8 @@ pub struct Room {
     pub lingers_until: Option<Instant>,
     /// How long it waits for one of those to come back without whom it is over (LEAVE-07).
     pub forsaken_until: Option<Instant>,
+    /// How long it may last besides.
+    pub expiry: Expiry,
     /// Whom to invite as soon as it has begun.
     pub gathering: Option<Gathering>,
     /// What tells its conversation from others, for INVITEs (RCS-01).
@@ -98,6 +101,7 @@ impl Room {
             watchers: Vec::new(),
             lingers_until: None,
             forsaken_until: None,
+            expiry: Expiry::default(),
             gathering: None,
             marks: Vec::new(),
             guests: HashSet::new(),
@@ -338,6 +342,7 @@ impl Room {
         let has_new_name = former.is_some_and(|former| self.participants.contains_key(&former));
         let Some(participant) = self.participants.get_mut(&id) else { return false };
         self.has_begun = true;
+        self.expiry.begin(now);
         self.guests.extend(participant.keys.iter().cloned());
         participant.succeeds = None;
         if has_new_name {

@@ -214,9 +214,10 @@ impl Focus {
         if is_forsaken || room.is_abandoned(now) {
             return self.end_room(now, room_id, Ending::NoResource);
         }
-        if self.rooms.get_mut(&room_id).is_some_and(|room| room.unhide(now)) {
+        if room.unhide(now) {
             self.notify_watchers(now, room_id);
         }
+        self.check_expiry(now, room_id);
     }
 
     /// The time of a subscription has come: to be told more, or to end.

@@ -42,6 +42,7 @@ fn name(command: &Command) -> &'static str {
         Command::Remove { .. } => "Remove",
         Command::Close { .. } => "Close",
         Command::Spread { .. } => "Spread",
+        Command::Inquire { .. } => "Inquire",
         Command::Drain => "Drain",
     }
 }
@@ -55,7 +56,7 @@ fn epoch(command: &Command) -> Epoch {
         | Command::Remove { epoch, .. }
         | Command::Close { epoch, .. }
         | Command::Spread { epoch, .. } => *epoch,
-        Command::Drain => Epoch(0),
+        Command::Inquire { .. } | Command::Drain => Epoch(0),
     }
 }
 

@@ -158,6 +158,12 @@ impl Agent {
         self.focus.handle_config(now, Arc::new(config));
     }
 
+    /// The operator wants the session of this room, or of this identity, to end (LEAVE-08). Whether
+    /// there is one.
+    pub fn handle_end(&mut self, now: Instant, uri: &str) -> bool {
+        self.focus.handle_end(now, uri)
+    }
+
     /// The cores have something to say.
     pub fn handle_events(&mut self) {
         self.placement.handle_events();

@@ -36,6 +36,8 @@ pub(super) enum Instruction {
     Count(oneshot::Sender<Census>),
     /// Go by this configuration from now on (OPS-12).
     Reconfigure(Box<Config>),
+    /// End the session of that URI, and say whether there was one (LEAVE-08).
+    End(String, oneshot::Sender<bool>),
 }
 
 /// The desk, and the end of who sits there.
@@ -50,6 +52,14 @@ impl Desk {
         let (answer, census) = oneshot::channel();
         self.instructions.send(Instruction::Count(answer)).await.ok()?;
         census.await.ok()
+    }
+
+    /// Ends the session that runs in this room, or has this identity (LEAVE-08). Whether there was
+    /// one; `None` when the control plane has ended.
+    pub async fn end(&self, uri: String) -> Option<bool> {
+        let (answer, was_there) = oneshot::channel();
+        self.instructions.send(Instruction::End(uri, answer)).await.ok()?;
+        was_there.await.ok()
     }
 
     /// Has the control plane go by another configuration, one that was checked. What cannot change

@@ -288,6 +288,10 @@ impl Running {
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(census);
             }
+            Instruction::End(uri, answer) => {
+                // Whoever asked may have stopped waiting.
+                let _ = answer.send(self.agent.handle_end(Instant::now(), &uri));
+            }
             Instruction::Reconfigure(config) => {
                 self.agent.handle_config(Instant::now(), *config);
             }

@@ -48,6 +48,8 @@ pub struct World {
     agent: Agent,
     pub now: Instant,
     pub core: Core,
+    /// When the cores accepted the last message, if anybody asks.
+    pub heard: Option<Instant>,
     /// Requests of the focus are answered at once.
     pub is_polite: bool,
     cores: Vec<FakeCore>,
@@ -185,6 +187,7 @@ impl World {
             agent,
             now,
             core: Core::Quick,
+            heard: None,
             is_polite: false,
             cores,
             journal: Vec::new(),
@@ -297,6 +300,13 @@ impl World {
         self.settle();
     }
 
+    /// The operator ends the session of this URI.
+    pub fn end(&mut self, uri: &str) -> bool {
+        let was_there = self.agent.handle_end(self.now, uri);
+        self.settle();
+        was_there
+    }
+
     pub fn stop(&mut self) {
         self.agent.handle_stop(self.now);
         self.settle();
@@ -397,7 +407,7 @@ impl World {
                 if let Command::Install { route, .. } = &command {
                     self.routes.push((**route).clone());
                 }
-                if let Some(event) = core.react(command, self.core) {
+                if let Some(event) = core.react(command, self.core, self.heard) {
                     core.events.push(event).unwrap();
                     has_said = true;
                 }
@@ -414,7 +424,7 @@ impl World {
 }
 
 impl FakeCore {
-    fn react(&mut self, command: Command, mood: Core) -> Option<Event> {
+    fn react(&mut self, command: Command, mood: Core, heard: Option<Instant>) -> Option<Event> {
         match command {
             Command::Install { session, epoch, .. } => match mood {
                 Core::Quick => Some(Event::Installed { session, epoch, path: path_of(session) }),
@@ -427,6 +437,7 @@ impl FakeCore {
             Command::Remove { session, epoch } => Some(Event::Removed { session, epoch }),
             Command::Spread { room, epoch, .. } => Some(Event::Spread { room: room.id, epoch }),
             Command::Close { room, epoch } => Some(Event::Closed { room, epoch }),
+            Command::Inquire { room } => Some(Event::Heard { room, last: heard }),
             Command::Drain => Some(Event::Drained),
             Command::Activate { .. } | Command::Connect { .. } | Command::Policy { .. } => None,
         }
@@ -455,6 +466,7 @@ fn named(command: &Command) -> String {
             format!("Policy {}", peer.path.as_str())
         }
         Command::Policy { .. } => "Policy".to_owned(),
+        Command::Inquire { .. } => "Inquire".to_owned(),
         Command::Drain => "Drain".to_owned(),
     }
 }
@@ -475,6 +487,11 @@ fn detailed(command: &Command) -> Option<String> {
         }
         Command::Activate { session, .. } => format!("Activate {}", session.0),
         Command::Remove { session, .. } => format!("Remove {}", session.0),
+        Command::Policy { rights: Rights::Terms(terms), .. } => {
+            let (size_max, policy) = (terms.size_max, &terms.policy);
+            let (private, named) = (policy.private_messages, policy.nicknames.is_some());
+            format!("Terms {size_max} private={private} nicknames={named}")
+        }
         _ => return None,
     })
 }

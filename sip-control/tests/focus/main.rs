@@ -9,6 +9,7 @@ mod decision;
 mod dispatch;
 mod early;
 mod ending;
+mod expiring;
 mod fallback;
 mod files;
 mod footprint;

@@ -28,9 +28,11 @@ fn a_room_that_runs_goes_by_the_new_rules() {
 
     config.media.size_max = 1000;
     config.rooms[0].rules.max_participants = Some(2);
+    config.rooms[0].rules.chat.private_messages = false;
+    world.orders();
     world.reconfigure(config.clone());
     let journal = world.journal();
-    assert_eq!(journal.iter().filter(|line| *line == "core 0: Policy").count(), 1, "{journal:?}");
+    assert_eq!(world.orders(), ["Terms 1000 private=false nicknames=true"]);
     assert!(!journal.iter().any(|line| line.contains("BYE")), "{journal:?}");
     let told = world.notified().pop().expect("what watchers see is another");
     assert!(told.body().contains("<maximum-user-count>2</maximum-user-count>"));

@@ -33,6 +33,7 @@ impl Core {
             Command::Remove { session, epoch } => self.remove(now, session, epoch),
             Command::Close { room, epoch } => self.close_room(now, room, epoch),
             Command::Spread { room, epoch, cores } => self.spread(&room, epoch, cores),
+            Command::Inquire { room } => self.tell_heard(room),
             Command::Drain => self.drain(),
         }
     }
@@ -177,6 +178,22 @@ impl Core {
             self.forget_idle_room(key);
         }
         self.events.push_back(Event::Spread { room: id, epoch });
+    }
+
+    /// On the home core: notes when a room was last spoken in, for who asks (sip/LEAVE-08).
+    pub(crate) fn hear(&mut self, now: Instant, key: RoomKey, portion: &Portion<'_>) {
+        if let Some(room) = self.rooms.get_mut(key)
+            && room.terms.home == self.config.id
+            && matches!(portion, Portion::Open { .. })
+        {
+            room.heard_at = Some(now);
+        }
+    }
+
+    fn tell_heard(&mut self, id: RoomId) {
+        let room = self.rooms_by_id.get(&id).and_then(|&key| self.rooms.get(key));
+        let last = room.and_then(|room| room.heard_at);
+        self.events.push_back(Event::Heard { room: id, last });
     }
 
     fn drain(&mut self) {

@@ -371,7 +371,7 @@ impl Core {
     /// Something from another core.
     pub fn handle_relay(&mut self, now: Instant, relay: Relay) {
         match relay {
-            Relay::Room(relay) => self.handle_room_relay(&relay),
+            Relay::Room(relay) => self.handle_room_relay(now, &relay),
             Relay::Directory(relay) => self.handle_news(&relay),
             Relay::Outcome(relay) => self.handle_outcome(relay),
             Relay::Nickname(relay) => self.handle_naming(now, relay),
@@ -379,7 +379,7 @@ impl Core {
         }
     }
 
-    fn handle_room_relay(&mut self, relay: &RoomRelay) {
+    fn handle_room_relay(&mut self, now: Instant, relay: &RoomRelay) {
         let flight = (relay.origin, relay.message);
         let Some(&room) = self.rooms_by_id.get(&relay.room) else {
             self.miss(relay);
@@ -387,7 +387,10 @@ impl Core {
         };
         let mut portion = Portion::of(&relay.piece);
         match relay.stage {
-            Stage::ToHome => self.distribute(room, flight, &mut portion),
+            Stage::ToHome => {
+                self.hear(now, room, &portion);
+                self.distribute(room, flight, &mut portion);
+            }
             Stage::ToMembers => self.deliver(room, flight, &mut portion, CoreSet::EMPTY),
         }
     }

@@ -1,6 +1,6 @@
 //! One room on one core: who is here, and who gets the rest of each message in flight.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Instant};
 
 use mailbox::{Audience, CoreSet, Epoch, RoomTerms, SessionId};
 
@@ -29,6 +29,8 @@ pub(crate) struct Room {
     pub(crate) recipients: Vec<SessionKey>,
     /// Who is here, on all cores.
     pub(crate) directory: Directory,
+    /// On the home core: when it was last given a message to put in order.
+    pub(crate) heard_at: Option<Instant>,
     /// On the home core: who has which nickname, once somebody wants one.
     pub(crate) nicknames: Option<Box<Nicknames>>,
     /// Messages of which more is to come. In order, so that what is done to all of them is done in
@@ -72,6 +74,7 @@ impl Room {
             sessions: Vec::new(),
             recipients: Vec::new(),
             directory: Directory::default(),
+            heard_at: None,
             nicknames: None,
             flights: BTreeMap::new(),
         }

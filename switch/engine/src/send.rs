@@ -332,7 +332,9 @@ impl Core {
                     Cow::default()
                 };
                 let body = Body::borrowed(&body);
-                (self.submit(room, flight, &mut Portion::Open { opening, body, last }), held)
+                let mut portion = Portion::Open { opening, body, last };
+                self.hear(now, room, &portion);
+                (self.submit(room, flight, &mut portion), held)
             }
             MessageStage::Flowing(held) if !last && !held.is_enough_with(fresh.len()) => {
                 held.keep(fresh);

@@ -4,13 +4,15 @@
 
 mod common;
 
+use std::time::Duration;
+
 use common::{
     Member, Node,
     lobby::{ALICE, BOB, Fixture, HELLO, RELAYED, TV_01, alice, bob, carol, room_message},
     masked,
 };
 use engine::Limits;
-use mailbox::{Direction, Event};
+use mailbox::{Command, Direction, Event, RoomId};
 
 /// TV-01, CHAT-01, CHAT-11, CHAT-12, CHAT-16, CPIM-02, URI-19, WIRE-04, WIRE-07, WIRE-09: the sender
 /// is answered, every other member gets its own SEND around the same octets.
@@ -471,4 +473,36 @@ fn a_full_queue_sheds_whole_messages_for_its_own_recipient_only() {
     assert_eq!(node.counters(0).copies_shed, 1);
     node.feed(sender, room_message("f1ts0000", "", HELLO).replace("{alice}", &uri).as_bytes());
     assert!(node.output(bob_peer).contains("Hello room"));
+}
+
+/// The home core knows when a room was last spoken in, from whichever core, and says so when it is
+/// asked. What binds a session is not said in a room, nor is what was refused.
+#[test]
+fn a_home_knows_when_its_room_was_last_spoken_in() {
+    for sender in [0, 1] {
+        let mut node = Node::new(2);
+        let home = |node: &mut Node| {
+            node.command(0, Command::Inquire { room: RoomId(1) });
+            match node.events.pop() {
+                Some(Event::Heard { room: RoomId(1), last }) => last,
+                other => panic!("{other:?}"),
+            }
+        };
+        assert_eq!(home(&mut node), None, "a room that it does not know");
+        let (peer, uri) = node.bound(&Member { core: sender, ..alice() });
+        node.bound(&bob());
+        let said = |body: &str| {
+            let id = common::fresh_id();
+            room_message(&id, &format!("Byte-Range: 1-{0}/{0}\r\n", body.len()), body)
+                .replace("{alice}", &uri)
+        };
+        node.feed(peer, said("no wrapper").as_bytes());
+        assert_eq!(home(&mut node), None);
+        let first = node.now;
+        node.feed(peer, said(HELLO).as_bytes());
+        node.advance(Duration::from_secs(5));
+        assert_eq!(home(&mut node), Some(first));
+        node.feed(peer, said(HELLO).as_bytes());
+        assert_eq!(home(&mut node), Some(first + Duration::from_secs(5)));
+    }
 }

@@ -83,6 +83,14 @@ pub enum Command {
         /// Every core with a member, the home core itself left out.
         cores: CoreSet,
     },
+    /// To the home core of a room: say when its last message was accepted. It changes nothing, so no
+    /// epoch is needed. Answered by [`Event::Heard`].
+    ///
+    /// [`Event::Heard`]: crate::Event::Heard
+    Inquire {
+        /// Which room.
+        room: RoomId,
+    },
     /// Accept nothing new, send what is queued, close every connection. Answered by
     /// [`Event::Drained`].
     ///

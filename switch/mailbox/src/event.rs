@@ -1,6 +1,8 @@
 //! What a core tells the focus. Events say what happened, never what to do; each is said once
 //! (CTRL-07), answers to repeated commands excepted.
 
+use std::time::Instant;
+
 use msrp::UriBuf;
 
 use crate::{Epoch, RoomId, SessionId};
@@ -67,6 +69,14 @@ pub enum Event {
         session: SessionId,
         /// As it is shown; `None` when it has none any more.
         nickname: Option<Box<str>>,
+    },
+    /// When the last message of a room was accepted, as its home core was asked. Nobody else tells:
+    /// what is asked once in a quarter of an hour costs a message nothing (sip/LEAVE-08).
+    Heard {
+        /// Which room.
+        room: RoomId,
+        /// `None` when there was none.
+        last: Option<Instant>,
     },
     /// How busy the core is. Told when it changes, and not after every turn.
     Load {

@@ -16,7 +16,7 @@ use super::{
     users::{self, User},
     value::{
         Adders, Address, Authority, Block, Ceiling, Cores, Crowd, Family, Hash, Io, Kind, Matching,
-        Placement, Rewriting, Time, TimeOrZero,
+        Placement, Rewriting, Time, TimeOfProfile, TimeOrZero,
     },
 };
 
@@ -156,6 +156,7 @@ struct TimersTable {
     media_grace: Option<Time>,
     session_linger: Option<TimeOrZero>,
     key_grace: Option<TimeOrZero>,
+    idle_timeout: Option<TimeOfProfile>,
     restored_session: Option<Time>,
     list_refresh: Option<Time>,
     list_retry: Option<Time>,
@@ -388,7 +389,7 @@ impl SipTable {
             t1 as time, t2 as time, t4 as time, queue_delay_max as time,
             overload_retry_min as time, overload_retry_max as time, install as time,
             replacement as time, binding as time, ringing as time, preconditions as time, retirement as time,
-            media_grace as time, session_linger as time, key_grace as time, restored_session as time,
+            media_grace as time, session_linger as time, key_grace as time, idle_timeout as time, restored_session as time,
             list_refresh as time, list_retry as time, list_timeout as time,
             shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,

@@ -121,6 +121,24 @@ impl TryFrom<String> for TimeOrZero {
     }
 }
 
+/// `"profile"`, or a stretch of time that may be none.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct TimeOfProfile(pub Option<Duration>);
+
+impl TryFrom<String> for TimeOfProfile {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        if text == "profile" {
+            return Ok(Self(None));
+        }
+        milliseconds(&text)
+            .map(|milliseconds| Self(Some(Duration::from_millis(milliseconds))))
+            .ok_or_else(|| instead("a time, as in \"15m\" or \"0s\", or \"profile\"", &text))
+    }
+}
+
 fn milliseconds(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let unit = match unit {

@@ -575,6 +575,7 @@ impl World {
                     self.cut.extend(lives.map(|(_, uri)| uri.as_bytes().to_vec()));
                 }
             }
+            Event::Heard { .. } => panic!("nobody asked"),
             Event::Load { .. } => panic!("a core has no clock to tell its load by"),
             Event::Nickname { .. } => {}
             Event::Drained => {

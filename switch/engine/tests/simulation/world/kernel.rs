@@ -211,6 +211,7 @@ impl World {
             Event::Spread { .. } => {}
             Event::Refused { .. }
             | Event::Closed { .. }
+            | Event::Heard { .. }
             | Event::Load { .. }
             | Event::Nickname { .. }
             | Event::Drained => {
