@@ -54,8 +54,12 @@ impl Focus {
         let snapshot = Snapshot { is_guest: true, others: recipients.len(), ..nobody };
         policy.admit(petition, snapshot).map_err(Refusal::Denied)?;
         let media = Arc::clone(self.directory.media());
-        let offer = content.sdp.as_ref().map(|sdp| MediaOffer::read(sdp, &media)).transpose();
+        let sdp = content.sdp.as_ref();
+        let offer = sdp.map(|sdp| MediaOffer::read(sdp, &media, &self.names)).transpose();
         let offer = offer.map_err(Refusal::Media)?;
+        if self.has_to_ask(now, offer.as_ref(), incoming, originator, content) {
+            return Ok(());
+        }
         let timer = SessionTimer::negotiate(request, &self.config.timers)?;
         let is_ready = offer.as_ref().is_none_or(MediaOffer::may_begin);
         if !is_ready && !screen::acknowledges_progress(request) {

@@ -15,11 +15,13 @@ use mailbox::SessionId;
 use super::{
     Focus, Incoming,
     content::Content,
+    errand::Postponed,
     exchange::{Exchange, Theirs},
     join::contact_of,
     leg::{Installing, Leg, Media, Phase},
     order::Order,
     refusal::{ALLOW, Refusal},
+    renegotiate::RETRY_AFTER_MAX,
 };
 use crate::{
     message::{Header, Method, RAck, Reply, Request},
@@ -42,7 +44,7 @@ pub struct Early {
     /// Whether all is reserved that has to be.
     is_ready: bool,
     /// What both sides have said.
-    exchange: Exchange,
+    pub exchange: Exchange,
     /// Where its MSRP session is: nobody has to wait for the 200 to come to it.
     pub media: Media,
 }
@@ -114,7 +116,11 @@ impl Focus {
         if !acknowledged.is_some_and(is_it) {
             return Err(Refusal::NoDialog);
         }
-        let answer = self.take_early_offer(session, request)?;
+        let offer = self.early_offer(session, request)?;
+        if self.waits_early(now, incoming, session, offer.as_ref()) {
+            return Ok(());
+        }
+        let answer = self.answer_early(session, offer)?;
         if let Some(early) = self.early(session).and_then(|it| it.early.as_mut()) {
             early.resend_at = None;
         }
@@ -139,7 +145,11 @@ impl Focus {
         let dialog = installing.link.id().clone();
         let link = self.dialogs.get(&dialog).map(|usages| usages.link.clone());
         link.ok_or(Refusal::NoDialog)?.refresh(request)?;
-        let answer = self.take_early_offer(session, request)?;
+        let offer = self.early_offer(session, request)?;
+        if self.waits_early(now, incoming, session, offer.as_ref()) {
+            return Ok(());
+        }
+        let answer = self.answer_early(session, offer)?;
         if let Some(link) = self.dialogs.link_mut(&dialog) {
             link.refresh(request)?;
         }
@@ -169,19 +179,49 @@ impl Focus {
         self.plan_leg(session);
     }
 
-    /// Our answer to the offer in a request, if there is one.
-    fn take_early_offer(
+    /// The offer in a request, if there is one.
+    fn early_offer(
         &mut self,
         session: SessionId,
         request: &Request,
-    ) -> Result<Option<Bytes>, Refusal> {
+    ) -> Result<Option<MediaOffer>, Refusal> {
+        let retry_after = self.tokens.below(RETRY_AFTER_MAX + 1);
         let Some(sdp) = Content::read(request)?.sdp else { return Ok(None) };
+        let leg = self.legs.get(&session).ok_or(Refusal::NoDialog)?;
+        let room = self.rooms.get(&leg.room).ok_or(Refusal::NoDialog)?;
+        let Phase::Installing(installing) = &leg.phase else { return Err(Refusal::NoDialog) };
+        let early = installing.early.as_ref().ok_or(Refusal::NoDialog)?;
+        early.exchange.may_begin(retry_after)?;
+        let offer = MediaOffer::read(&sdp, &room.venue.media, &self.names);
+        Ok(Some(offer.map_err(Refusal::Media)?))
+    }
+
+    /// Whether a request has to wait until it is known of whose names its offer speaks.
+    fn waits_early(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        session: SessionId,
+        offer: Option<&MediaOffer>,
+    ) -> bool {
+        offer.is_some_and(|offer| {
+            let postponed = || Postponed::within(incoming, session);
+            self.waits_for(now, offer.unresolved(), postponed)
+        })
+    }
+
+    /// Our answer to an offer, if there was one.
+    fn answer_early(
+        &mut self,
+        session: SessionId,
+        offer: Option<MediaOffer>,
+    ) -> Result<Option<Bytes>, Refusal> {
+        let Some(offer) = offer else { return Ok(None) };
         let leg = self.legs.get_mut(&session).ok_or(Refusal::NoDialog)?;
         let room = self.rooms.get(&leg.room).ok_or(Refusal::NoDialog)?;
         let Phase::Installing(installing) = &mut leg.phase else { return Err(Refusal::NoDialog) };
         let early = installing.early.as_mut().ok_or(Refusal::NoDialog)?;
         let media = &room.venue.media;
-        let offer = MediaOffer::read(&sdp, media).map_err(Refusal::Media)?;
         let exchange = &mut early.exchange;
         let ours = exchange.renew(|origin| offer.answer(media, origin, &exchange.path));
         exchange.set_ours(ours.clone());

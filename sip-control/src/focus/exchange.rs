@@ -11,10 +11,13 @@ use bytes::Bytes;
 use mailbox::{Direction, PeerMedia, SessionId};
 use msrp::UriBuf;
 
-use super::{output::RequestId, refusal::Refusal, session_timer::SessionTimer};
+use super::{content::Content, output::RequestId, refusal::Refusal, session_timer::SessionTimer};
 use crate::{
-    message::Request,
-    offer_answer::{Cema, LaterOffer, MediaOffer, Origin, RoomMedia, Shape, Unacceptable},
+    message::{Message, Request},
+    offer_answer::{
+        Cema, LaterOffer, MediaAnswer, MediaOffer, Names, Origin, RoomMedia, Shape, Unacceptable,
+        Unresolved,
+    },
     transaction::ServerId,
 };
 
@@ -67,6 +70,8 @@ pub enum Open {
     Sent(RequestId),
     /// The peer's: its route is being installed.
     Theirs(Box<Change>),
+    /// The peer's offer, or its answer to one of ours: it waits for names.
+    Unjudged,
 }
 
 /// A re-offer that waits for the media plane.
@@ -93,6 +98,15 @@ pub struct Retiring {
     pub route: SessionId,
     /// When it has taken too long.
     pub at: Instant,
+}
+
+/// What an offer of the peer asks for, and what has to be known before that is certain.
+#[derive(Debug)]
+pub struct Weighed {
+    /// What it asks for.
+    pub step: Step,
+    /// What has to be looked up.
+    pub unresolved: Unresolved,
 }
 
 /// What an offer of the peer asks for.
@@ -136,9 +150,16 @@ impl Exchange {
         self.terms(room).offer(&self.shape(), origin, &self.path)
     }
 
-    /// What an answer to an offer of ours says of the peer.
-    pub fn read_answer(&self, room: &RoomMedia, sdp: &[u8]) -> Result<PeerMedia, Unacceptable> {
-        self.terms(room).read_answer(&self.shape(), sdp)
+    /// What the answer to an offer of ours says, if there is one in the message.
+    pub fn read_answer(
+        &self,
+        room: &RoomMedia,
+        message: &Message,
+        names: &Names,
+    ) -> Result<MediaAnswer, Unacceptable> {
+        let sdp = Content::read(message).ok().and_then(|content| content.sdp);
+        let sdp = sdp.ok_or(Unacceptable::Missing)?;
+        self.terms(room).read_answer(&self.shape(), &sdp, names)
     }
 
     /// Whether an answer with this fault calls for an offer that says nothing of middleboxes: one
@@ -161,7 +182,7 @@ impl Exchange {
         match &self.open {
             None => Ok(()),
             Some(Open::Ours(_) | Open::Sent(_)) => Err(Refusal::Glare),
-            Some(Open::Theirs(_)) => Err(Refusal::Unfinished(retry_after)),
+            Some(Open::Theirs(_) | Open::Unjudged) => Err(Refusal::Unfinished(retry_after)),
         }
     }
 
@@ -170,26 +191,34 @@ impl Exchange {
         &self,
         body: &[u8],
         room: &RoomMedia,
+        names: &Names,
         is_live: bool,
-    ) -> Result<Step, Unacceptable> {
-        match LaterOffer::read(body, room, &self.shape())? {
+    ) -> Result<Weighed, Unacceptable> {
+        let (step, unresolved) = match LaterOffer::read(body, room, &self.shape(), names)? {
             LaterOffer::Chat(offer) => {
+                let unresolved = offer.unresolved().clone();
                 let is_same = |peer: &PeerMedia| {
                     peer.path == offer.peer().path && peer.setup == offer.peer().setup
                 };
-                if !is_live || !self.peer().is_some_and(is_same) {
-                    return Ok(Step::Route(offer));
-                }
-                Ok(Step::Terms(Agreement {
-                    ours: self.renew(|origin| offer.answer(room, origin, &self.path)),
-                    theirs: Theirs::offered(&offer),
-                }))
+                let step = if is_live && self.peer().is_some_and(is_same) {
+                    Step::Terms(Agreement {
+                        ours: self.renew(|origin| offer.answer(room, origin, &self.path)),
+                        theirs: Theirs::offered(&offer),
+                    })
+                } else {
+                    Step::Route(offer)
+                };
+                (step, unresolved)
             }
-            LaterOffer::Hold(hold) => Ok(Step::Hold(Agreement {
-                ours: self.renew(|origin| hold.answer(origin, &self.path)),
-                theirs: Theirs { shape: hold.shape().clone(), peer: None },
-            })),
-        }
+            LaterOffer::Hold(hold) => {
+                let step = Step::Hold(Agreement {
+                    ours: self.renew(|origin| hold.answer(origin, &self.path)),
+                    theirs: Theirs { shape: hold.shape().clone(), peer: None },
+                });
+                (step, Unresolved::default())
+            }
+        };
+        Ok(Weighed { step, unresolved })
     }
 
     /// The `m=` lines there are.
@@ -248,7 +277,7 @@ impl Exchange {
     pub fn change(&self) -> Option<&Change> {
         match &self.open {
             Some(Open::Theirs(change)) => Some(change),
-            Some(Open::Ours(_) | Open::Sent(_)) | None => None,
+            Some(Open::Ours(_) | Open::Sent(_) | Open::Unjudged) | None => None,
         }
     }
 

@@ -13,13 +13,13 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use mailbox::{ParticipantId, RoomId, SessionId};
+use mailbox::{ParticipantId, PeerMedia, RoomId, SessionId};
 use msrp::UriBuf;
 
 use super::{
     Focus, RequestId,
     conference_info::{Disconnection, Progress},
-    content::Content,
+    errand::Postponed,
     exchange::{Exchange, Theirs},
     join::{SUPPORTED, contact_of, origin_of},
     keep_alive::allows_update,
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::{
     message::{Draft, Header, Method, Response, SipUri, join_parts, status},
-    offer_answer::{Shape, Unacceptable},
+    offer_answer::{MediaAnswer, Shape, Unacceptable},
     transport::Target,
 };
 
@@ -310,7 +310,7 @@ impl Focus {
         let Some(Call { session, uri, target }) = self.calls.get(&request) else { return };
         let session = *session;
         let is_wanted = self.is_called(session, request);
-        let Some(mut link) = Link::begin(uri, ok, *target) else {
+        let Some(link) = Link::begin(uri, ok, *target) else {
             if is_wanted {
                 self.fail_invitation(now, session, NO_ANSWER);
             }
@@ -318,16 +318,55 @@ impl Focus {
         };
         let (ack, target) = link.ack(ok.sequence());
         self.outputs.push_back(Output::Acknowledge { request, ack, target });
-        if !is_wanted {
+        self.take_yes(now, request, session, link, ok);
+    }
+
+    /// A 2xx that is acknowledged, and the dialog it makes: of use, or ended with BYE.
+    pub(super) fn take_yes(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        session: SessionId,
+        mut link: Link,
+        ok: &Response,
+    ) {
+        if !self.is_called(session, request) {
             return self.say_farewell(link.request(Method::Bye), Farewell::Surplus);
         }
-        if let Err(farewell) = self.take_in(now, session, link.clone(), ok) {
+        let answer = self.answer_in(session, ok);
+        if let Ok(MediaAnswer { unresolved, .. }) = &answer
+            && self.waits_for(now, unresolved, || Postponed::Yes {
+                request,
+                session,
+                link: Box::new(link.clone()),
+                ok: ok.clone(),
+            })
+        {
+            return;
+        }
+        let answer = answer.map(|answer| answer.peer);
+        if let Err(farewell) = self.take_in(now, session, link.clone(), ok, answer) {
             self.say_farewell(link.request(Method::Bye), farewell);
             if let Some(Phase::Inviting(inviting)) = self.legs.get(&session).map(|leg| &leg.phase) {
                 let code = if farewell == Farewell::NoSeat { NO_SEAT } else { NO_USE };
                 self.conclude(now, inviting.referral, code);
             }
             self.withdraw(now, session, farewell.disconnection());
+        }
+    }
+
+    /// What the user says of its media, in answer to our offer.
+    fn answer_in(&self, session: SessionId, ok: &Response) -> Result<MediaAnswer, Unacceptable> {
+        let leg = self.legs.get(&session).ok_or(Unacceptable::Missing)?;
+        let room = self.rooms.get(&leg.room).ok_or(Unacceptable::Missing)?;
+        match &leg.phase {
+            Phase::Inviting(inviting) => match &inviting.stage {
+                Stage::Called { exchange, .. } => {
+                    exchange.read_answer(&room.venue.media, ok, &self.names)
+                }
+                Stage::Installing => Err(Unacceptable::Missing),
+            },
+            _ => Err(Unacceptable::Missing),
         }
     }
 
@@ -338,6 +377,7 @@ impl Focus {
         session: SessionId,
         link: Link,
         ok: &Response,
+        answer: Result<PeerMedia, Unacceptable>,
     ) -> Result<(), Farewell> {
         let at = self.clock.utc(now);
         let chance = self.tokens.below(SessionTimer::CHANCES);
@@ -350,12 +390,9 @@ impl Focus {
         if !room.venue.policy.has_seat(snapshot) {
             return Err(Farewell::NoSeat);
         }
-        let sdp = Content::read(ok).ok().and_then(|content| content.sdp);
-        let answer = sdp.ok_or(Unacceptable::Missing);
-        let media = &room.venue.media;
-        let peer = match answer.and_then(|sdp| exchange.read_answer(media, &sdp)) {
+        let peer = match answer {
             Ok(peer) => Some(peer),
-            Err(fault) if exchange.falls_back(media, fault) => None,
+            Err(fault) if exchange.falls_back(&room.venue.media, fault) => None,
             Err(fault) => {
                 tracing::info!(session = session.0, fault = fault.warn_text(), "no usable answer");
                 return Err(Farewell::Unanswered);

@@ -18,7 +18,9 @@ use msrp::UriBuf;
 use super::{
     Focus, Incoming, Subject, Utc,
     conference_info::Disconnection,
+    content::Content,
     directory::{Place, SESSION_TOKEN_SIZE},
+    errand::Postponed,
     exchange::{Exchange, Open, Theirs},
     invite::UNAVAILABLE,
     keep_alive::allows_update,
@@ -56,14 +58,17 @@ impl Focus {
         now: Instant,
         incoming: &Incoming,
         originator: &Originator,
-        sdp: Option<&Bytes>,
+        content: &Content,
     ) -> Result<(), Refusal> {
         let request = &incoming.request;
         screen::contact(request)?;
         screen::service(&self.config, request)?;
         let link = Link::accept(request, &incoming.tag, incoming.source)?;
         let Examined { venue, room, is_anonymous, offer } =
-            self.examine(now, request, originator, sdp)?;
+            self.examine(now, request, originator, content)?;
+        if self.has_to_ask(now, offer.as_ref(), incoming, originator, content) {
+            return Ok(());
+        }
         let timer = SessionTimer::negotiate(request, &self.config.timers)?;
         let is_ready = offer.as_ref().is_none_or(MediaOffer::may_begin);
         if !is_ready && !screen::acknowledges_progress(request) {
@@ -95,7 +100,7 @@ impl Focus {
         now: Instant,
         request: &Request,
         originator: &Originator,
-        sdp: Option<&Bytes>,
+        content: &Content,
     ) -> Result<Examined, Refusal> {
         let (venue, room) = match self.directory.find(request.request_uri()) {
             Place::Session(room) => {
@@ -118,12 +123,31 @@ impl Focus {
         );
         let petition = Petition { user: &originator.keys, anonymous: is_anonymous, at };
         venue.policy.admit(petition, snapshot).map_err(Refusal::Denied)?;
-        let offer = sdp.map(|sdp| MediaOffer::read(sdp, &venue.media)).transpose();
+        let sdp = content.sdp.as_ref();
+        let offer = sdp.map(|sdp| MediaOffer::read(sdp, &venue.media, &self.names)).transpose();
         let offer = offer.map_err(Refusal::Media)?;
         // Who only knows of preconditions is answered at once (IMS-08).
         let insists = request.has_token(Header::Require, "precondition");
         let offer = offer.map(|offer| if insists { offer } else { offer.unconditional() });
         Ok(Examined { venue, room, is_anonymous, offer })
+    }
+
+    /// Whether a request has to wait until it is known of whose names its offer speaks.
+    pub(super) fn has_to_ask(
+        &mut self,
+        now: Instant,
+        offer: Option<&MediaOffer>,
+        incoming: &Incoming,
+        originator: &Originator,
+        content: &Content,
+    ) -> bool {
+        offer.is_some_and(|offer| {
+            self.waits_for(now, offer.unresolved(), || Postponed::Outside {
+                incoming: incoming.clone(),
+                originator: originator.clone(),
+                content: content.clone(),
+            })
+        })
     }
 
     /// OPTIONS is answered as an INVITE would be, and changes nothing (DLG-17).
@@ -132,14 +156,18 @@ impl Focus {
         now: Instant,
         incoming: &Incoming,
         originator: &Originator,
-        sdp: Option<&Bytes>,
+        content: &Content,
     ) -> Result<(), Refusal> {
         let request = &incoming.request;
         let contact = match self.directory.find(request.request_uri()) {
             Place::Focus => None,
             Place::Factory => self.config.ad_hoc.as_ref().map(|ad_hoc| ad_hoc.factory.clone()),
             Place::Session(_) | Place::NoSession | Place::Venue(_) | Place::Nowhere => {
-                let examined = self.examine(now, request, originator, sdp)?;
+                let examined = self.examine(now, request, originator, content)?;
+                let offer = examined.offer.as_ref();
+                if self.has_to_ask(now, offer, incoming, originator, content) {
+                    return Ok(());
+                }
                 let room = examined.room.and_then(|room| self.rooms.get(&room));
                 Some(room.map_or_else(|| examined.venue.uri.clone(), |room| room.identity.clone()))
             }

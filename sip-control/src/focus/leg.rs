@@ -208,6 +208,13 @@ impl Leg {
     }
 }
 
+impl Media {
+    /// Whether there is a session in the media plane to go on with.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Awaited | Self::Bound)
+    }
+}
+
 impl Connected {
     /// Why the leg has to end now, if it has to.
     pub fn overdue(&self, now: Instant, timers: &Timers) -> Option<Farewell> {

@@ -16,6 +16,7 @@ mod counters;
 mod dialogs;
 mod directory;
 mod early;
+mod errand;
 mod exchange;
 mod expiry;
 mod grouping;
@@ -48,7 +49,7 @@ mod watch;
 mod way;
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{BTreeMap, HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -60,6 +61,7 @@ use self::{
     content::Content,
     dialogs::Dialogs,
     directory::{Directory, Place},
+    errand::Errand,
     invite::Call,
     leg::{Connected, Leg},
     participant::Originator,
@@ -73,6 +75,7 @@ pub use mailbox::{Utc, WallClock};
 
 pub use self::{
     counters::{Counters, Gauges},
+    errand::ErrandId,
     order::{Member, Order, Report},
     output::{Output, RequestId},
     user::UserKey,
@@ -86,12 +89,13 @@ use crate::{
     dialog::DialogId,
     digest::Authenticator,
     message::{Draft, Header, Method, Reply, Request, Response},
+    offer_answer::Names,
     transaction::{ServerId, Tokens},
     transport::{Protocol, Source, Target},
 };
 
 /// A request that nobody has answered yet.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Incoming {
     /// What the answer is given to.
     pub transaction: ServerId,
@@ -129,6 +133,10 @@ pub struct Focus {
     /// Requests of ours that are not answered, INVITEs left out.
     requests: HashMap<RequestId, Purpose>,
     agenda: Agenda<Subject>,
+    /// What waits for names.
+    errands: BTreeMap<ErrandId, Errand>,
+    /// What was looked up for what is served now.
+    names: Names,
     outputs: VecDeque<Output>,
     counters: Counters,
     /// The last id given out. Sessions, rooms and all the others share one count.
@@ -159,6 +167,7 @@ enum Subject {
     Subscription(SubscriptionId),
     Referral(ReferralId),
     Room(RoomId),
+    Errand(ErrandId),
 }
 
 impl Focus {
@@ -183,6 +192,8 @@ impl Focus {
             calls: HashMap::new(),
             requests: HashMap::new(),
             agenda: Agenda::default(),
+            errands: BTreeMap::new(),
+            names: Names::default(),
             outputs: VecDeque::new(),
             counters: Counters::default(),
             last_id: 0,
@@ -199,6 +210,11 @@ impl Focus {
             Some(_) => self.serve_in_dialog(now, incoming),
             None => self.serve_outside(now, incoming),
         };
+        self.conclude_request(incoming, served);
+    }
+
+    /// A request has been served, or is refused.
+    fn conclude_request(&mut self, incoming: &Incoming, served: Result<(), Refusal>) {
         if let Err(refusal) = served {
             self.refuse(incoming.transaction, &incoming.request, &refusal);
         }
@@ -213,7 +229,9 @@ impl Focus {
 
     /// An INVITE is withdrawn before it was answered (DLG-15).
     pub fn handle_cancel(&mut self, now: Instant, invite: ServerId) {
-        self.cancel(now, invite);
+        if !self.withdraw_errand(invite) {
+            self.cancel(now, invite);
+        }
     }
 
     /// The 200 to an INVITE was never acknowledged (FOC-31).
@@ -294,6 +312,7 @@ impl Focus {
                 Subject::Subscription(subscription) => self.look_at_subscription(now, subscription),
                 Subject::Referral(referral) => self.look_at_referral(now, referral),
                 Subject::Room(room) => self.look_at_room(now, room),
+                Subject::Errand(errand) => self.run_errand(now, errand),
             }
         }
     }
@@ -302,6 +321,7 @@ impl Focus {
     pub fn handle_stop(&mut self, now: Instant) {
         self.is_stopping = true;
         self.end_everything(now);
+        self.run_all_errands(now);
     }
 
     /// The next thing to be done.
@@ -316,7 +336,7 @@ impl Focus {
 
     /// Whether nothing is left of what was told to end.
     pub fn is_idle(&self) -> bool {
-        self.legs.is_empty() && self.requests.is_empty()
+        self.legs.is_empty() && self.requests.is_empty() && self.errands.is_empty()
     }
 
     /// What it goes by.
@@ -338,7 +358,7 @@ impl Focus {
         }
     }
 
-    /// Stage A, from DLG-01 step 5 on, and then what the method asks for.
+    /// Stage A, from DLG-01 step 5 on, and then the others.
     fn serve_outside(&mut self, now: Instant, incoming: &Incoming) -> Result<(), Refusal> {
         let request = &incoming.request;
         self.has_room_for(request.method())?;
@@ -354,15 +374,28 @@ impl Focus {
         let makes_group = matches!(place, Place::Factory);
         screen::extensions(&self.config, request, makes_group)?;
         let content = Content::read(request)?;
-        let sdp = content.sdp.as_ref();
+        self.serve(now, incoming, &originator, &content)
+    }
+
+    /// What the method asks for, stages B and C. Nothing has been changed when that has to wait for
+    /// names.
+    fn serve(
+        &mut self,
+        now: Instant,
+        incoming: &Incoming,
+        originator: &Originator,
+        content: &Content,
+    ) -> Result<(), Refusal> {
+        let request = &incoming.request;
+        let makes_group = matches!(self.directory.find(request.request_uri()), Place::Factory);
         match request.method() {
-            Method::Invite if makes_group => self.create(now, incoming, &originator, &content),
+            Method::Invite if makes_group => self.create(now, incoming, originator, content),
             // A list of recipients is for where groups are made (PUB-11).
             Method::Invite if content.list.is_some() => Err(Refusal::MediaType),
-            Method::Invite => self.join(now, incoming, &originator, sdp),
-            Method::Options => self.options(now, incoming, &originator, sdp),
-            Method::Refer => self.refer_outside(now, incoming, &originator, &content),
-            Method::Subscribe => self.subscribe(now, incoming, &originator),
+            Method::Invite => self.join(now, incoming, originator, content),
+            Method::Options => self.options(now, incoming, originator, content),
+            Method::Refer => self.refer_outside(now, incoming, originator, content),
+            Method::Subscribe => self.subscribe(now, incoming, originator),
             _ => Err(Refusal::NoDialog),
         }
     }

@@ -1,6 +1,6 @@
 //! What the focus wants done.
 
-use super::order::Order;
+use super::{errand::ErrandId, order::Order};
 use crate::{
     message::{Draft, Reply},
     store::Change,
@@ -44,6 +44,15 @@ pub enum Output {
     },
     /// Have this remembered. What comes after it leaves only when it is (OPS-10).
     Record(Change),
+    /// Find the addresses of a name, which go to [`Focus::handle_resolved`].
+    ///
+    /// [`Focus::handle_resolved`]: super::Focus::handle_resolved
+    Resolve {
+        /// What waits for them.
+        errand: ErrandId,
+        /// The name, in lower case.
+        name: Box<str>,
+    },
     /// Tell the media plane.
     Order(Order),
 }

@@ -10,29 +10,30 @@
 
 use std::time::Instant;
 
-use mailbox::SessionId;
+use mailbox::{PeerMedia, SessionId};
 use msrp::UriBuf;
 
 use super::{
     Focus, Incoming,
     content::Content,
-    exchange::{Change, Exchange, Open, Retiring, Step, Theirs},
+    errand::Postponed,
+    exchange::{Change, Exchange, Open, Retiring, Step, Theirs, Weighed},
     join::{contact_of, with_timer},
     keep_alive::allows_update,
-    leg::{Ack, Farewell, Media, Phase},
+    leg::{Ack, Farewell, Leg, Media, Phase},
     order::Order,
     refusal::Refusal,
     session_timer::SessionTimer,
 };
 use crate::{
     message::{Header, Message, Method, Reply, Request},
-    offer_answer::Unacceptable,
+    offer_answer::{MediaAnswer, Unacceptable},
     transaction::ServerId,
 };
 
 /// The longest wait, in seconds, that is asked of a peer whose offer came too early (RFC 3261
 /// section 14.2).
-const RETRY_AFTER_MAX: u32 = 10;
+pub const RETRY_AFTER_MAX: u32 = 10;
 
 impl Focus {
     /// A re-INVITE or an UPDATE: it keeps the session alive (TMR-07), and may change it. Whatever is
@@ -55,22 +56,21 @@ impl Focus {
             }
             return self.update_early(now, incoming, session);
         }
+        let weighed = self.weigh(leg, request, sdp.as_deref(), retry_after)?;
+        if let Some(Weighed { unresolved, .. }) = &weighed
+            && self.waits_for(now, unresolved, || Postponed::within(incoming, session))
+        {
+            return Ok(());
+        }
+        let leg = self.legs.get(&session).ok_or(Refusal::NoDialog)?;
         let room = self.rooms.get(&leg.room).ok_or(Refusal::NoDialog)?;
         let connected = leg.connected().ok_or(Refusal::NoDialog)?;
-        let exchange = &connected.exchange;
-        if has_offer || is_invite {
-            exchange.may_begin(retry_after)?;
-        }
-        let link = self.dialogs.get(&connected.dialog).map(|usages| usages.link.clone());
-        link.ok_or(Refusal::NoDialog)?.refresh(request)?;
-        let is_live = matches!(connected.media, Media::Awaited | Media::Bound);
-        let media = &room.venue.media;
-        let weighed = sdp.map(|sdp| exchange.weigh(&sdp, media, is_live));
-        let step = weighed.transpose().map_err(Refusal::Media)?;
+        let (exchange, media) = (&connected.exchange, &room.venue.media);
+        let is_live = connected.media.is_live();
         let timer = SessionTimer::negotiate(request, &self.config.timers)?;
         // A re-INVITE without an offer asks for ours (RFC 3261 section 14.2).
         let asks = !has_offer && is_invite;
-        let route = match step {
+        let route = match weighed.map(|weighed| weighed.step) {
             Some(Step::Route(offer)) => Some(Some(offer)),
             None if asks && !is_live => Some(None),
             Some(Step::Terms(agreement)) => {
@@ -104,6 +104,28 @@ impl Focus {
             self.agree(now, session, transaction, request, timer, has_offer || asks);
         }
         Ok(())
+    }
+
+    /// What a re-INVITE or an UPDATE asks for, with this offer or without one. Nothing is changed by
+    /// asking.
+    fn weigh(
+        &self,
+        leg: &Leg,
+        request: &Request,
+        sdp: Option<&[u8]>,
+        retry_after: u32,
+    ) -> Result<Option<Weighed>, Refusal> {
+        let room = self.rooms.get(&leg.room).ok_or(Refusal::NoDialog)?;
+        let connected = leg.connected().ok_or(Refusal::NoDialog)?;
+        let exchange = &connected.exchange;
+        if sdp.is_some() || request.method() == Method::Invite {
+            exchange.may_begin(retry_after)?;
+        }
+        let link = self.dialogs.get(&connected.dialog).map(|usages| usages.link.clone());
+        link.ok_or(Refusal::NoDialog)?.refresh(request)?;
+        let (media, is_live) = (&room.venue.media, connected.media.is_live());
+        let weighed = sdp.map(|sdp| exchange.weigh(sdp, media, &self.names, is_live));
+        weighed.transpose().map_err(Refusal::Media)
     }
 
     /// The 200 to a re-INVITE or an UPDATE, with our description if it was about descriptions.
@@ -217,16 +239,31 @@ impl Focus {
     /// The answer to our offer, in the ACK (FOC-21) or in a 2xx. The first one makes the leg a
     /// recipient, or ends it; only then is it certain that it can take the place of an older one
     /// (FOC-14). Without a later one, all goes on as before, if there is anything to go on with.
-    pub(super) fn take_answer(&mut self, now: Instant, session: SessionId, answer: &Message) {
+    pub(super) fn take_answer(&mut self, now: Instant, session: SessionId, message: &Message) {
+        let Some(leg) = self.legs.get(&session) else { return };
+        let Some(room) = self.rooms.get(&leg.room) else { return };
+        let Some(connected) = leg.connected() else { return };
+        let answer = connected.exchange.read_answer(&room.venue.media, message, &self.names);
+        if let Ok(MediaAnswer { unresolved, .. }) = &answer
+            && self.waits_for(now, unresolved, || Postponed::answer(message, session))
+        {
+            return;
+        }
+        self.heed_answer(now, session, answer.map(|answer| answer.peer));
+    }
+
+    fn heed_answer(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        answer: Result<PeerMedia, Unacceptable>,
+    ) {
         let replaces_at = now + self.config.timers.replacement;
         let Some(leg) = self.legs.get_mut(&session) else { return };
         let Some(room) = self.rooms.get(&leg.room) else { return };
         let Some(connected) = leg.connected_mut() else { return };
         let media = &room.venue.media;
         let exchange = &mut connected.exchange;
-        let sdp = Content::read(answer).ok().and_then(|content| content.sdp);
-        let answer = sdp.ok_or(Unacceptable::Missing);
-        let answer = answer.and_then(|sdp| exchange.read_answer(media, &sdp));
         exchange.open = None;
         let is_first = exchange.theirs.is_none();
         let had_peer = exchange.peer().is_some();

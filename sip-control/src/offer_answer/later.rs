@@ -2,7 +2,7 @@
 //! on hold, and no line may be taken away.
 
 use super::{
-    MediaOffer, RoomMedia, Unacceptable,
+    MediaOffer, Names, RoomMedia, Unacceptable,
     describe::{Origin, session_lines},
     offer::{Line, is_chat_line, lines},
 };
@@ -49,8 +49,13 @@ pub struct Hold {
 impl LaterOffer {
     /// Reads an offer against what the room allows and against the lines that there were
     /// before it.
-    pub fn read(body: &[u8], room: &RoomMedia, before: &Shape) -> Result<Self, Unacceptable> {
-        let later = match MediaOffer::read(body, room) {
+    pub fn read(
+        body: &[u8],
+        room: &RoomMedia,
+        before: &Shape,
+        names: &Names,
+    ) -> Result<Self, Unacceptable> {
+        let later = match MediaOffer::read(body, room, names) {
             Ok(offer) => Self::Chat(offer),
             Err(Unacceptable::NoChatLine) => Self::Hold(Hold::read(body)?),
             Err(fault) => return Err(fault),

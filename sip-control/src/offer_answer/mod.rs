@@ -8,6 +8,7 @@
 mod describe;
 mod later;
 mod offer;
+mod place;
 mod precondition;
 mod setup;
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod unacceptable;
 
 pub use describe::Origin;
 pub use later::{Hold, LaterOffer, Shape};
-pub use offer::{MediaOffer, RoomMedia};
+pub use offer::{MediaAnswer, MediaOffer, RoomMedia};
+pub use place::{Names, Unresolved};
 pub use setup::Cema;
 pub use unacceptable::Unacceptable;

@@ -5,7 +5,7 @@ use mailbox::{Chatroom, Direction, PeerMedia, RoomPolicy};
 use msrp::{AcceptTypes, PathBuf, Scheme};
 
 use super::{
-    Shape, Unacceptable,
+    Names, Shape, Unacceptable, Unresolved,
     precondition::Preconditions,
     setup::{Arrangement, Cema},
     types,
@@ -48,6 +48,16 @@ pub struct MediaOffer {
     pub(super) peer: PeerMedia,
     /// What has to be reserved first, as far as anybody insists on it (RFC 3312).
     pub(super) preconditions: Option<Preconditions>,
+    unresolved: Unresolved,
+}
+
+/// An answer that fits our offer.
+#[derive(Clone, Debug)]
+pub struct MediaAnswer {
+    /// What the peer says of itself.
+    pub peer: PeerMedia,
+    /// What has to be known before it is certain that the answer fits.
+    pub unresolved: Unresolved,
 }
 
 /// What one chat line says.
@@ -57,6 +67,7 @@ struct Chat {
     peer: PeerMedia,
     selected_types: Vec<String>,
     is_anchored: bool,
+    unresolved: Unresolved,
 }
 
 /// The peer's part in the exchange.
@@ -78,16 +89,22 @@ pub(super) struct Line {
 
 impl MediaOffer {
     /// Reads an offer against what the room allows. The first line that fits is the chat (SDP-07);
-    /// when none does, the fault of the first candidate is the answer.
-    pub fn read(body: &[u8], room: &RoomMedia) -> Result<Self, Unacceptable> {
+    /// when none does, the fault of the first candidate is the answer. `names` is what is known of
+    /// the names in it.
+    pub fn read(body: &[u8], room: &RoomMedia, names: &Names) -> Result<Self, Unacceptable> {
         let offer = Description::parse(body).map_err(|_| Unacceptable::Malformed)?;
         let mut fault = None;
         for (chat, media) in offer.media.iter().enumerate().filter(|(_, media)| is_chat(media)) {
-            match Chat::read(media, &offer.attributes, room, Role::Offerer) {
-                Ok(Chat { peer, selected_types, is_anchored }) => {
-                    let shape = Shape { lines: lines(&offer), chat };
-                    let preconditions = Preconditions::read(&media.attributes);
-                    return Ok(Self { shape, selected_types, is_anchored, peer, preconditions });
+            match Chat::read(media, &offer.attributes, room, names, Role::Offerer) {
+                Ok(Chat { peer, selected_types, is_anchored, unresolved }) => {
+                    return Ok(Self {
+                        shape: Shape { lines: lines(&offer), chat },
+                        selected_types,
+                        is_anchored,
+                        peer,
+                        preconditions: Preconditions::read(&media.attributes),
+                        unresolved,
+                    });
                 }
                 Err(found) => fault = fault.or(Some(found)),
             }
@@ -111,6 +128,11 @@ impl MediaOffer {
         &self.peer
     }
 
+    /// What has to be known before it is certain that an answer fits.
+    pub fn unresolved(&self) -> &Unresolved {
+        &self.unresolved
+    }
+
     /// Its `m=` lines.
     pub fn shape(&self) -> &Shape {
         &self.shape
@@ -119,8 +141,14 @@ impl MediaOffer {
 
 impl RoomMedia {
     /// Reads the answer to an [`offer`](Self::offer) of ours in these lines: what the peer says of
-    /// itself. An answer has the lines of the offer (RFC 3264 section 6).
-    pub fn read_answer(&self, shape: &Shape, body: &[u8]) -> Result<PeerMedia, Unacceptable> {
+    /// itself. An answer has the lines of the offer (RFC 3264 section 6). `names` is what is known of
+    /// the names in it.
+    pub fn read_answer(
+        &self,
+        shape: &Shape,
+        body: &[u8],
+        names: &Names,
+    ) -> Result<MediaAnswer, Unacceptable> {
         let answer = Description::parse(body).map_err(|_| Unacceptable::Malformed)?;
         let is_whole = answer.media.len() == shape.lines.len();
         let media = answer.media.get(shape.chat).filter(|_| is_whole);
@@ -128,7 +156,8 @@ impl RoomMedia {
         if !is_chat(media) {
             return Err(Unacceptable::NoChatLine);
         }
-        Ok(Chat::read(media, &answer.attributes, self, Role::Answerer)?.peer)
+        let chat = Chat::read(media, &answer.attributes, self, names, Role::Answerer)?;
+        Ok(MediaAnswer { peer: chat.peer, unresolved: chat.unresolved })
     }
 }
 
@@ -137,6 +166,7 @@ impl Chat {
         media: &Media,
         session: &Attributes,
         room: &RoomMedia,
+        names: &Names,
         peer_is: Role,
     ) -> Result<Self, Unacceptable> {
         let of = &media.attributes;
@@ -162,8 +192,8 @@ impl Chat {
         if selected_types.is_empty() {
             return Err(Unacceptable::Types);
         }
-        let Arrangement { setup, is_anchored } =
-            Arrangement::read(media, session, &path, room, peer_is)?;
+        let Arrangement { setup, is_anchored, unresolved } =
+            Arrangement::read(media, session, &path, room, names, peer_is)?;
         let peer = PeerMedia {
             path,
             accept_wrapped: wrapped,
@@ -175,7 +205,7 @@ impl Chat {
             setup,
             chatroom: of.first("chatroom").map(chatroom),
         };
-        Ok(Self { peer, selected_types, is_anchored })
+        Ok(Self { peer, selected_types, is_anchored, unresolved })
     }
 }
 

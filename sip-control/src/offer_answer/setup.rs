@@ -1,15 +1,17 @@
 //! Who connects, and to which address: RFC 6135, and RFC 6714 where middleboxes anchor the media.
 
-use std::net::IpAddr;
-
 use mailbox::NextHop;
 use msrp::{Host, PathBuf};
 
-use super::{RoomMedia, Unacceptable, offer::Role};
+use super::{
+    Names, RoomMedia, Unacceptable, Unresolved,
+    offer::Role,
+    place::{self, Elsewhere},
+};
 use crate::sdp::{Attributes, Media};
 
 /// The port of a peer that only connects (RFC 6135 section 4.2.2).
-const DISCARD_PORT: u16 = 9;
+pub(super) const DISCARD_PORT: u16 = 9;
 
 /// What is made of middleboxes that put their own address into `c=` and `m=` (RFC 6714).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -29,6 +31,8 @@ pub(super) struct Arrangement {
     pub setup: mailbox::Setup,
     /// Both sides know of RFC 6714, and do as it says.
     pub is_anchored: bool,
+    /// What has to be known before it is certain that the peer may say so.
+    pub unresolved: Unresolved,
 }
 
 impl Arrangement {
@@ -38,6 +42,7 @@ impl Arrangement {
         session: &Attributes,
         path: &PathBuf,
         room: &RoomMedia,
+        names: &Names,
         peer_is: Role,
     ) -> Result<Self, Unacceptable> {
         let of = &media.attributes;
@@ -52,21 +57,22 @@ impl Arrangement {
         let we_connect = is_ours || !said.connects(peer_is);
         // A peer that connects goes by its relay, where nobody looks at c= and m= (msrp/CEMA-03).
         let is_anchored = knows && (we_connect || !is_relayed);
-        if !knows && differs(media, path) {
-            let is_harmless = match (peer_is, we_connect) {
-                (Role::Offerer, true) => false,
-                (Role::Offerer, false) => {
-                    room.accept_sbc_rewrite || said == Said::Active && room.cema != Cema::Strict
-                }
-                // Where we connect it is to the path, whatever else is said; but in front of a relay
-                // somebody may have to be met (msrp/CEMA-07, msrp/CEMA-08).
-                (Role::Answerer, true) => !is_relayed || names_a_uri(media, path),
-                (Role::Answerer, false) => room.accept_sbc_rewrite,
-            };
-            if !is_harmless {
-                return Err(Unacceptable::AddressesDiffer);
-            }
-        }
+        // How many of its URIs, from the first on, the peer may mean with c= and m=.
+        let candidates = match (peer_is, we_connect) {
+            _ if knows => 0,
+            // Where we connect it is to the path, whatever else is said; but in front of a relay
+            // somebody may have to be met (msrp/CEMA-07, msrp/CEMA-08).
+            (Role::Answerer, true) if !is_relayed => 0,
+            (Role::Answerer, true) => usize::MAX,
+            (_, false) if room.accept_sbc_rewrite => 0,
+            (Role::Offerer, false) if said == Said::Active && room.cema != Cema::Strict => 0,
+            (Role::Offerer, _) | (Role::Answerer, false) => 1,
+        };
+        let unresolved = match candidates {
+            0 => Unresolved::default(),
+            _ => place::meet(media, path.uris().take(candidates), names)
+                .map_err(|Elsewhere| Unacceptable::AddressesDiffer)?,
+        };
         let setup = match (we_connect, room.allow_active) {
             (false, _) => mailbox::Setup::Passive,
             (true, false) => return Err(Unacceptable::Setup),
@@ -75,7 +81,7 @@ impl Arrangement {
                 mailbox::Setup::Active(next_hop.ok_or(Unacceptable::Unreachable)?)
             }
         };
-        Ok(Self { setup, is_anchored })
+        Ok(Self { setup, is_anchored, unresolved })
     }
 }
 
@@ -98,29 +104,6 @@ fn first_of(path: &PathBuf) -> Option<NextHop> {
     let port = uri.port().filter(|port| !matches!(port, 0 | &DISCARD_PORT))?;
     let is_usable = uri.transport().eq_ignore_ascii_case("tcp") && !host.ends_with(".invalid");
     is_usable.then_some(NextHop { host: host.into(), port, is_anchored: false })
-}
-
-/// Whether the c/m address is another than that of the peer's next hop (SDP-11).
-fn differs(media: &Media, path: &PathBuf) -> bool {
-    path.uris().next().is_none_or(|uri| is_elsewhere(media, uri))
-}
-
-/// Whether the c/m address is that of some URI of the path.
-fn names_a_uri(media: &Media, path: &PathBuf) -> bool {
-    path.uris().any(|uri| !is_elsewhere(media, uri))
-}
-
-/// A name and a number cannot be compared without asking the DNS, and port 9 is nobody's.
-fn is_elsewhere(media: &Media, uri: msrp::Uri<'_>) -> bool {
-    let told = &media.connection.address;
-    let hosts_differ = match (uri.host(), told.parse::<IpAddr>()) {
-        (Host::V4(hop), Ok(IpAddr::V4(told))) => hop != told,
-        (Host::V6(hop), Ok(IpAddr::V6(told))) => hop != told,
-        (Host::Name(hop), Err(_)) => !hop.eq_ignore_ascii_case(told),
-        (Host::Name(_), Ok(_)) | (Host::V4(_) | Host::V6(_), Err(_)) => false,
-        (Host::V4(_) | Host::V6(_), Ok(_)) => true,
-    };
-    hosts_differ || media.port != DISCARD_PORT && uri.port() != Some(media.port)
 }
 
 /// An `a=setup` (RFC 4145, RFC 6135).

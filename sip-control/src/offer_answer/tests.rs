@@ -2,12 +2,12 @@
 
 mod fuzz;
 
-use mailbox::{Chatroom, Direction, NextHop, NicknamePolicy, RoomPolicy, Setup};
+use mailbox::{Chatroom, Direction, NextHop, NicknamePolicy, PeerMedia, RoomPolicy, Setup};
 use msrp::UriBuf;
 
 use proptest::prelude::*;
 
-use super::{Cema, MediaOffer, Origin, RoomMedia, Shape, Unacceptable};
+use super::{Cema, MediaOffer, Names, Origin, RoomMedia, Shape, Unacceptable};
 use crate::sdp::Description;
 
 /// The offer of TV-01.
@@ -36,7 +36,16 @@ fn room() -> RoomMedia {
 }
 
 fn read(offer: &str) -> Result<MediaOffer, Unacceptable> {
-    MediaOffer::read(offer.as_bytes(), &room())
+    read_for(offer, &room())
+}
+
+fn read_for(offer: &str, room: &RoomMedia) -> Result<MediaOffer, Unacceptable> {
+    MediaOffer::read(offer.as_bytes(), room, &Names::default())
+}
+
+fn read_answer(answer: &str) -> Result<PeerMedia, Unacceptable> {
+    let answer = room().read_answer(&Shape::default(), answer.as_bytes(), &Names::default());
+    answer.map(|answer| answer.peer)
 }
 
 fn read_with(line: &str, other: &str) -> Result<MediaOffer, Unacceptable> {
@@ -344,12 +353,12 @@ fn the_wrapper_may_be_offered_in_many_ways() {
 #[test]
 fn a_room_for_all_types_selects_from_the_offer() {
     let any = RoomMedia { wrapped_types: vec!["*".to_owned()], ..room() };
-    let offer = MediaOffer::read(OFFER.as_bytes(), &any).unwrap();
+    let offer = read_for(OFFER, &any).unwrap();
     let line =
         "a=accept-wrapped-types:application/im-iscomposing+xml message/imdn+xml text/plain\r\n";
     assert!(answer(&offer, &any).contains(line), "{}", answer(&offer, &any));
     let offer = OFFER.replace("text/plain message/imdn+xml", "*");
-    let offer = MediaOffer::read(offer.as_bytes(), &any).unwrap();
+    let offer = read_for(&offer, &any).unwrap();
     assert!(answer(&offer, &any).contains("a=accept-wrapped-types:* application/"));
 }
 
@@ -377,7 +386,7 @@ fn an_address_that_is_not_the_paths_needs_a_reason() {
     assert!(answer(&cema, &room()).contains("a=msrp-cema\r\n"));
     assert!(!answer(&read(OFFER).unwrap(), &room()).contains("cema"));
     let tolerant = RoomMedia { accept_sbc_rewrite: true, ..room() };
-    assert!(MediaOffer::read(moved.as_bytes(), &tolerant).is_ok());
+    assert!(read_for(&moved, &tolerant).is_ok());
     let named = OFFER.replace("a=path:msrp://192.0.2.21:9", "a=path:msrp://alice.example.com:9");
     assert!(read(&named).is_ok(), "a name is not compared with a number");
 }
@@ -409,11 +418,11 @@ fn a_passive_offer_is_answered_active_if_there_is_somewhere_to_go() {
         } else {
             offer.replace("a=s", "a=msrp-cema\r\na=s")
         };
-        let offer = MediaOffer::read(offer.as_bytes(), &RoomMedia { cema: Cema::Off, ..room() });
+        let offer = read_for(&offer, &RoomMedia { cema: Cema::Off, ..room() });
         assert!(matches!(offer, Err(Unacceptable::Unreachable | Unacceptable::AddressesDiffer)));
     }
     let waiting = RoomMedia { allow_active: false, ..room() };
-    let refused = MediaOffer::read(passive.as_bytes(), &waiting);
+    let refused = read_for(&passive, &waiting);
     assert_eq!(refused.unwrap_err(), Unacceptable::Setup);
     // One that fits is taken instead: port 0 for the other.
     let (session, chat) = passive.split_at(passive.find("m=").unwrap());
@@ -496,7 +505,7 @@ fn a_middlebox_nobody_was_told_of_is_refused() {
     }
     let active = moved(DIRECT, ACTIVE, false);
     assert_eq!(read(&active).unwrap().peer().setup, Setup::Passive);
-    let refused = MediaOffer::read(active.as_bytes(), &strict);
+    let refused = read_for(&active, &strict);
     assert_eq!(refused.unwrap_err(), Unacceptable::AddressesDiffer);
     assert!(!answer(&read(&active).unwrap(), &room()).contains("cema"));
 }
@@ -527,7 +536,7 @@ fn an_offer_that_knows_of_middleboxes_is_answered_alike() {
     let same = reachable(ACTPASS).replace("a=sendrecv", "a=msrp-cema\r\na=sendrecv");
     assert!(answer(&read(&same).unwrap(), &room()).contains("a=msrp-cema\r\n"));
     let off = RoomMedia { cema: Cema::Off, ..room() };
-    let same = MediaOffer::read(same.as_bytes(), &off).unwrap();
+    let same = read_for(&same, &off).unwrap();
     assert!(!answer(&same, &off).contains("cema"));
 }
 
@@ -547,18 +556,23 @@ fn our_offers_know_of_middleboxes() {
 /// of middleboxes, and to the path and nowhere else if it does not.
 #[test]
 fn an_answer_says_where_to_connect() {
-    let read = |answer: &str| room().read_answer(&Shape::default(), answer.as_bytes());
-    let anchored = read(&moved(DIRECT, PASSIVE, true)).unwrap();
+    let anchored = read_answer(&moved(DIRECT, PASSIVE, true)).unwrap();
     assert_eq!(anchored.setup, to("203.0.113.1", 7000, true));
-    let relayed = read(&moved(RELAY, PASSIVE, true)).unwrap();
+    let relayed = read_answer(&moved(RELAY, PASSIVE, true)).unwrap();
     assert_eq!(relayed.setup, to("203.0.113.1", 7000, true));
-    let plain = read(&moved(DIRECT, PASSIVE, false)).unwrap();
+    let plain = read_answer(&moved(DIRECT, PASSIVE, false)).unwrap();
     assert_eq!(plain.setup, to("192.0.2.21", 7654, false));
     // The address of the peer itself, behind its relay: nobody has changed anything.
     let own = reachable(PASSIVE).replace("msrp://192.0.2.21:7654/k3Zq8vT1wY6uPb2nLx;tcp", RELAY);
-    assert_eq!(read(&own).unwrap().setup, to("relay.example.com", 2855, false));
-    assert_eq!(read(&moved(RELAY, PASSIVE, false)).unwrap_err(), Unacceptable::AddressesDiffer);
-    assert_eq!(read(&moved(DIRECT, ACTIVE, false)).unwrap_err(), Unacceptable::AddressesDiffer);
+    assert_eq!(read_answer(&own).unwrap().setup, to("relay.example.com", 2855, false));
+    assert_eq!(
+        read_answer(&moved(RELAY, PASSIVE, false)).unwrap_err(),
+        Unacceptable::AddressesDiffer
+    );
+    assert_eq!(
+        read_answer(&moved(DIRECT, ACTIVE, false)).unwrap_err(),
+        Unacceptable::AddressesDiffer
+    );
 }
 
 /// SDP-20: an address family that we lack is 301.
@@ -612,12 +626,11 @@ fn chatroom_tokens_are_read_generously() {
 /// connects: only a peer that says so does.
 #[test]
 fn an_answer_to_our_offer_is_held_to_the_rules_of_offers() {
-    let read = |answer: &str| room().read_answer(&Shape::default(), answer.as_bytes());
-    let peer = read(OFFER).unwrap();
+    let peer = read_answer(OFFER).unwrap();
     assert_eq!(peer.path.as_str(), "msrp://192.0.2.21:9/k3Zq8vT1wY6uPb2nLx;tcp");
     assert!(peer.accept_wrapped.accepts(b"text/plain") && !peer.accept_wrapped.accepts(b"text/x"));
     for setup in ["", "a=setup:passive\r\n", "a=setup:actpass\r\n", "a=setup:holdconn\r\n"] {
-        let waits = read(&reachable(setup)).unwrap();
+        let waits = read_answer(&reachable(setup)).unwrap();
         assert_eq!(waits.setup, to("192.0.2.21", 7654, false), "{setup:?}");
     }
     for (answer, fault) in [
@@ -626,9 +639,9 @@ fn an_answer_to_our_offer_is_held_to_the_rules_of_offers() {
         (OFFER.replace("m=message 9", "m=message 0"), Unacceptable::NoChatLine),
         (OFFER.replace("message/cpim", "text/plain"), Unacceptable::Types),
     ] {
-        assert_eq!(read(&answer).unwrap_err(), fault);
+        assert_eq!(read_answer(&answer).unwrap_err(), fault);
     }
-    let quiet = read(&OFFER.replace("sendrecv", "recvonly\r\na=max-size:4000")).unwrap();
+    let quiet = read_answer(&OFFER.replace("sendrecv", "recvonly\r\na=max-size:4000")).unwrap();
     assert_eq!((quiet.direction, quiet.size_max), (Direction::ToPeer, Some(4000)));
 }
 
@@ -644,7 +657,7 @@ proptest! {
             let at = at.index(offer.len());
             offer[at] = octet;
         }
-        if let Ok(read) = MediaOffer::read(&offer, &room()) {
+        if let Ok(read) = MediaOffer::read(&offer, &room(), &Names::default()) {
             let answer = Description::parse(answer(&read, &room()).as_bytes()).unwrap();
             let offer = Description::parse(&offer).unwrap();
             prop_assert_eq!(answer.media.len(), offer.media.len());

@@ -5,6 +5,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -13,7 +14,7 @@ use mailbox::SessionId;
 
 use crate::{
     config::Config,
-    focus::{Counters, Focus, Gauges, Incoming, Output, RequestId, WallClock},
+    focus::{Counters, ErrandId, Focus, Gauges, Incoming, Output, RequestId, WallClock},
     group::Groups,
     message::{Admission, Message, Method, admit},
     placement::{CoreLink, Found, Lookup, Placement},
@@ -52,6 +53,8 @@ pub struct Agent {
     calls: HashMap<RequestId, ClientId>,
     /// When commands that were kept are tried again.
     retry_at: Option<Instant>,
+    /// Names whose addresses the focus wants.
+    names: VecDeque<(ErrandId, Box<str>)>,
     /// Answers that need no transaction.
     stateless: VecDeque<Transmit>,
     /// What is to be remembered, and was not asked for yet.
@@ -92,6 +95,7 @@ impl Agent {
             asked: HashMap::new(),
             calls: HashMap::new(),
             retry_at: None,
+            names: VecDeque::new(),
             stateless: VecDeque::new(),
             changes: VecDeque::new(),
             recorded: 0,
@@ -178,6 +182,23 @@ impl Agent {
     /// What has to be looked up next.
     pub fn poll_lookup(&mut self) -> Option<Lookup> {
         self.placement.poll_lookup()
+    }
+
+    /// An answer to what [`poll_name`](Self::poll_name) asked: the addresses of the name, none if
+    /// there are none.
+    pub fn handle_resolved(
+        &mut self,
+        now: Instant,
+        errand: ErrandId,
+        name: &str,
+        addresses: Box<[IpAddr]>,
+    ) {
+        self.focus.handle_resolved(now, errand, name, addresses);
+    }
+
+    /// The next name whose addresses are wanted, and by what.
+    pub fn poll_name(&mut self) -> Option<(ErrandId, Box<str>)> {
+        self.names.pop_front()
     }
 
     /// Time has passed.
@@ -358,6 +379,7 @@ impl Agent {
                 self.recorded += 1;
                 self.changes.push_back(change);
             }
+            Output::Resolve { errand, name } => self.names.push_back((errand, name)),
             Output::Order(order) => self.placement.handle_order(order),
         }
     }

@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use self::desk::{Instruction, desk};
-use self::resolver::{Resolver, Rules};
+use self::resolver::{Answer, Resolver, Rules};
 pub use self::{
     agent::{Agent, LocalNames},
     desk::{Census, Desk},
@@ -221,8 +221,13 @@ impl Running {
                 self.take_in(incoming);
                 false
             }
-            (session, found) = self.resolver.next() => {
-                self.agent.handle_found(session, found);
+            answer = self.resolver.next() => {
+                match answer {
+                    Answer::Found(session, found) => self.agent.handle_found(session, found),
+                    Answer::Resolved(errand, name, addresses) => {
+                        self.agent.handle_resolved(Instant::now(), errand, &name, addresses);
+                    }
+                }
                 false
             }
             readable = self.bell.readable() => {
@@ -309,6 +314,9 @@ impl Running {
         }
         while let Some(lookup) = self.agent.poll_lookup() {
             self.resolver.begin(lookup);
+        }
+        while let Some((errand, name)) = self.agent.poll_name() {
+            self.resolver.resolve(errand, name);
         }
         while let Some(change) = self.agent.poll_change() {
             if let Some(store) = &self.store {

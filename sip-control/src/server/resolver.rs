@@ -10,7 +10,10 @@ use std::{
 use mailbox::SessionId;
 use tokio::{sync::Semaphore, task::JoinSet};
 
-use crate::placement::{Found, Lookup};
+use crate::{
+    focus::ErrandId,
+    placement::{Found, Lookup},
+};
 
 /// How long a name may take to be resolved.
 const LOOKUP_MAX: Duration = Duration::from_secs(10);
@@ -59,7 +62,16 @@ fn is_local(address: IpAddr) -> bool {
 pub(super) struct Resolver {
     rules: Rules,
     places: Arc<Semaphore>,
-    running: JoinSet<(SessionId, Found)>,
+    running: JoinSet<Answer>,
+}
+
+/// What was found.
+#[derive(Debug)]
+pub(super) enum Answer {
+    /// What there is to connect to.
+    Found(SessionId, Found),
+    /// The addresses of a name, whatever they are; none if there are none.
+    Resolved(ErrandId, Box<str>, Box<[IpAddr]>),
 }
 
 impl Resolver {
@@ -69,7 +81,7 @@ impl Resolver {
         Self { rules, places, running: JoinSet::new() }
     }
 
-    /// Begins to look something up.
+    /// Begins to look for what there is to connect to.
     pub fn begin(&mut self, lookup: Lookup) {
         let (rules, places) = (self.rules.clone(), Arc::clone(&self.places));
         self.running.spawn(async move {
@@ -77,26 +89,41 @@ impl Resolver {
             let addresses = if let Ok(address) = host.parse() {
                 vec![SocketAddr::new(address, port)]
             } else {
-                let _place = places.acquire().await;
-                let asked = tokio::net::lookup_host((&*host, port));
-                let answer = tokio::time::timeout(LOOKUP_MAX, asked).await;
-                answer.ok().and_then(Result::ok).map(Iterator::collect).unwrap_or_default()
+                addresses_of(&places, &host, port).await
             };
-            (session, judge(&rules, addresses))
+            Answer::Found(session, judge(&rules, addresses))
+        });
+    }
+
+    /// Begins to look for the addresses of a name, of which nobody makes more than to compare them.
+    pub fn resolve(&mut self, errand: ErrandId, name: Box<str>) {
+        let places = Arc::clone(&self.places);
+        self.running.spawn(async move {
+            let addresses = addresses_of(&places, &name, 0).await;
+            let addresses = addresses.into_iter().map(|address| address.ip()).collect();
+            Answer::Resolved(errand, name, addresses)
         });
     }
 
     /// The next answer. Never comes while nothing is under way. May be dropped and called again.
-    pub async fn next(&mut self) -> (SessionId, Found) {
+    pub async fn next(&mut self) -> Answer {
         loop {
             match self.running.join_next().await {
-                Some(Ok(found)) => return found,
+                Some(Ok(answer)) => return answer,
                 // One that was cancelled has nobody left who waits for it.
                 Some(Err(_)) => {}
                 None => std::future::pending().await,
             }
         }
     }
+}
+
+/// The addresses that the host knows of a name, by A and AAAA; none if it does not say so in time.
+async fn addresses_of(places: &Semaphore, name: &str, port: u16) -> Vec<SocketAddr> {
+    let _place = places.acquire().await;
+    let asked = tokio::net::lookup_host((name, port));
+    let answer = tokio::time::timeout(LOOKUP_MAX, asked).await;
+    answer.ok().and_then(Result::ok).map(Iterator::collect).unwrap_or_default()
 }
 
 /// What is left of what was found.
@@ -114,8 +141,11 @@ mod tests {
 
     use mailbox::SessionId;
 
-    use super::{Resolver, Rules};
-    use crate::placement::{Found, Lookup};
+    use super::{Answer, Resolver, Rules};
+    use crate::{
+        focus::ErrandId,
+        placement::{Found, Lookup},
+    };
 
     fn rules(own: &[&str]) -> Rules {
         let own = own.iter().map(|address| address.parse().unwrap()).collect();
@@ -125,8 +155,7 @@ mod tests {
     async fn found(rules: Rules, host: &str, port: u16) -> Found {
         let mut resolver = Resolver::new(rules);
         resolver.begin(Lookup { session: SessionId(1), host: host.into(), port });
-        let (session, found) = resolver.next().await;
-        assert_eq!(session, SessionId(1));
+        let Answer::Found(SessionId(1), found) = resolver.next().await else { panic!() };
         found
     }
 
@@ -177,5 +206,20 @@ mod tests {
         assert!(local.iter().all(|it| it.ip().is_loopback() && it.port() == 7654));
         let nowhere = found(rules(&[]), "nobody.invalid", 7654).await;
         assert_eq!(nowhere, Found::Nothing);
+    }
+
+    /// msrp/CEMA-09: what a name stands for is told whole, connected to or not; what stands for nothing
+    /// is told, too.
+    #[tokio::test]
+    async fn the_addresses_of_a_name_are_told_as_they_are() {
+        let mut resolver = Resolver::new(rules(&[]));
+        for (name, is_known) in [("localhost", true), ("nobody.invalid", false)] {
+            let errand = ErrandId::default();
+            resolver.resolve(errand, name.into());
+            let Answer::Resolved(of, told, addresses) = resolver.next().await else { panic!() };
+            assert_eq!((of, &*told), (errand, name));
+            assert_eq!(!addresses.is_empty(), is_known, "{name}");
+            assert!(addresses.iter().all(std::net::IpAddr::is_loopback));
+        }
     }
 }

@@ -18,7 +18,7 @@ use mailbox::{
 use msrp::UriBuf;
 use sip_control::{
     config::{Config, Limits, Listen, Network, Room, RoomKind, Rules, Users},
-    focus::WallClock,
+    focus::{ErrandId, WallClock},
     group::{GroupDocument, Groups},
     message::Message,
     placement::CoreLink,
@@ -272,6 +272,18 @@ impl World {
             writeln!(text, "{name}: {}", request.header(name)).unwrap();
         }
         self.hear(&format!("{text}{lines}Content-Length: ?\n\n{body}"));
+    }
+
+    /// What is asked of the DNS since the last time: each name, and who has to be told.
+    pub fn questions(&mut self) -> Vec<(ErrandId, Box<str>)> {
+        std::iter::from_fn(|| self.agent.poll_name()).collect()
+    }
+
+    /// The DNS has these addresses for a name.
+    pub fn resolve(&mut self, (errand, name): &(ErrandId, Box<str>), addresses: &[&str]) {
+        let addresses = addresses.iter().map(|address| address.parse().unwrap()).collect();
+        self.agent.handle_resolved(self.now, *errand, name, addresses);
+        self.settle();
     }
 
     /// Lets time pass, with everything that happens on the way.

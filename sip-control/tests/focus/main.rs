@@ -18,6 +18,7 @@ mod harness;
 mod hostile;
 mod inviting;
 mod joining;
+mod naming;
 mod offerless;
 mod order;
 mod overload;

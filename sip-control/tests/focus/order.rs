@@ -29,12 +29,14 @@ fn no_join_waits_for_another_room() {
     assert_eq!(finals(&mut world), ["200 1 INVITE"]);
 }
 
-/// DLG-22: nor for a name to be looked up, nor for a disk: here neither ever answers.
+/// DLG-22: nor for a name to be looked up, nor for a disk, where neither of them decides anything: here
+/// neither ever answers.
 #[test]
 fn no_join_waits_for_dns_or_a_disk() {
     let mut world = World::new(vectors());
     world.remembers = false;
     let waiting = OFFER
+        .replace("IP4 192.0.2.22", "IP4 bob.example.com")
         .replace("message 9", "message 7654")
         .replace("setup:active", "setup:passive")
         .replace("192.0.2.22:9/", "bob.example.com:7654/");

@@ -14,7 +14,7 @@ use sip_control::{
 };
 use tokio::sync::oneshot;
 
-use peer::{Peer, connected};
+use peer::{OFFER, Peer, connected};
 
 const ROOM: &str = "sip:lobby@chat.localhost";
 
@@ -103,6 +103,23 @@ fn three_users_meet_and_one_leaves() {
     });
     assert_eq!((counters.joins, counters.leaves), (3, 1));
     assert_eq!(counters.farewells.get("stopping"), Some(&2));
+}
+
+/// msrp/CEMA-09: names in an offer are looked up where this host looks up names.
+#[test]
+fn names_are_looked_up_by_the_host() {
+    let named = OFFER.replace("a=setup:active\r\n", "").replace("m=message 9", "m=message 7654");
+    let named = named.replace("127.0.0.1:9/", "localhost:7654/");
+    run(async |server| {
+        let mut alice = Peer::udp("alice", server.udp).await;
+        alice.join_with(ROOM, &named).await;
+        let mut bob = Peer::udp("bob", server.udp).await;
+        let elsewhere = named.replace("c=IN IP4 127.0.0.1", "c=IN IP4 127.0.0.2");
+        let warning = bob.refused(ROOM, &elsewhere).await;
+        assert!(warning.ends_with("\"Path and connection address differ\""), "{warning}");
+        server.stop.send(()).unwrap();
+        alice.ended().await;
+    });
 }
 
 /// OPS-02: a peer that does not answer cannot keep the process from stopping.

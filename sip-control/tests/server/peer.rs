@@ -11,7 +11,7 @@ use tokio::{
 /// Long enough for anything that works. Reaching it is a failure, never a measurement.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
+pub const OFFER: &str = "v=0\r\no=- 1 1 IN IP4 127.0.0.1\r\ns=-\r\nc=IN IP4 127.0.0.1\r\nt=0 0\r\n\
     m=message 9 TCP/MSRP *\r\na=accept-types:message/cpim\r\na=accept-wrapped-types:text/plain\r\n\
     a=setup:active\r\na=path:msrp://127.0.0.1:9/cX2vB5nM8kL1jH4gFd;tcp\r\n";
 
@@ -58,15 +58,30 @@ impl Peer {
     }
 
     pub async fn join(&mut self, room: &str) {
-        let body = format!(
-            "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{OFFER}",
-            OFFER.len()
-        );
-        self.request("INVITE", room, &format!("<{room}>"), "invite", &body).await;
+        self.join_with(room, OFFER).await;
+    }
+
+    /// Joins with this offer.
+    pub async fn join_with(&mut self, room: &str, offer: &str) {
+        self.offer(room, offer).await;
         self.ok = self.expect("SIP/2.0 200").await;
         let (uri, to) = (self.identity().to_owned(), header(&self.ok, "To").to_owned());
         self.cseq -= 1;
         self.request("ACK", &uri, &to, "invite", "Content-Length: 0\r\n\r\n").await;
+    }
+
+    /// The Warning of the 488 to this offer.
+    pub async fn refused(&mut self, room: &str, offer: &str) -> String {
+        self.offer(room, offer).await;
+        header(&self.expect("SIP/2.0 488").await, "Warning").to_owned()
+    }
+
+    async fn offer(&mut self, room: &str, offer: &str) {
+        let body = format!(
+            "Content-Type: application/sdp\r\nContent-Length: {}\r\n\r\n{offer}",
+            offer.len()
+        );
+        self.request("INVITE", room, &format!("<{room}>"), "invite", &body).await;
     }
 
     pub async fn subscribe(&mut self) {

@@ -3,7 +3,7 @@
 
 use hostile::Nearly;
 
-use super::{MediaOffer, Shape, answer, room};
+use super::{MediaOffer, Names, Shape, answer, room};
 use crate::sdp::Description;
 
 const OFFERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/offer_answer/tests/corpus");
@@ -14,11 +14,15 @@ const OFFERS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/offer_answer/test
 fn fuzz_sdp() {
     let offers = Nearly::like(OFFERS);
     for offer in offers.messages() {
-        assert!(MediaOffer::read(offer, &room()).is_ok(), "{}", offer.escape_ascii());
+        assert!(
+            MediaOffer::read(offer, &room(), &Names::default()).is_ok(),
+            "{}",
+            offer.escape_ascii()
+        );
     }
     bolero::check!().with_generator(offers).for_each(|offer| {
-        let _ = room().read_answer(&Shape::default(), offer);
-        let Ok(read) = MediaOffer::read(offer, &room()) else { return };
+        let _ = room().read_answer(&Shape::default(), offer, &Names::default());
+        let Ok(read) = MediaOffer::read(offer, &room(), &Names::default()) else { return };
         let peer = read.peer();
         assert!(!peer.path.as_str().contains(|letter: char| letter.is_control()));
         assert!(peer.size_max != Some(0));
