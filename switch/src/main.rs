@@ -117,19 +117,20 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
 async fn serve(config: &Config, sip: server::Bound) -> Result<(), Failure> {
     let mut terminate = await_signal(SignalKind::terminate())?;
     let mut interrupt = await_signal(SignalKind::interrupt())?;
-    let Node { links, readings, bell, address, way, mut ended } = Node::start(config)?;
+    let Node { links, readings, bell, addresses, way, mut ended } = Node::start(config)?;
     let readiness = Readiness::default();
     let sources = Sources { cores: readings, focus: sip.desk(), readiness: readiness.clone() };
     let figures = serve_metrics(config, sources).await?;
     let figures = figures.map(|address| format!(" metrics={address}")).unwrap_or_default();
     readiness.set(true);
     println!(
-        "ready sip={} msrp={address} cores={} io={way}{figures}",
+        "ready sip={} msrp={} cores={} io={way}{figures}",
         sip_addresses(&sip).join(","),
+        addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(","),
         links.len()
     );
     let cores = links.len();
-    let links = Cores { links, doorbell: bell, listeners: vec![address] };
+    let links = Cores { links, doorbell: bell, listeners: addresses };
     let mut first_end = None;
     let (told, was_told) = tokio::sync::oneshot::channel::<()>();
     let stop = async {

@@ -18,7 +18,7 @@ use rustix::io::Errno;
 use sip_control::placement::CoreLink;
 
 use crate::{
-    config::{Config, Io},
+    config::{Config, Io, Ports},
     failure::Failure,
     host,
     io::{Backend, Readiness, Uring, socket, uring},
@@ -42,8 +42,8 @@ pub struct Node {
     pub readings: Vec<Reading>,
     /// Woken when a core has said something.
     pub bell: Doorbell,
-    /// Where clients connect.
-    pub address: SocketAddr,
+    /// Where clients connect: one address, or one for each core.
+    pub addresses: Vec<SocketAddr>,
     /// How the cores get at their sockets.
     pub way: Way,
     /// Says which core has ended, and how.
@@ -77,9 +77,8 @@ impl Node {
         let cpus = choose_cpus(config)?;
         let way = choose_way(config.io)?;
         check_descriptors(config, cpus.len())?;
-        let (listeners, address) = socket::listen(config.listen, cpus.len(), socket::PATIENCE)
-            .map_err(|error| cannot_listen("MSRP", "msrp.listen", config.listen, error))?;
-        let authority = config.advertise.clone().unwrap_or_else(|| address.to_string());
+        let doors = doors(config, cpus.len())?;
+        let addresses = addresses(config.ports, &doors);
         let bell = Doorbell::new().map_err(|error| Failure::Broken(error.to_string()))?;
         let ids: Vec<CoreId> = (0..cpus.len()).filter_map(CoreId::new).collect();
         let (ends, links) =
@@ -88,10 +87,10 @@ impl Node {
         let commons = Arc::new(Commons::new(key));
         let (started, starts) = mpsc::channel();
         let (ending, ended) = tokio::sync::mpsc::channel(cpus.len());
-        for (((id, cpu), ends), listener) in ids.iter().copied().zip(cpus).zip(ends).zip(listeners)
-        {
+        for (((id, cpu), ends), door) in ids.iter().copied().zip(cpus).zip(ends).zip(doors) {
+            let Door { listener, authority, .. } = door;
             let seat = Seat {
-                core: CoreConfig { id, cores: ids.len(), authority: authority.clone() },
+                core: CoreConfig { id, cores: ids.len(), authority },
                 matching: config.matching,
                 limits: config.limits_per_core(ids.len()),
                 commons: Arc::clone(&commons),
@@ -125,8 +124,52 @@ impl Node {
             .into_iter()
             .map(|Link { commands, events, reading }| (CoreLink { commands, events }, reading));
         let (links, readings) = links.unzip();
-        Ok(Self { links, readings, bell, address, way, ended })
+        Ok(Self { links, readings, bell, addresses, way, ended })
     }
+}
+
+/// Where one core accepts connections.
+struct Door {
+    listener: OwnedFd,
+    address: SocketAddr,
+    /// What its sessions' URIs say of it.
+    authority: String,
+}
+
+/// A door for each core: all at one port, or each at its own.
+fn doors(config: &Config, cores: usize) -> Result<Vec<Door>, Failure> {
+    let listen = |address, sockets| {
+        socket::listen(address, sockets, socket::PATIENCE)
+            .map_err(|error| cannot_listen("MSRP", "msrp.listen", address, error))
+    };
+    let door = |listener, address: SocketAddr, steps| {
+        let told = config.advertise.as_ref().map(|first| first.up(steps).to_string());
+        Door { listener, address, authority: told.unwrap_or_else(|| address.to_string()) }
+    };
+    match config.ports {
+        Ports::Shared => {
+            let (listeners, address) = listen(config.listen, cores)?;
+            Ok(listeners.into_iter().map(|listener| door(listener, address, 0)).collect())
+        }
+        Ports::PerCore => {
+            let mut doors = Vec::with_capacity(cores);
+            for steps in 0..cores as u16 {
+                let mut address = config.listen;
+                if address.port() > 0 {
+                    address.set_port(address.port() + steps);
+                }
+                let (listeners, address) = listen(address, 1)?;
+                doors.extend(listeners.into_iter().map(|listener| door(listener, address, steps)));
+            }
+            Ok(doors)
+        }
+    }
+}
+
+/// What is said of the doors: an address that all share is said once.
+fn addresses(ports: Ports, doors: &[Door]) -> Vec<SocketAddr> {
+    let several = if ports == Ports::Shared { 1 } else { doors.len() };
+    doors.iter().take(several).map(|door| door.address).collect()
 }
 
 /// What a thread needs to become a core.

@@ -16,7 +16,7 @@ use super::{
     users::{self, User},
     value::{
         Adders, Address, Authority, Block, Ceiling, Cores, Crowd, Family, Hash, Io, Kind, Matching,
-        Placement, Rewriting, Time, TimeOfProfile, TimeOrZero,
+        Placement, Ports, Rewriting, Time, TimeOfProfile, TimeOrZero,
     },
 };
 
@@ -25,6 +25,9 @@ type Wrong = (Range<usize>, String);
 
 /// Connections that can be told apart in the user data of a completion, with room to spare.
 const CONNECTIONS_MAX: u32 = 1 << 24;
+
+/// The highest port of core 0 that leaves one for every other core there can be.
+const FIRST_PORT_MAX: u16 = u16::MAX - (mailbox::CORES_MAX as u16 - 1);
 
 /// A whole file. Everything may be left out.
 #[derive(Debug, Default, Deserialize)]
@@ -48,6 +51,7 @@ struct NodeTable {
 #[serde(default, deny_unknown_fields)]
 struct MsrpTable {
     listen: Option<Spanned<Address>>,
+    ports: Option<Spanned<Ports>>,
     advertise: Option<Authority>,
     placement: Option<Placement>,
     wrapped_types: Option<String>,
@@ -314,7 +318,7 @@ impl NodeTable {
 
 impl MsrpTable {
     fn check(self, config: &mut Config) -> Result<(), Wrong> {
-        config.advertise = self.advertise.map(|Authority(authority)| authority);
+        config.advertise = self.advertise;
         if let Some(listen) = self.listen {
             let span = listen.span();
             let Address(address) = listen.into_inner();
@@ -324,6 +328,19 @@ impl MsrpTable {
                 return Err((span, expected.to_owned()));
             }
             config.listen = address;
+        }
+        if let Some(ports) = self.ports {
+            let span = ports.span();
+            config.ports = ports.into_inner();
+            let told = config.advertise.iter().map(|authority| authority.port);
+            let highest = told.chain([config.listen.port()]).max().unwrap_or_default();
+            if config.ports == Ports::PerCore && highest > FIRST_PORT_MAX {
+                let expected = format!(
+                    "expected msrp.listen and msrp.advertise with ports up to {FIRST_PORT_MAX}, for \
+                     each core takes the next one"
+                );
+                return Err((span, expected));
+            }
         }
         if let Some(connections) = self.connections_max {
             if connections.get_ref().get() > CONNECTIONS_MAX {

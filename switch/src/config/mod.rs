@@ -14,7 +14,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 pub use complaint::Complaint;
 use engine::{Limits, Match};
 use sip_control::config::ConfigError;
-pub use value::Io;
+pub use value::{Authority, Io, Ports};
 
 /// Connections of a node that is not told otherwise. With them the node fits into 20 000
 /// descriptors, which most hosts allow.
@@ -29,8 +29,10 @@ pub struct Config {
     pub io: Io,
     /// Where MSRP clients connect. Port 0 lets the host choose.
     pub listen: SocketAddr,
-    /// `host:port` as it stands in session URIs, when that is not `listen`.
-    pub advertise: Option<String>,
+    /// Whether that is one port for all cores.
+    pub ports: Ports,
+    /// What stands in session URIs, when that is not `listen`.
+    pub advertise: Option<Authority>,
     /// Where figures are served by HTTP, if they are.
     pub metrics: Option<SocketAddr>,
     /// When a To-Path names a session.
@@ -47,6 +49,7 @@ impl Default for Config {
             cores: None,
             io: Io::Auto,
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 2855)),
+            ports: Ports::Shared,
             advertise: None,
             matching: Match::Uri,
             metrics: None,
@@ -73,11 +76,12 @@ impl Config {
     /// The keys whose values are others in `new`, and stay as they are while the node runs
     /// (sip/OPS-12). Those of the control plane are its own affair.
     pub fn fixed_but_changed(&self, new: &Self) -> Vec<&'static str> {
-        let Self { cores, io, listen, advertise, metrics, matching, limits, sip: _ } = self;
+        let Self { cores, io, listen, ports, advertise, metrics, matching, limits, sip: _ } = self;
         let changes = [
             ("node.cores", *cores != new.cores),
             ("node.io", *io != new.io),
             ("msrp.listen", *listen != new.listen),
+            ("msrp.ports", *ports != new.ports),
             ("msrp.advertise", *advertise != new.advertise),
             ("msrp.match", *matching != new.matching),
             ("metrics.listen", *metrics != new.metrics),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Config, Io};
+use super::{Config, Io, Ports};
 
 const EXAMPLE: &str = include_str!("../../msrp-switch.example.toml");
 
@@ -32,6 +32,29 @@ fn the_port_is_the_registered_one() {
     assert_eq!(Config::default().listen.port(), 2855);
     let other = parse("[msrp]\nlisten = \"127.0.0.1:2860\"\n").unwrap();
     assert_eq!(other.listen.port(), 2860);
+}
+
+/// URI-18: one port for all cores, unless each is to have its own; the others are those that follow.
+#[test]
+fn cores_share_a_port_unless_told_otherwise() {
+    assert_eq!(Config::default().ports, Ports::Shared);
+    let apart = "[msrp]\nports = \"per-core\"\n";
+    assert_eq!(parse(apart).unwrap().ports, Ports::PerCore);
+    let told = parse(&format!("{apart}advertise = \"[2001:db8::1]:7000\"\n")).unwrap();
+    let told = told.advertise.unwrap();
+    assert_eq!(
+        [told.up(0).to_string(), told.up(2).to_string()],
+        ["[2001:db8::1]:7000", "[2001:db8::1]:7002"]
+    );
+    for (key, last) in [("listen", "127.0.0.1:65408"), ("advertise", "h.example:65408")] {
+        assert!(parse(&format!("{apart}{key} = \"{last}\"\n")).is_ok());
+        let beyond = last.replace("65408", "65409");
+        let said = complaint(&format!("{apart}{key} = \"{beyond}\"\n"));
+        let expected =
+            "switch.toml:2: msrp.ports: expected msrp.listen and msrp.advertise with ports";
+        assert!(said.starts_with(expected), "{said}");
+        assert!(parse(&format!("[msrp]\n{key} = \"{beyond}\"\n")).is_ok());
+    }
 }
 
 /// URI-16: sessions are found by their whole URI, unless the operator has them found by session-id.
@@ -82,7 +105,7 @@ fn the_example_names_every_key() {
     let expected: [&[&str]; 2] =
         [&["sip:alice@chat.localhost", "tel:+12125550100"], &["sip:bob@chat.localhost"]];
     assert_eq!(identities.collect::<Vec<_>>(), expected);
-    assert_eq!(config.advertise.as_deref(), Some("chat.example.com:2855"));
+    assert_eq!(config.advertise.unwrap().to_string(), "chat.example.com:2855");
     assert_eq!(config.sip.rooms[0].subject.as_deref(), Some("Gardens"));
     let ad_hoc = config.sip.ad_hoc.unwrap();
     assert_eq!((&*ad_hoc.factory, ad_hoc.size_max), ("sip:chat-factory@chat.localhost", 100));
@@ -163,6 +186,8 @@ fn a_complaint_is_one_line_that_tells_where_and_what() {
         ("[msrp]\n\nlisten = 2855", "switch.toml:3: msrp.listen: invalid type: integer `2855`"),
         ("[msrp]\nlisten = \"0.0.0.0:1\"", "switch.toml:2: msrp.listen: expected an address that"),
         ("[msrp]\nadvertise = \"chat\"", "switch.toml:2: msrp.advertise: expected HOST:PORT"),
+        ("[msrp]\nadvertise = \"chat:0\"", "switch.toml:2: msrp.advertise: expected HOST:PORT"),
+        ("[msrp]\nports = \"two\"", "switch.toml:2: msrp.ports: unknown variant `two`, expected"),
         ("[msrp]\nport = 1", "switch.toml:2: msrp.port: unknown field `port`, expected one of"),
         ("[msrp]\nsessions_max = 0", "switch.toml:2: msrp.sessions_max: invalid value: integer"),
         ("[msrp]\nconnections_max = 20000000", "switch.toml:2: msrp.connections_max: expected at"),

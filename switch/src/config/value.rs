@@ -1,7 +1,7 @@
 //! Values of the configuration file that are more than a string or a number. Each is checked where
 //! it is read, so that a complaint points at it.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{fmt, net::SocketAddr, time::Duration};
 
 use msrp::UriBuf;
 use serde::Deserialize;
@@ -58,21 +58,51 @@ impl TryFrom<String> for Address {
 }
 
 /// `host:port`, as clients are told it.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]
-pub struct Authority(pub String);
+pub struct Authority {
+    /// As it stands in a URI, with the brackets of an IPv6 address.
+    pub host: String,
+    /// Above 0.
+    pub port: u16,
+}
+
+impl Authority {
+    /// The same host, at a port that is higher by `steps`. That there is one was checked with the
+    /// configuration.
+    pub fn up(&self, steps: u16) -> Self {
+        Self { host: self.host.clone(), port: self.port + steps }
+    }
+}
+
+impl fmt::Display for Authority {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
 
 impl TryFrom<String> for Authority {
     type Error = String;
 
     fn try_from(text: String) -> Result<Self, Self::Error> {
         let uri = UriBuf::parse(format!("msrp://{text}/id;tcp").as_bytes());
-        if uri.is_some_and(|uri| uri.as_uri().port().is_some()) {
-            Ok(Self(text))
-        } else {
-            Err(instead("HOST:PORT, as in chat.example.com:2855", &text))
+        let port = uri.and_then(|uri| uri.as_uri().port()).filter(|&port| port > 0);
+        match (port, text.rsplit_once(':')) {
+            (Some(port), Some((host, _))) => Ok(Self { host: host.to_owned(), port }),
+            _ => Err(instead("HOST:PORT, as in chat.example.com:2855", &text)),
         }
     }
+}
+
+/// Where the cores listen.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq)]
+#[serde(rename_all = "kebab-case")]
+pub enum Ports {
+    /// All at the same port.
+    Shared,
+    /// Each at one of its own: the first at the port that is configured, the others at those that
+    /// follow it.
+    PerCore,
 }
 
 /// Addresses whose word is taken.

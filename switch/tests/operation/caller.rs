@@ -38,6 +38,11 @@ impl Answer {
         self.find(name).unwrap_or_else(|| panic!("no {name} in\n{}", self.0))
     }
 
+    /// What it says behind these words, to the end of the line.
+    pub fn line(&self, words: &str) -> &str {
+        self.0.lines().find_map(|line| line.strip_prefix(words)).expect(words)
+    }
+
     /// The URI of Contact: the identity of the session joined.
     pub fn identity(&self) -> &str {
         let contact = self.header("Contact").strip_prefix('<').unwrap();

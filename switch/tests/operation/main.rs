@@ -4,6 +4,7 @@ mod attach;
 mod caller;
 mod figures;
 mod node;
+mod ports;
 mod reload;
 mod start;
 mod survival;
