@@ -333,8 +333,7 @@ fn notification(author: &str, message_id: &str, own: &str) -> Saying {
 fn is_gone(error: &CallError) -> bool {
     let CallError::Failed(failed) = error else { return false };
     let Failure::Refused(refused) = &failed.failure else { return false };
-    let says_gone = || refused.warnings.iter().any(|it| it.text.contains("does not exist"));
-    refused.refusal == Refusal::SessionGone || refused.refusal == Refusal::Forbidden && says_gone()
+    refused.refusal == Refusal::SessionGone
 }
 
 /// Whether it may go better later.

@@ -71,6 +71,8 @@ async fn sip_side(args: &Args) -> Result<User, String> {
     let (transport, contact) =
         listen(local).await.map_err(|error| format!("{local} cannot be listened at: {error}"))?;
     let mut config = Config::new(&args.user, contact, target);
+    // Focuses of both profiles are joined anew when they have lost a session (judgement J-01).
+    config.is_gone_by_words = true;
     config.display_name.clone_from(&args.name);
     "im-client".clone_into(&mut config.product);
     config.media.wrapped_types.push(composing::CONTENT_TYPE.to_owned());

@@ -1,11 +1,14 @@
 //! What refusals and failures leave in the log.
 
+#[path = "common/captured.rs"]
+mod captured;
+
 use std::{
-    io,
-    sync::{Arc, Mutex},
+    sync::Arc,
     time::{Duration, Instant, SystemTime},
 };
 
+use captured::Log;
 use mailbox::{Command, Doorbell, Event, FailureCause, Receiver, Sender, ring};
 use msrp::UriBuf;
 use sip_control::{
@@ -16,7 +19,6 @@ use sip_control::{
     server::{Agent, LocalNames},
     transport::{Protocol, Source},
 };
-use tracing::subscriber::DefaultGuard;
 
 /// An INVITE, but for what it offers.
 const INVITE: &str = "INVITE sip:lobby@chat.localhost SIP/2.0\r\n\
@@ -34,36 +36,6 @@ const AUDIO: &str = "v=0\r\nm=audio 4000 RTP 0\r\n";
 const CHAT: &str = "v=0\r\no=- 1 1 IN IP4 192.0.2.22\r\ns=-\r\nc=IN IP4 192.0.2.22\r\nt=0 0\r\n\
     m=message 9 TCP/MSRP *\r\na=accept-types:message/cpim\r\na=setup:active\r\n\
     a=path:msrp://192.0.2.22:9/cX2vB5nM8kL1jH4gFd;tcp\r\n";
-
-/// A log that is kept for the test to read.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Log {
-    /// What this thread writes, as long as the guard lives.
-    fn begin() -> (Self, DefaultGuard) {
-        let log = Self::default();
-        let writer = log.clone();
-        let subscriber = tracing_subscriber::fmt().with_ansi(false);
-        let subscriber = subscriber.with_writer(move || writer.clone()).finish();
-        (log, tracing::subscriber::set_default(subscriber))
-    }
-
-    fn text(&self) -> String {
-        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
-    }
-}
 
 /// An agent with one core, which is the other ends of its mailbox.
 struct World {

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use super::compose::{Invitation, Privacy};
+use super::compose::{Group, Invitation, Privacy};
 use super::conversation::Conversation;
 use super::event::{Event, Joined, LegId};
 use super::leg::{Calling, Connected, Leg, Phase, Procedure};
@@ -101,7 +101,7 @@ impl Client {
         self.legs.remove(&id).map(|leg| leg.conversation)
     }
 
-    fn start(
+    pub(super) fn start(
         &mut self,
         now: Instant,
         conversation: Conversation,
@@ -128,7 +128,13 @@ impl Client {
         let uri = match procedure {
             Procedure::Join => conversation.public_uri.as_deref(),
             Procedure::Rejoin { .. } => conversation.identity.as_deref(),
+            Procedure::Create => self.config.factory.as_deref(),
         };
+        let group = (procedure == Procedure::Create).then(|| Group {
+            members: conversation.members.clone(),
+            subject: conversation.subject.clone(),
+            boundary: self.tokens.token(),
+        });
         let uri = uri.unwrap_or_default().to_owned();
         let invitation = Invitation {
             to: uri.clone(),
@@ -139,6 +145,8 @@ impl Client {
             privacy,
             session_interval: self.config.session_interval,
             min_se: None,
+            marks: conversation.marks.clone(),
+            group,
         };
         let offer = Offer::new(&self.config.media, &mut self.tokens);
         let transaction = self.invite(now, id, &invitation, &offer);
@@ -321,7 +329,7 @@ impl Client {
             return;
         }
         let is_rejoin = self.legs.get(&id).is_some_and(Leg::is_rejoin);
-        let refused = Refused::read(response, is_rejoin);
+        let refused = Refused::read(response, is_rejoin, self.config.is_gone_by_words);
         match refused.refusal {
             Refusal::Unavailable => self.defer(now, id, Some(refused)),
             _ => self.fail(id, Failure::Refused(refused)),

@@ -2,7 +2,8 @@
 //! procedure adds (REJ-02 to REJ-06, JOIN-01 to JOIN-04, ID-10).
 
 use super::config::Config;
-use crate::message::{Draft, Header, Method, quote};
+use super::list::{LIST, resource_list};
+use crate::message::{Draft, Header, Marks, Method, join_parts, quote};
 
 /// The methods we serve. None is listed that is not (REJ-03): a REFER is declined, for we are nobody's
 /// to send elsewhere, and a PRACK finds no response that waits for it.
@@ -41,6 +42,20 @@ pub(super) struct Invitation {
     pub session_interval: u32,
     /// The least that a 422 asked for.
     pub min_se: Option<u32>,
+    /// What the conversation is known by, if it is at all (RCS-01).
+    pub marks: Marks,
+    /// The group that it makes, if it makes one.
+    pub group: Option<Group>,
+}
+
+/// What an INVITE says of a group that it makes (RFC 5366).
+#[derive(Clone, Debug)]
+pub(super) struct Group {
+    /// Whom to call.
+    pub members: Vec<String>,
+    pub subject: Option<String>,
+    /// What stands between the offer and the list of members: nothing that is in either.
+    pub boundary: String,
 }
 
 impl Config {
@@ -64,7 +79,11 @@ impl Config {
         if let Some(min_se) = invitation.min_se {
             draft = draft.header(Header::MinSe, &min_se.to_string());
         }
-        draft.body("application/sdp", offer.to_owned())
+        draft = invitation.marks.put(draft);
+        match &invitation.group {
+            Some(group) => group.put(draft, offer),
+            None => draft.body(SDP, offer.to_owned()),
+        }
     }
 
     /// A request outside of any dialog, by the General rules.
@@ -116,6 +135,28 @@ impl Config {
         }
     }
 }
+
+impl Group {
+    fn put(&self, mut draft: Draft, offer: &str) -> Draft {
+        if let Some(subject) = &self.subject {
+            draft = draft.header(Header::Subject, subject);
+        }
+        let list = resource_list(self.members.iter().map(String::as_str));
+        let parts = [(SDP_FIELDS, offer.as_bytes()), (LIST_FIELDS, list.as_bytes())];
+        draft.header(Header::Require, "recipient-list-invite").body(
+            &format!("multipart/mixed;boundary={}", self.boundary),
+            join_parts(&self.boundary, parts),
+        )
+    }
+}
+
+/// The type of our offers.
+const SDP: &str = "application/sdp";
+/// What is said of an offer that is not alone.
+const SDP_FIELDS: &[(Header, &str)] = &[(Header::ContentType, SDP)];
+/// What is said of a list of those to be called (RFC 5366 section 4).
+const LIST_FIELDS: &[(Header, &str)] =
+    &[(Header::ContentType, LIST), (Header::ContentDisposition, "recipient-list")];
 
 /// The service that a chat is, for GSMA networks (RCS-02).
 const CPM_GROUP_SESSION: &str = "urn:urn-7:3gpp-service.ims.icsi.oma.cpm.session.group";

@@ -43,6 +43,11 @@ pub struct Config {
     pub refers_within: bool,
     /// `Session-Expires` in seconds (TMR-04).
     pub session_interval: u32,
+    /// Where groups are made: the Factory URI, if there is one (RFC 5366).
+    pub factory: Option<String>,
+    /// A focus that follows the change request to the letter says 403 where a session is gone. Whether
+    /// that is believed, by its words, as 404 is (RCS-05).
+    pub is_gone_by_words: bool,
     /// How often a rejoin that met 503, or nobody, is tried again by itself (REJ-15). Other attempts,
     /// and other refusals, never are.
     pub retries_max: u32,
@@ -115,6 +120,8 @@ impl Config {
             credentials: None,
             media: Media::new(contact.ip()),
             refers_within: false,
+            factory: None,
+            is_gone_by_words: false,
             watches: true,
             session_interval: SESSION_INTERVAL,
             retries_max: RETRIES_MAX,

@@ -25,13 +25,15 @@ pub(super) struct Leg {
     pub(super) phase: Phase,
 }
 
-/// Which of the two procedures made it.
+/// Which procedure made it.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Procedure {
     /// CR 7.1.1.10.
     Join,
     /// CR 7.1.1.9, tried again so often.
     Rejoin { retries: u32 },
+    /// Making a group of the members, the first time or anew (RCS-05).
+    Create,
 }
 
 impl Procedure {

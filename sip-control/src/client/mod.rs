@@ -1,5 +1,6 @@
 //! The IM Client of the change request: joining a public conference (CR 7.1.1.10) and rejoining one
-//! by its IM Session Identity (CR 7.1.1.9). Load and tests go by the same two doors (JOIN-12).
+//! by its IM Session Identity (CR 7.1.1.9). Load and tests go by the same two doors (JOIN-12). Groups of
+//! one's own are made by a third (RFC 5366).
 //!
 //! [`Client`] is one user's SIP side and [`MediaSession`] the MSRP side of one leg. Neither owns a
 //! socket or reads a clock; [`start`] starts what does, and yields a [`User`] to join with.
@@ -15,12 +16,14 @@ mod digest;
 mod event;
 mod inbox;
 mod leg;
+mod list;
 mod media;
 mod media_session;
 mod outcome;
 mod receive;
 mod refer;
 mod refresh;
+mod restart;
 mod run;
 mod send;
 mod serve;
@@ -42,6 +45,7 @@ pub use self::media_session::{
 };
 pub use self::outcome::{Ending, Failed, Failure, Refusal, Refused, Warning};
 pub use self::refer::CannotRefer;
+pub use self::restart::Restart;
 pub use self::run::{CallError, User, listen, start};
 pub use self::session::{Happening, NotSaid, Session, SessionError, Voice};
 pub use self::watch::{Member, Roster};
@@ -64,6 +68,10 @@ pub enum CannotCall {
     Secure,
     /// There is neither an IM Session Identity nor a Public Conference URI to go by (REJ-05).
     NoIdentity,
+    /// It is not known where groups are made.
+    NoFactory,
+    /// There is nobody to make a group of, or somebody whose URI is no SIP or tel URI.
+    NoMember,
 }
 
 /// One user's SIP side: all legs there are, and those to come.

@@ -47,11 +47,12 @@ pub struct Refused {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Refusal {
     /// 403: not this user, or not in this way; or, from a focus that follows the change request to
-    /// the letter, the session is gone.
+    /// the letter, the session is gone, where its words for that are not believed.
     Forbidden,
     /// 403 with the words of RCS-06: not this user, ever. Starting anew would end the same way.
     NotAuthorised,
-    /// 404 to a rejoin: the session is gone, and could be started anew.
+    /// 404 to a rejoin, or a 403 with the words for it where they are believed: the session is gone, and
+    /// could be started anew (RCS-05).
     SessionGone,
     /// 404 to a join: there is no such conference.
     NotFound,
@@ -77,17 +78,21 @@ pub enum Refusal {
 
 /// The words of RCS-06.
 const NOT_AUTHORISED: &str = "127 Service not authorised";
+/// The words of a focus that says 403 where a session is gone (judgement J-01).
+const GONE: &str = "IM Session does not exist";
 
 impl Refused {
     /// Reads a final response to an INVITE.
-    pub(super) fn read(response: &Response, is_rejoin: bool) -> Self {
+    pub(super) fn read(response: &Response, is_rejoin: bool, is_gone_by_words: bool) -> Self {
         let warnings: Vec<Warning> =
             response.lines(Header::Warning).flat_map(List::new).filter_map(Warning::read).collect();
         let says_never = || warnings.iter().any(|warning| warning.text.contains(NOT_AUTHORISED));
+        let says_gone = || warnings.iter().any(|warning| warning.text.contains(GONE));
         let refusal = match response.code() {
             300..=399 => Refusal::Redirected,
             401 | 407 => Refusal::CredentialsWanted,
             403 if says_never() => Refusal::NotAuthorised,
+            403 if is_rejoin && is_gone_by_words && says_gone() => Refusal::SessionGone,
             403 => Refusal::Forbidden,
             404 if is_rejoin => Refusal::SessionGone,
             404 => Refusal::NotFound,

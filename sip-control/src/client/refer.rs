@@ -1,15 +1,13 @@
 //! Having others called into a conference (RFC 4579 section 5.5, RFC 5368): the focus is asked to,
 //! and says no more than that it will try. Who comes is seen in the roster.
 
-use std::fmt::Write as _;
 use std::time::Instant;
-
-use quick_xml::escape::escape;
 
 use super::compose::Names;
 use super::event::{Event, LegId};
 use super::leg::{Leg, Phase};
-use super::{Client, Purpose, callable};
+use super::list::{LIST, is_callable, resource_list};
+use super::{Client, Purpose};
 use crate::message::{Draft, Header, Method};
 
 /// Why nobody was asked for.
@@ -85,27 +83,10 @@ impl Client {
 
 /// A REFER to all on a list in its body.
 fn with_list(draft: Draft, id: &str, targets: &[&str]) -> Draft {
-    let mut list = String::from(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\r\n\
-         <resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\">\r\n<list>\r\n",
-    );
-    for target in targets {
-        // Writing to a String cannot fail.
-        let _ = write!(list, "<entry uri=\"{}\"/>\r\n", escape(*target));
-    }
-    list.push_str("</list>\r\n</resource-lists>\r\n");
     draft
         .header(Header::Require, SEVERAL)
         .header(Header::ReferTo, &format!("<cid:{id}>"))
         .header(Header::ContentId, &format!("<{id}>"))
         .header(Header::ContentDisposition, "recipient-list")
-        .body("application/resource-lists+xml", list)
-}
-
-/// Whether the focus could be asked to call that: the URI is one, and says nothing else.
-fn is_callable(target: &str) -> bool {
-    let is_number = target.strip_prefix("tel:").is_some_and(|number| {
-        number.starts_with('+') && number[1..].bytes().all(|octet| octet.is_ascii_digit())
-    });
-    is_number || callable(target).is_ok()
+        .body(LIST, resource_list(targets.iter().copied()))
 }

@@ -10,7 +10,7 @@ use tokio::time::sleep_until;
 
 use super::session::{Session, SessionError};
 use super::{
-    CannotCall, Client, Config, Conversation, Ending, Event, LegId, Media, Privacy, Roster,
+    CannotCall, Client, Config, Conversation, Ending, Event, LegId, Media, Privacy, Restart, Roster,
 };
 use crate::transport::{self, Incoming, Transport};
 
@@ -48,7 +48,8 @@ pub fn start(config: Config, transport: Transport) -> io::Result<User> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     let (orders, inbox) = mpsc::unbounded_channel();
-    let user = User { orders, address: config.user.clone(), media: config.media.clone() };
+    let Config { user: address, media, factory, .. } = config.clone();
+    let user = User { orders, address, media, makes_groups: factory.is_some() };
     let client = Client::new(config, seed);
     tokio::spawn(Running { client, transport, orders: inbox, legs: HashMap::new() }.run());
     Ok(user)
@@ -60,6 +61,7 @@ pub struct User {
     orders: mpsc::UnboundedSender<Order>,
     address: String,
     media: Media,
+    makes_groups: bool,
 }
 
 /// Why there is no session.
@@ -105,6 +107,24 @@ impl User {
         self.call(|answer| Order::RejoinSoon { conversation, privacy, answer }).await
     }
 
+    /// Makes a group of these users, who are called into it (RFC 5366). Whoever drops the future
+    /// withdraws the attempt.
+    pub async fn create(
+        &self,
+        members: Vec<String>,
+        subject: Option<String>,
+        privacy: Privacy,
+    ) -> Result<Session, CallError> {
+        self.call(|answer| Order::Create { members, subject, privacy, answer }).await
+    }
+
+    /// Begins a conference anew whose session is gone (RCS-05). Whoever drops the future withdraws the
+    /// attempt.
+    pub async fn restart(&self, restart: Restart, privacy: Privacy) -> Result<Session, CallError> {
+        let restart = Box::new(restart);
+        self.call(|answer| Order::Restart { restart, privacy, answer }).await
+    }
+
     async fn call(
         &self,
         order: impl FnOnce(oneshot::Sender<Called>) -> Order,
@@ -120,7 +140,10 @@ impl User {
             match line.next().await {
                 Some(Event::Joined { joined, .. }) => {
                     let session = Session::open(line, *joined, &self.media, &self.address).await;
-                    return session.map_err(CallError::Media);
+                    let follows = self.makes_groups.then(|| self.address.clone());
+                    return session
+                        .map(|session| session.following(follows))
+                        .map_err(CallError::Media);
                 }
                 Some(Event::Failed { failed, .. }) => return Err(CallError::Failed(failed)),
                 Some(Event::Ended { .. }) | None => return Err(CallError::Stopped),
@@ -163,6 +186,17 @@ enum Order {
     },
     RejoinSoon {
         conversation: Box<Conversation>,
+        privacy: Privacy,
+        answer: oneshot::Sender<Called>,
+    },
+    Create {
+        members: Vec<String>,
+        subject: Option<String>,
+        privacy: Privacy,
+        answer: oneshot::Sender<Called>,
+    },
+    Restart {
+        restart: Box<Restart>,
         privacy: Privacy,
         answer: oneshot::Sender<Called>,
     },
@@ -319,6 +353,15 @@ impl Running {
             }
             Order::RejoinSoon { conversation, privacy, answer } => {
                 let called = self.client.rejoin_soon(now, *conversation, privacy);
+                self.called(now, called, answer);
+            }
+            Order::Create { members, subject, privacy, answer } => {
+                let members: Vec<&str> = members.iter().map(String::as_str).collect();
+                let called = self.client.create(now, &members, subject.as_deref(), privacy);
+                self.called(now, called, answer);
+            }
+            Order::Restart { restart, privacy, answer } => {
+                let called = self.client.restart(now, *restart, privacy);
                 self.called(now, called, answer);
             }
             Order::Leave(leg) => self.client.leave(now, leg),

@@ -80,6 +80,8 @@ pub struct Session {
     is_media_lost: bool,
     nicknames: bool,
     private_messages: bool,
+    /// The URI of our user, if the members of the conference are kept in mind.
+    follows: Option<String>,
 }
 
 /// What a user speaks to the room with. There may be several.
@@ -136,7 +138,13 @@ impl Session {
             is_media_lost: false,
             nicknames,
             private_messages,
+            follows: None,
         })
+    }
+
+    /// Keeps the members of the conference in mind from now on, but for the user of that URI.
+    pub(super) fn following(self, own: Option<String>) -> Self {
+        Self { follows: own, ..self }
     }
 
     /// What a rejoin needs. Keep it: it is worth more than the session.
@@ -186,7 +194,12 @@ impl Session {
                             let conversation = *conversation;
                             return Some(Happening::Ended { ending, conversation });
                         }
-                        Event::Roster { roster, .. } => return Some(Happening::Roster(*roster)),
+                        Event::Roster { roster, .. } => {
+                            if let Some(own) = &self.follows {
+                                self.conversation.take_roster(&roster, own);
+                            }
+                            return Some(Happening::Roster(*roster));
+                        }
                         Event::Unwatched { why, .. } => return Some(Happening::Unwatched(why)),
                         _ => {}
                     }

@@ -88,6 +88,11 @@ pub struct Config {
     /// The proxy by which users are invited, a SIP URI with an address in it. Without one only those
     /// can be whose URI has an address.
     pub outbound_proxy: Option<String>,
+    /// How many have to be left of a group for its session to go on. `None` is what the profile wants
+    /// (LEAVE-05, RCS-07).
+    pub min_participants: Option<usize>,
+    /// A message that is accepted has members called who are not there (RCS-08).
+    pub recalls_members: bool,
     /// Rosters tell of who is invited whether the device rings (EVT-06).
     pub transient_states: bool,
     /// Who watches a roster is told what has changed, and all of it only when it asks (EVT-10).
@@ -99,6 +104,15 @@ pub struct Config {
 }
 
 impl Config {
+    /// How many have to be left of a group for its session to go on. Clients of GSMA do not talk to
+    /// themselves (LEAVE-05).
+    pub fn min_participants(&self) -> usize {
+        self.min_participants.unwrap_or(match self.profile {
+            Profile::Oma => 0,
+            Profile::Rcs => 2,
+        })
+    }
+
     /// Checks the whole before anything of it is used (OPS-12).
     pub fn check(&self) -> Result<(), ConfigError> {
         let host = SipUri::parse(&format!("sip:{}", self.host)).map(|uri| uri.host().len());
@@ -236,6 +250,8 @@ impl Default for Config {
             strict_feature_tag: false,
             preconditions: false,
             outbound_proxy: None,
+            min_participants: None,
+            recalls_members: false,
             transient_states: false,
             partial_rosters: true,
             warn_detail: true,

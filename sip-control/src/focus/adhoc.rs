@@ -26,8 +26,6 @@ use crate::{
 
 /// Octets of a Subject that are kept (IMS-03).
 const SUBJECT_SIZE_MAX: usize = 255;
-/// Octets of what marks a conversation (RCS-01).
-const MARK_SIZE_MAX: usize = 128;
 
 impl Focus {
     /// An INVITE to the Factory URI. The steps are those of a join, in the same order, so that the
@@ -70,10 +68,9 @@ impl Focus {
         // The session is held nowhere but in itself.
         let uri = identity.clone();
         let venue = Arc::new(Venue { uri, subject: subject(request), policy, media });
-        let room_id = self.open_session(identity, venue)?;
+        let room_id = self.open_session(identity, venue, request)?;
         let deadline = now + self.config.timers.install;
         let (transaction, request) = (incoming.transaction, request.clone());
-        let marks = self.marks(&request);
         let early = None;
         let installing = Installing { transaction, request, link, offer, timer, deadline, early };
         self.install(room_id, originator, is_anonymous, installing);
@@ -88,7 +85,6 @@ impl Focus {
         }
         let invitees = recipients.iter().filter_map(Invitee::listed).collect();
         room.gathering = Some(Gathering { invitees, invitation: Arc::new(invitation) });
-        room.marks = marks;
         Ok(())
     }
 
@@ -118,14 +114,6 @@ impl Focus {
     /// Whether the URI is of somebody whom an INVITE could reach, and not one of our own.
     pub(super) fn is_callable(&self, uri: &str) -> bool {
         Way::is_spoken(uri, &self.config) && !self.directory.is_ours(uri)
-    }
-
-    /// What tells the conversation from others, in the eyes of GSMA clients (RCS-01).
-    fn marks(&self, request: &Request) -> Vec<(Header, String)> {
-        let known = [Header::ContributionId, Header::ConversationId];
-        let known = known.into_iter().filter(|_| self.config.profile == Profile::Rcs);
-        let marks = known.filter_map(|field| Some((field, request.header(field)?.to_owned())));
-        marks.filter(|(_, value)| value.len() <= MARK_SIZE_MAX).collect()
     }
 }
 

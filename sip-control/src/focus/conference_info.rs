@@ -99,12 +99,21 @@ pub enum Progress {
 pub enum Disconnection {
     /// It said good-bye.
     Departed,
+    /// It hung up, and is a member as before: the roster does not say that it departed (RCS-03).
+    Away,
     /// It declined, for it is busy (EVT-08).
     Busy(Cause),
     /// It was lost, or never came (EVT-08).
     Failed(Cause),
     /// It was removed by this user, if that is known (REF-06).
     Booted(Option<String>),
+}
+
+impl Disconnection {
+    /// Whether the user was lost without having left (RCS-03).
+    pub fn is_loss(&self) -> bool {
+        matches!(self, Self::Away | Self::Failed(_))
+    }
 }
 
 /// A Reason as RFC 3326 has it: `SIP;cause=480;text="..."`.
@@ -280,12 +289,15 @@ fn write_endpoint(writer: &mut Xml, endpoint: &Endpoint) -> io::Result<()> {
         Status::Disconnected { how, since } => {
             write_text(writer, "status", "disconnected")?;
             let (method, why) = match how {
-                Disconnection::Departed => ("departed", None),
-                Disconnection::Busy(cause) => ("busy", Some(("reason", reason(cause)))),
-                Disconnection::Failed(cause) => ("failed", Some(("reason", reason(cause)))),
-                Disconnection::Booted(by) => ("booted", by.clone().map(|by| ("by", by))),
+                Disconnection::Departed => (Some("departed"), None),
+                Disconnection::Away => (None, None),
+                Disconnection::Busy(cause) => (Some("busy"), Some(("reason", reason(cause)))),
+                Disconnection::Failed(cause) => (Some("failed"), Some(("reason", reason(cause)))),
+                Disconnection::Booted(by) => (Some("booted"), by.clone().map(|by| ("by", by))),
             };
-            write_text(writer, "disconnection-method", method)?;
+            if let Some(method) = method {
+                write_text(writer, "disconnection-method", method)?;
+            }
             write_info(writer, "disconnection-info", *since, why)
         }
     })?;

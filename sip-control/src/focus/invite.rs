@@ -37,7 +37,7 @@ use super::{
     way::Way,
 };
 use crate::{
-    message::{Draft, Header, Method, Response, SipUri, join_parts, status},
+    message::{Draft, Header, Marks, Method, Response, SipUri, join_parts, status},
     offer_answer::{MediaAnswer, Shape, Unacceptable},
     transport::Target,
 };
@@ -232,11 +232,13 @@ impl Focus {
         if let Some(subject) = &room.venue.subject {
             draft = draft.header(Header::Subject, subject);
         }
-        for (field, value) in &room.marks {
-            draft = draft.header(*field, value);
+        if !room.marks.is_empty() {
+            let Marks { contribution, conversation } = &room.marks;
+            tracing::info!(call_id, contribution, conversation, "invites");
         }
         Some(
-            draft
+            room.marks
+                .put(draft)
                 .header(Header::UserAgent, &self.server())
                 .header(Header::Allow, ALLOW)
                 .header(Header::AllowEvents, "conference")

@@ -36,7 +36,8 @@ use super::{
     venue::Venue,
 };
 use crate::{
-    message::{Header, Reply, Request},
+    config::Profile,
+    message::{Header, Marks, Reply, Request},
     offer_answer::{MediaOffer, Origin, Shape},
     store::Change,
     transaction::ServerId,
@@ -79,7 +80,10 @@ impl Focus {
         if legs >= self.config.limits.legs_per_user {
             return Err(Refusal::TooManyLegs);
         }
-        let room = room.map_or_else(|| self.open_room(venue), Ok)?;
+        if let Some(room) = room.and_then(|room| self.rooms.get(&room)) {
+            note_difference(&room.marks, request);
+        }
+        let room = room.map_or_else(|| self.open_room(venue, request), Ok)?;
         let installing = Installing {
             transaction: incoming.transaction,
             request: request.clone(),
@@ -102,7 +106,9 @@ impl Focus {
         originator: &Originator,
         content: &Content,
     ) -> Result<Examined, Refusal> {
-        let (venue, room) = match self.directory.find(request.request_uri()) {
+        let place = self.directory.find(request.request_uri());
+        let is_rejoin = matches!(place, Place::Session(_));
+        let (venue, room) = match place {
             Place::Session(room) => {
                 let venue = self.rooms.get(&room).map(|room| Arc::clone(&room.venue));
                 (venue.ok_or(Refusal::NoSession)?, Some(room))
@@ -121,6 +127,9 @@ impl Focus {
             || Snapshot::of_nobody(limits),
             |room| room.snapshot(&originator.keys, at, limits),
         );
+        // Whoever comes by the name of the room or the group asks its rules, not the session (RCS-04).
+        let has_departed = snapshot.has_departed && is_rejoin;
+        let snapshot = Snapshot { has_departed, ..snapshot };
         let petition = Petition { user: &originator.keys, anonymous: is_anonymous, at };
         venue.policy.admit(petition, snapshot).map_err(Refusal::Denied)?;
         let sdp = content.sdp.as_ref();
@@ -182,16 +191,17 @@ impl Focus {
 
     /// A session of the room begins, with nobody in it yet. Whoever gets no seat in it after all
     /// leaves none behind (PUB-04).
-    fn open_room(&mut self, venue: Arc<Venue>) -> Result<RoomId, Refusal> {
+    fn open_room(&mut self, venue: Arc<Venue>, invite: &Request) -> Result<RoomId, Refusal> {
         let identity = self.session_identity();
-        self.open_session(identity, venue)
+        self.open_session(identity, venue, invite)
     }
 
-    /// A session begins, under the name of `identity`.
+    /// A session begins by that INVITE, under the name of `identity`.
     pub(super) fn open_session(
         &mut self,
         identity: String,
         venue: Arc<Venue>,
+        invite: &Request,
     ) -> Result<RoomId, Refusal> {
         if self.rooms.len() >= self.config.limits.sessions {
             return Err(Refusal::Exhausted);
@@ -199,7 +209,13 @@ impl Focus {
         let id = RoomId(self.next_id());
         let (session, uri) = (identity.clone(), venue.uri.clone());
         self.record(|| Change::Opened { session, room: uri });
-        self.hold(Room::new(id, identity, venue));
+        let profile = self.config.profile;
+        let mut room = Room::new(id, identity, venue);
+        if profile == Profile::Rcs {
+            (room.marks, room.keeps_members) = (Marks::read(invite), true);
+        }
+        self.hold(room);
+        self.record_marks(id);
         Ok(id)
     }
 
@@ -387,6 +403,17 @@ impl Focus {
             .header(Header::AllowEvents, "conference")
             .header(Header::Accept, ACCEPT)
             .header(Header::Supported, &format!("{SUPPORTED}{precondition}"))
+    }
+}
+
+/// Says in the log that an INVITE to a conversation names another, or none. It is let in all the same:
+/// the Request-URI decides (RCS-01).
+fn note_difference(marks: &Marks, request: &Request) {
+    let Some(contribution) = marks.contribution.as_deref() else { return };
+    let theirs = request.header(Header::ContributionId);
+    if theirs != Some(contribution) {
+        let call_id = request.call_id();
+        tracing::info!(call_id, contribution, theirs, "rejoins by another Contribution-ID");
     }
 }
 

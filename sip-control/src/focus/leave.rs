@@ -16,11 +16,14 @@ use super::{
 };
 use crate::{
     dialog::DialogId,
-    message::{Draft, Header, Method, Request},
+    message::{Draft, Header, Method, Reason, Request},
     store::Change,
     transaction::ServerId,
     transport::Target,
 };
+
+/// The cause by which clients of GSMA leave for good (RCS-04).
+const CALL_COMPLETED: u16 = 200;
 
 impl Focus {
     /// BYE of the peer: out of the room first, answered then, and told to the others (LEAVE-02).
@@ -37,10 +40,24 @@ impl Focus {
             return self.reply(incoming.transaction, self.plain_reply(200));
         };
         self.counters.leaves += 1;
+        let how = self.part_with(leg.room, session, &incoming.request);
         let unanswered = self.end_routes(connected.media, connected.exchange);
         self.reply(incoming.transaction, self.plain_reply(200));
         self.give_up_change(unanswered);
-        self.vacate(now, leg.room, session, Disconnection::Departed);
+        self.vacate(now, leg.room, session, how);
+    }
+
+    /// What a BYE means for its sender's place among the members, if those are kept: only who says so
+    /// leaves for good (RCS-03, RCS-04).
+    fn part_with(&mut self, room: RoomId, session: SessionId, bye: &Request) -> Disconnection {
+        let keeper = self.rooms.get_mut(&room).filter(|room| room.keeps_members);
+        let Some(room) = keeper else { return Disconnection::Departed };
+        let mut reasons = bye.list(Header::Reason).filter_map(Reason::parse);
+        if !reasons.any(|reason| reason.sip_cause() == Some(CALL_COMPLETED)) {
+            return Disconnection::Away;
+        }
+        room.resign(session);
+        Disconnection::Departed
     }
 
     /// The ACK to a 200 of the leg is here.
@@ -209,8 +226,12 @@ impl Focus {
         let former = room.participants_of(&participant.keys).filter(|p| p.id != leg.participant);
         let former: Vec<SessionId> =
             former.flat_map(|participant| participant.legs.iter().map(|seat| seat.leg)).collect();
+        let (room, keys, own) = (leg.room, participant.keys.clone(), leg.participant);
         for leg in former {
             self.dismiss(now, leg, Farewell::Replaced, &Refusal::Terminated);
+        }
+        if let Some(room) = self.rooms.get_mut(&room) {
+            room.forget_absence(&keys, Some(own), &Disconnection::Departed, now, &self.clock);
         }
     }
 
@@ -302,7 +323,9 @@ impl Focus {
         how: Disconnection,
     ) {
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
-        let user = room.holder_of(session).and_then(|user| user.keys.first().cloned());
+        let user = room.holder_of(session).map(|user| user.keys.clone()).unwrap_or_default();
+        let was_connected = room.is_connected_by(session);
+        let is_loss = how.is_loss();
         let has_changed = room.vacate(session, how, now, &self.clock);
         if self.is_stopping {
             return;
@@ -313,6 +336,10 @@ impl Focus {
         if room.is_empty() && !waits && (linger.is_zero() || !room.has_begun()) {
             return self.end_room(now, room_id, Ending::NoResource);
         }
+        if was_connected && room.has_lost(&user) && self.end_if_too_few(now, room_id) {
+            return;
+        }
+        let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let key_grace = self.config.timers.key_grace;
         let is_forsaken = room.is_forsaken(self.clock.utc(now));
         if is_forsaken && key_grace.is_zero() {
@@ -328,13 +355,25 @@ impl Focus {
             room.lingers_until = Some(until);
             self.agenda.add(until, Subject::Room(room_id));
         }
-        let gone = user.filter(|key| !room.is_connected(std::slice::from_ref(key)));
-        if let Some(user) = gone {
-            self.record_left(room_id, user);
+        let is_member = room.keeps_members && is_loss;
+        if was_connected && !is_member && !room.is_connected(&user) {
+            self.record_gone(room_id, &user);
         }
         if has_changed {
             self.notify_watchers(now, room_id);
         }
+    }
+
+    /// Ends the session of a group of which too few are left, and tells those not to come back
+    /// (LEAVE-05, RCS-07). Whether it is over.
+    pub(super) fn end_if_too_few(&mut self, now: Instant, room_id: RoomId) -> bool {
+        let Some(room) = self.rooms.get(&room_id) else { return true };
+        let least = self.config.min_participants();
+        let are_too_few = room.venue.policy.is_of_group() && room.remaining() < least;
+        if are_too_few {
+            self.end_room_saying(now, room_id, Farewell::Gone, Ending::NoResource);
+        }
+        are_too_few
     }
 
     /// The end of a session (LEAVE-09): from here on its identity names nothing, so no new leg can

@@ -164,6 +164,8 @@ pub enum Farewell {
     Unrefreshed,
     /// The session has ended for all (LEAVE-09).
     SessionOver,
+    /// Too few are left for the session to go on, or for anybody to come back to (RCS-07).
+    Gone,
     /// Nothing was said in the session for too long (LEAVE-08).
     Idle,
     /// The focus stops (OPS-02).
@@ -266,6 +268,7 @@ impl Farewell {
             Self::MediaLost => "media_lost",
             Self::Unrefreshed => "unrefreshed",
             Self::SessionOver => "session_over",
+            Self::Gone => "gone",
             Self::Idle => "idle",
             Self::Stopping => "stopping",
             Self::Removed => "removed",
@@ -274,7 +277,7 @@ impl Farewell {
         }
     }
 
-    /// The Reason of the BYE. Never cause 410: that would tell clients not to come back.
+    /// The Reason of the BYE. Cause 410 tells clients not to come back, so only who means that says it.
     pub fn reason(self) -> &'static str {
         match self {
             Self::Replaced => "SIP;cause=200;text=\"Replaced\"",
@@ -284,6 +287,7 @@ impl Farewell {
             Self::MediaLost => "SIP;cause=480;text=\"MSRP connection lost\"",
             Self::Unrefreshed => "SIP;cause=408;text=\"Session not refreshed\"",
             Self::SessionOver => "SIP;cause=200;text=\"Session ended\"",
+            Self::Gone => "SIP;cause=410;text=\"Gone\"",
             Self::Idle => "SIP;cause=200;text=\"Session idle\"",
             Self::Stopping => "SIP;cause=503;text=\"Service stopping\"",
             Self::Removed => "SIP;cause=403;text=\"Removed\"",
@@ -295,9 +299,12 @@ impl Farewell {
     /// How the roster tells it.
     pub fn disconnection(self) -> Disconnection {
         match self {
-            Self::Replaced | Self::SessionOver | Self::Idle | Self::Stopping | Self::Surplus => {
-                Disconnection::Departed
-            }
+            Self::Replaced
+            | Self::SessionOver
+            | Self::Gone
+            | Self::Idle
+            | Self::Stopping
+            | Self::Surplus => Disconnection::Departed,
             Self::Removed => Disconnection::Booted(None),
             Self::Unacknowledged
             | Self::Unanswered

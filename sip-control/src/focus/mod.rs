@@ -26,6 +26,7 @@ mod keep_alive;
 mod leave;
 mod leg;
 mod link;
+mod members;
 mod order;
 mod output;
 mod participant;

@@ -6,7 +6,7 @@ use mailbox::{ParticipantId, PeerMedia, SessionId};
 use msrp::AddressBuf;
 
 use super::{
-    WallClock,
+    Utc, WallClock,
     conference_info::{Disconnection, Endpoint, Joining, Progress, Status, User},
     order::Member,
     user::UserKey,
@@ -49,6 +49,19 @@ pub struct Participant {
     /// Until then the roster is silent about it: the time in which its alias could be told from the
     /// name that left just before.
     pub hidden_until: Option<Instant>,
+    /// It was here, is not, and may come back (RCS-03).
+    pub absence: Option<Absence>,
+}
+
+/// How a member came to be away.
+#[derive(Clone, Debug)]
+pub struct Absence {
+    /// The leg it was here by.
+    pub leg: SessionId,
+    /// How that went.
+    pub how: Disconnection,
+    /// When.
+    pub since: Utc,
 }
 
 /// What a participant has of a leg.
@@ -132,6 +145,7 @@ impl Participant {
             legs: Vec::new(),
             succeeds,
             hidden_until: None,
+            absence: None,
         }
     }
 
@@ -153,6 +167,7 @@ impl Participant {
             legs: Vec::new(),
             succeeds,
             hidden_until: None,
+            absence: None,
         }
     }
 
@@ -188,15 +203,22 @@ impl Participant {
 
     /// Whether the roster shows it now.
     pub fn is_shown(&self, now: Instant) -> bool {
-        self.legs.iter().any(Seat::is_told) && self.hidden_until.is_none_or(|until| until <= now)
+        let is_told = self.absence.is_some() || self.legs.iter().any(Seat::is_told);
+        is_told && self.hidden_until.is_none_or(|until| until <= now)
     }
 
-    /// Its `<user>` while it is there, or invited.
+    /// Its `<user>` while it is there, or invited, or waited for.
     pub fn user(&self, clock: &WallClock) -> User {
         let endpoints = self.legs.iter().filter_map(|seat| {
             Some(Endpoint { entity: endpoint(seat.leg), status: seat.status(clock)? })
         });
-        self.user_with(endpoints.collect())
+        let endpoints: Vec<Endpoint> = endpoints.collect();
+        let absence = self.absence.iter().filter(|_| endpoints.is_empty()).map(|absence| {
+            let status = Status::Disconnected { how: absence.how.clone(), since: absence.since };
+            Endpoint { entity: endpoint(absence.leg), status }
+        });
+        let absence: Vec<Endpoint> = absence.collect();
+        self.user_with(if absence.is_empty() { endpoints } else { absence })
     }
 
     /// Its `<user>` when its last leg has gone.

@@ -60,6 +60,7 @@ pub struct Lists {
     watchers: UserSet,
     inviters: UserSet,
     max_participants: Option<usize>,
+    is_group: bool,
 }
 
 /// Who asks, and for what.
@@ -84,6 +85,8 @@ pub struct Snapshot {
     pub is_guest: bool,
     /// Whether the user was removed from the session (REF-06).
     pub is_expelled: bool,
+    /// Whether the user left the session for good, and comes back to that very session (RCS-04).
+    pub has_departed: bool,
     /// Distinct users with a seat, the one who asks left out (FOC-11).
     pub others: usize,
     /// What the room can hold at all (OPS-03).
@@ -99,6 +102,7 @@ impl Snapshot {
             has_key_participant: false,
             is_guest: false,
             is_expelled: false,
+            has_departed: false,
             others: 0,
             users_max,
         }
@@ -120,6 +124,8 @@ pub enum Denial {
     Service,
     /// Step 2: removed from the session (REF-06).
     Expelled,
+    /// Step 2: left the session for good (RCS-04).
+    Departed,
     /// Step 2: nobody without whom there is no session is there (LEAVE-07).
     KeyAbsent,
     /// Step 3.
@@ -143,6 +149,7 @@ impl Policy {
             watchers: UserSet::from(&rules.watchers),
             inviters: UserSet::from(&rules.inviters),
             max_participants: rules.max_participants,
+            is_group: kind == RoomKind::Group,
         }))
     }
 
@@ -150,6 +157,9 @@ impl Policy {
     pub fn admit(&self, petition: Petition<'_>, snapshot: Snapshot) -> Result<(), Denial> {
         if snapshot.is_expelled {
             return Err(Denial::Expelled);
+        }
+        if snapshot.has_departed {
+            return Err(Denial::Departed);
         }
         match self {
             Self::Listed(lists) => lists.enter(petition, snapshot)?,
@@ -226,6 +236,15 @@ impl Policy {
                 group.grants(Right::Expel, &inquiry)
             }
             Self::AdHoc(company) => company.is_creator(user),
+        }
+    }
+
+    /// Whether a session ends when too few are left of it. One of a public room goes on for whoever
+    /// is in it (LEAVE-05).
+    pub fn is_of_group(&self) -> bool {
+        match self {
+            Self::Listed(lists) => lists.is_group,
+            Self::Documented(_) | Self::AdHoc(_) => true,
         }
     }
 

@@ -228,10 +228,10 @@ impl Focus {
         for invitee in invitees {
             let Some(room) = self.rooms.get_mut(&room_id) else { return };
             if let Some(user) = room.readmit(&invitee.user.keys) {
-                self.record_left(room_id, user);
+                self.record_readmitted(room_id, user);
             }
             let Some(room) = self.rooms.get(&room_id) else { return };
-            if room.participants_of(&invitee.user.keys).next().is_some() {
+            if room.is_awaited(&invitee.user.keys) {
                 continue;
             }
             is_open |= self.invite(now, room_id, invitee, Arc::clone(invitation), referral);
@@ -270,6 +270,13 @@ impl Focus {
                 }
                 Some(Phase::Parting { .. }) | None => {}
             }
+        }
+        let missed = self
+            .rooms
+            .get_mut(&room_id)
+            .is_some_and(|room| room.forget_absence(&keys, None, &how, now, &self.clock));
+        if missed && !self.end_if_too_few(now, room_id) {
+            self.notify_watchers(now, room_id);
         }
         // Behind the note that it is gone, which this one replaces.
         let user = keys.into_iter().next().filter(|_| self.rooms.contains_key(&room_id));

@@ -158,6 +158,7 @@ impl Refusal {
                 | Denial::NotGranted
                 | Denial::Service
                 | Denial::Expelled
+                | Denial::Departed
                 | Denial::KeyAbsent
                 | Denial::Anonymity,
             ) => 403,
@@ -206,7 +207,8 @@ impl Refusal {
                 | Denial::Blocked
                 | Denial::NotGranted
                 | Denial::Service
-                | Denial::Expelled,
+                | Denial::Expelled
+                | Denial::Departed,
             ) => "Not allowed to join",
             Self::Denied(Denial::Full) => "Too many participants",
             Self::Denied(Denial::Anonymity) => "Anonymity not allowed",
@@ -312,6 +314,7 @@ impl Refusal {
             Self::Denied(Denial::NotGranted) => Reason::Blocked.name(),
             Self::Denied(Denial::Service) => Reason::ServiceNotSupported.name(),
             Self::Denied(Denial::Expelled) => "expelled",
+            Self::Denied(Denial::Departed) => "departed",
             Self::Denied(Denial::KeyAbsent) => "key_participant_absent",
             Self::Denied(Denial::Full) => "full",
             Self::Denied(Denial::Anonymity) => "anonymity",

@@ -15,14 +15,15 @@ use super::{
     conference_info::{self, Conference, Disconnection, Joining, Progress, User, user_elements},
     expiry::Expiry,
     invite::Gathering,
-    participant::{Originator, Participant, Seat, Standing},
+    members::Members,
+    participant::{Absence, Originator, Participant, Seat, Standing},
     policy::Snapshot,
     roster::{Known, Roster},
     subscription::{SubscriptionId, View},
     user::UserKey,
     venue::Venue,
 };
-use crate::{config::Limits, message::Header};
+use crate::{config::Limits, message::Marks};
 
 /// Whom a document is for.
 #[derive(Clone, Copy, Debug)]
@@ -77,10 +78,12 @@ pub struct Room {
     /// Whom to invite as soon as it has begun.
     pub gathering: Option<Gathering>,
     /// What tells its conversation from others, for INVITEs (RCS-01).
-    pub marks: Vec<(Header, String)>,
+    pub marks: Marks,
+    /// Whoever is lost stays in the roster, and may come back as a member (RCS-03).
+    pub keeps_members: bool,
     roster: Roster,
     /// Those who were called into it, and those who were in it (PUB-14).
-    guests: HashSet<UserKey>,
+    members: Members,
     /// Those who were removed from it (REF-06).
     expelled: HashSet<UserKey>,
     /// By id, so in the order in which they came.
@@ -103,8 +106,9 @@ impl Room {
             forsaken_until: None,
             expiry: Expiry::default(),
             gathering: None,
-            marks: Vec::new(),
-            guests: HashSet::new(),
+            marks: Marks::default(),
+            keeps_members: false,
+            members: Members::default(),
             expelled: HashSet::new(),
             roster: Roster::default(),
             participants: BTreeMap::new(),
@@ -147,9 +151,9 @@ impl Room {
         Snapshot {
             is_running: true,
             has_key_participant: self.key_participants(at).any(Participant::is_connected),
-            is_guest: keys.iter().any(|key| self.guests.contains(key))
-                || self.participants_of(keys).next().is_some(),
+            is_guest: self.members.holds(keys) || self.participants_of(keys).next().is_some(),
             is_expelled: keys.iter().any(|key| self.expelled.contains(key)),
+            has_departed: self.members.has_departed(keys),
             others: others.count(),
             users_max: limits.users_per_room,
         }
@@ -214,25 +218,106 @@ impl Room {
 
     /// The user may join, and come back (PUB-14).
     pub fn welcome(&mut self, keys: &[UserKey]) {
-        self.guests.extend(keys.iter().cloned());
+        self.members.admit(keys);
     }
 
-    /// The user may come back though it was removed (REF-06). The key it was known by, if it was.
+    /// The user may come back though it was removed, or left for good (REF-06, RCS-04). The key it was
+    /// known by, if it was.
     pub fn readmit(&mut self, keys: &[UserKey]) -> Option<UserKey> {
+        let departed = self.members.readmit(keys);
         let mut known = keys.iter().filter_map(|key| self.expelled.take(key));
         let first = known.next();
         known.for_each(drop);
-        first
+        first.or(departed)
     }
 
     /// The user may not come back until it is welcome again (REF-06).
     pub fn expel(&mut self, keys: &[UserKey]) {
+        self.members.dismiss(keys);
         self.expelled.extend(keys.iter().cloned());
+    }
+
+    /// The user leaves for good with that leg, unless it is there by another one, too: it is no member
+    /// any more, and may not come back by itself (RCS-04).
+    pub fn resign(&mut self, leg: SessionId) {
+        let Some(keys) = self.holder_of(leg).map(|user| user.keys.clone()) else { return };
+        let others = self.participants_of(&keys).flat_map(|them| &them.legs);
+        if others.filter(|seat| seat.leg != leg).all(|seat| !seat.is_connected()) {
+            self.members.depart(&keys);
+        }
+    }
+
+    /// The user is one who left for good.
+    pub fn forget_member(&mut self, keys: &[UserKey]) {
+        self.members.depart(keys);
+    }
+
+    /// Whether the user has left for good.
+    pub fn has_departed(&self, keys: &[UserKey]) -> bool {
+        self.members.has_departed(keys)
+    }
+
+    /// The user is waited for no longer, under any name but the one of `except`. Whether the roster
+    /// has changed.
+    pub fn forget_absence(
+        &mut self,
+        keys: &[UserKey],
+        except: Option<ParticipantId>,
+        how: &Disconnection,
+        now: Instant,
+        clock: &WallClock,
+    ) -> bool {
+        let is_meant = |them: &&mut Participant| them.is(keys) && Some(them.id) != except;
+        let mut gone = Vec::new();
+        for participant in self.participants.values_mut().filter(is_meant) {
+            let Some(absence) = participant.absence.take() else { continue };
+            if !participant.is_shown(now) {
+                gone.push(participant.user_gone(absence.leg, how.clone(), now, clock));
+            }
+        }
+        self.participants.retain(|_, them| !them.legs.is_empty() || them.absence.is_some());
+        let has_changed = !gone.is_empty();
+        gone.into_iter().for_each(|user| self.roster.note_departure(user));
+        has_changed
+    }
+
+    /// A member of the session before: it is not here, and may come back. `fresh` is who it is here,
+    /// and `leg` names what it was here by; both are new.
+    pub fn miss(&mut self, fresh: ParticipantId, leg: SessionId, user: &Originator, since: Utc) {
+        let absence = Absence { leg, how: Disconnection::Away, since };
+        let participant = Participant::visible(fresh, user, None);
+        self.participants.insert(fresh, Participant { absence: Some(absence), ..participant });
+    }
+
+    /// Whether the user, who had a leg, is not in it any more, nor will be by itself.
+    pub fn has_lost(&self, keys: &[UserKey]) -> bool {
+        if self.keeps_members {
+            !self.members.holds(keys)
+        } else {
+            self.participants_of(keys).next().is_none()
+        }
+    }
+
+    /// Whether that leg is one that was answered.
+    pub fn is_connected_by(&self, leg: SessionId) -> bool {
+        let seat = self.holder_of(leg).and_then(|user| user.seat(leg));
+        seat.is_some_and(Seat::is_connected)
+    }
+
+    /// How many are left of it: its members where those are kept, else who is in it, or invited
+    /// (LEAVE-05).
+    pub fn remaining(&self) -> usize {
+        if self.keeps_members { self.members.count() } else { self.participants.len() }
     }
 
     /// Whether the user has joined (SUB-05).
     pub fn is_connected(&self, keys: &[UserKey]) -> bool {
         self.participants_of(keys).any(Participant::is_connected)
+    }
+
+    /// Whether the user is here, on the way, or invited.
+    pub fn is_awaited(&self, keys: &[UserKey]) -> bool {
+        self.participants_of(keys).any(|participant| !participant.legs.is_empty())
     }
 
     /// How many legs the user has or is about to have (OPS-03).
@@ -242,7 +327,7 @@ impl Room {
 
     /// Whether nobody has a seat any more, nor is invited (LEAVE-05).
     pub fn is_empty(&self) -> bool {
-        self.participants.is_empty()
+        self.participants.values().all(|participant| participant.legs.is_empty())
     }
 
     /// Whether somebody was in it, who may come back.
@@ -343,8 +428,9 @@ impl Room {
         let Some(participant) = self.participants.get_mut(&id) else { return false };
         self.has_begun = true;
         self.expiry.begin(now);
-        self.guests.extend(participant.keys.iter().cloned());
+        self.members.admit(&participant.keys);
         participant.succeeds = None;
+        participant.absence = None;
         if has_new_name {
             participant.hidden_until = Some(hidden_until);
         }
@@ -368,11 +454,17 @@ impl Room {
         let Some(id) = self.holder(leg) else { return false };
         let Some(participant) = self.participants.get_mut(&id) else { return false };
         let was_shown = participant.is_shown(now);
-        let was_told = participant.seat(leg).is_some_and(Seat::is_told);
+        let seat = participant.seat(leg);
+        let was_told = seat.is_some_and(Seat::is_told);
+        let was_connected = seat.is_some_and(Seat::is_connected);
         participant.legs.retain(|seat| seat.leg != leg);
+        if was_connected && self.keeps_members && how.is_loss() && !participant.is_connected() {
+            let how = how.clone();
+            participant.absence = Some(Absence { leg, how, since: clock.utc(now) });
+        }
         let is_shown = participant.is_shown(now);
         let gone = participant.user_gone(leg, how, now, clock);
-        if participant.legs.is_empty() {
+        if participant.legs.is_empty() && participant.absence.is_none() {
             self.participants.remove(&id);
         }
         match (was_shown, is_shown) {
@@ -389,7 +481,7 @@ impl Room {
         for participant in self.participants.values_mut() {
             if participant.hidden_until.is_some_and(|until| until <= now) {
                 participant.hidden_until = None;
-                if participant.is_connected() {
+                if participant.is_shown(now) {
                     self.roster.note_change(&participant.entity);
                     has_changed = true;
                 }

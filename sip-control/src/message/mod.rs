@@ -17,6 +17,7 @@ mod frame;
 mod header;
 mod lexis;
 pub mod limits;
+mod marks;
 mod method;
 mod multipart;
 mod read;
@@ -34,6 +35,7 @@ pub use fields::{
 pub use frame::{Frame, Framer};
 pub use header::Header;
 pub use lexis::{List, Params, unquote};
+pub use marks::Marks;
 pub use method::Method;
 pub use multipart::{Part, PartsFault, join_parts};
 pub use read::Message;

@@ -1,4 +1,4 @@
-//! The file: three tables, and one transaction per batch of changes. The only door to redb.
+//! The file: four tables, and one transaction per batch of changes. The only door to redb.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -6,8 +6,8 @@ use redb::{
     Database, Error, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction,
 };
 
-use super::{Change, Remembered};
-use crate::focus::UserKey;
+use super::{Change, Remembered, RememberedMember};
+use crate::{focus::UserKey, message::Marks};
 
 /// Identity of a session to the URI of its room.
 const SESSIONS: TableDefinition<'_, &str, &str> = TableDefinition::new("sessions");
@@ -16,8 +16,13 @@ const USERS: TableDefinition<'_, (&str, &str), u8> = TableDefinition::new("users
 /// Identity of a session to the number of its last alias.
 const ALIASES: TableDefinition<'_, &str, u64> = TableDefinition::new("aliases");
 
+/// Identity of a session to its Contribution-ID and Conversation-ID; an empty one is none.
+const MARKS: TableDefinition<'_, &str, (&str, &str)> = TableDefinition::new("marks");
+
 const MEMBER: u8 = 1;
 const EXPELLED: u8 = 2;
+const HIDDEN_MEMBER: u8 = 3;
+const DEPARTED: u8 = 4;
 
 /// Behind every key of [`USERS`] that begins with a session: no URI has it.
 const BEHIND_ALL: &str = "\u{10ffff}";
@@ -36,6 +41,7 @@ impl Ledger {
         transaction.open_table(SESSIONS)?;
         transaction.open_table(USERS)?;
         transaction.open_table(ALIASES)?;
+        transaction.open_table(MARKS)?;
         transaction.commit()?;
         Ok(Self { database })
     }
@@ -56,14 +62,27 @@ impl Ledger {
                 remembered.aliases = last.value();
             }
         }
+        for entry in transaction.open_table(MARKS)?.iter()? {
+            let (session, marks) = entry?;
+            if let Some(remembered) = sessions.get_mut(session.value()) {
+                let given = |mark: &str| Some(mark.to_owned()).filter(|mark| !mark.is_empty());
+                let (contribution, conversation) = marks.value();
+                let (contribution, conversation) = (given(contribution), given(conversation));
+                remembered.marks = Marks { contribution, conversation };
+            }
+        }
         for entry in transaction.open_table(USERS)?.iter()? {
             let (key, standing) = entry?;
             let (session, user) = key.value();
             let Some(remembered) = sessions.get_mut(session) else { continue };
-            let user = UserKey::of(user);
+            let Some(user) = UserKey::of(user) else { continue };
             match standing.value() {
-                EXPELLED => remembered.expelled.extend(user),
-                _ => remembered.members.extend(user),
+                EXPELLED => remembered.expelled.push(user),
+                DEPARTED => remembered.departed.push(user),
+                standing => {
+                    let is_anonymous = standing == HIDDEN_MEMBER;
+                    remembered.members.push(RememberedMember { user, is_anonymous });
+                }
             }
         }
         Ok(sessions.into_values().collect())
@@ -82,13 +101,15 @@ fn apply(transaction: &WriteTransaction, changes: &[Change]) -> Result<(), Error
     let mut sessions = transaction.open_table(SESSIONS)?;
     let mut users = transaction.open_table(USERS)?;
     let mut aliases = transaction.open_table(ALIASES)?;
+    let mut names = transaction.open_table(MARKS)?;
     for change in changes {
         match change {
             Change::Opened { session, room } => {
                 sessions.insert(&**session, &**room)?;
             }
-            Change::Joined { session, user } => {
-                users.insert((&**session, user.uri()), MEMBER)?;
+            Change::Joined { session, user, is_anonymous } => {
+                let standing = if *is_anonymous { HIDDEN_MEMBER } else { MEMBER };
+                users.insert((&**session, user.uri()), standing)?;
             }
             Change::Left { session, user } => {
                 users.remove((&**session, user.uri()))?;
@@ -96,12 +117,21 @@ fn apply(transaction: &WriteTransaction, changes: &[Change]) -> Result<(), Error
             Change::Expelled { session, user } => {
                 users.insert((&**session, user.uri()), EXPELLED)?;
             }
+            Change::Departed { session, user } => {
+                users.insert((&**session, user.uri()), DEPARTED)?;
+            }
+            Change::Marked { session, marks: Marks { contribution, conversation } } => {
+                let given = |mark: &Option<String>| mark.clone().unwrap_or_default();
+                let (contribution, conversation) = (given(contribution), given(conversation));
+                names.insert(&**session, (&*contribution, &*conversation))?;
+            }
             Change::Aliased { session, last } => {
                 aliases.insert(&**session, last)?;
             }
             Change::Closed { session } => {
                 sessions.remove(&**session)?;
                 aliases.remove(&**session)?;
+                names.remove(&**session)?;
                 forget_users(&mut users, session)?;
             }
         }

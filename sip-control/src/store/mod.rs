@@ -26,7 +26,7 @@ use mailbox::figures;
 use tokio::sync::watch;
 
 use self::ledger::Ledger;
-use crate::focus::UserKey;
+use crate::{focus::UserKey, message::Marks};
 
 /// Changes that share one commit at most: a bound on how long one takes.
 const BATCH_MAX: usize = 4096;
@@ -47,6 +47,8 @@ pub enum Change {
         session: String,
         /// Who.
         user: UserKey,
+        /// Whether it is there under an alias.
+        is_anonymous: bool,
     },
     /// Somebody is not in it any more, and may come back.
     Left {
@@ -61,6 +63,20 @@ pub enum Change {
         session: String,
         /// Who.
         user: UserKey,
+    },
+    /// Somebody left it for good, and may not come back by itself (RCS-04).
+    Departed {
+        /// Its identity.
+        session: String,
+        /// Who.
+        user: UserKey,
+    },
+    /// Its clients know it by these names (RCS-01).
+    Marked {
+        /// Its identity.
+        session: String,
+        /// The names.
+        marks: Marks,
     },
     /// So many aliases were given out in it.
     Aliased {
@@ -84,11 +100,24 @@ pub struct Remembered {
     /// The URI of its room.
     pub room: String,
     /// Who was in it.
-    pub members: Vec<UserKey>,
+    pub members: Vec<RememberedMember>,
     /// Who was put out of it.
     pub expelled: Vec<UserKey>,
+    /// Who left it for good.
+    pub departed: Vec<UserKey>,
     /// The number of the last alias given out.
     pub aliases: u64,
+    /// The names by which its clients know it.
+    pub marks: Marks,
+}
+
+/// Somebody who was in a session when the last process ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct RememberedMember {
+    /// Who.
+    pub user: UserKey,
+    /// Whether the others knew it by an alias only.
+    pub is_anonymous: bool,
 }
 
 /// Why a store cannot be used.

@@ -2,8 +2,8 @@
 
 use std::path::PathBuf;
 
-use super::{Change, Remembered, Store};
-use crate::focus::UserKey;
+use super::{Change, Remembered, RememberedMember, Store};
+use crate::{focus::UserKey, message::Marks};
 
 /// A file of one test, gone with it.
 struct File(PathBuf);
@@ -34,17 +34,28 @@ const SESSION: &str = "sip:s-1@im.example.com;gr";
 const OTHER: &str = "sip:s-10@im.example.com;gr";
 const ROOM: &str = "sip:garden@im.example.com";
 
+fn marks() -> Marks {
+    Marks { contribution: Some("c0ffee".to_owned()), conversation: None }
+}
+
+fn member(name: &str, is_anonymous: bool) -> RememberedMember {
+    RememberedMember { user: user(name), is_anonymous }
+}
+
 fn life(session: &str) -> Vec<Change> {
     let session = || session.to_owned();
     vec![
         Change::Opened { session: session(), room: ROOM.to_owned() },
-        Change::Joined { session: session(), user: user("alice") },
-        Change::Joined { session: session(), user: user("bob") },
-        Change::Joined { session: session(), user: user("bob") },
-        Change::Joined { session: session(), user: user("carol") },
+        Change::Joined { session: session(), user: user("alice"), is_anonymous: false },
+        Change::Joined { session: session(), user: user("bob"), is_anonymous: false },
+        Change::Joined { session: session(), user: user("bob"), is_anonymous: true },
+        Change::Joined { session: session(), user: user("carol"), is_anonymous: false },
         Change::Left { session: session(), user: user("bob") },
         Change::Expelled { session: session(), user: user("carol") },
         Change::Aliased { session: session(), last: 7 },
+        Change::Joined { session: session(), user: user("dave"), is_anonymous: true },
+        Change::Departed { session: session(), user: user("erin") },
+        Change::Marked { session: session(), marks: marks() },
     ]
 }
 
@@ -61,9 +72,11 @@ fn what_was_written_is_read_when_it_is_opened_again() {
     let expected = Remembered {
         session: SESSION.to_owned(),
         room: ROOM.to_owned(),
-        members: vec![user("alice")],
+        members: vec![member("alice", false), member("dave", true)],
         expelled: vec![user("carol")],
+        departed: vec![user("erin")],
         aliases: 7,
+        marks: marks(),
     };
     assert_eq!(again, [expected]);
 }
@@ -79,13 +92,14 @@ fn nothing_is_left_of_a_session_that_is_over() {
     drop(store);
     let (store, again) = file.open();
     assert_eq!(again.iter().map(|one| &*one.session).collect::<Vec<_>>(), [OTHER]);
-    assert_eq!(again[0].members, [user("alice")]);
+    assert_eq!(again[0].members, [member("alice", false), member("dave", true)]);
     // Should it begin anew under the same name, nobody would be in it.
     store.write(Change::Opened { session: SESSION.to_owned(), room: ROOM.to_owned() });
     drop(store);
     let (_store, again) = file.open();
     let anew = again.iter().find(|one| one.session == SESSION).expect("it is there");
     assert_eq!((again.len(), anew.members.len(), anew.aliases), (2, 0, 0));
+    assert_eq!(anew.marks, Marks::default());
 }
 
 #[test]

@@ -17,6 +17,7 @@ fn known() -> Conversation {
         identity: Some(IDENTITY.to_owned()),
         allow: vec!["BYE".to_owned(), "UPDATE".to_owned()],
         is_focus: true,
+        ..Conversation::default()
     }
 }
 

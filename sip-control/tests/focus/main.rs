@@ -4,6 +4,8 @@
 mod adhoc;
 mod anything;
 mod callee;
+#[path = "../common/captured.rs"]
+mod captured;
 mod contract;
 mod decision;
 mod dispatch;
@@ -18,6 +20,7 @@ mod harness;
 mod hostile;
 mod inviting;
 mod joining;
+mod members;
 mod naming;
 mod offerless;
 mod order;

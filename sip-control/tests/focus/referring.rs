@@ -38,7 +38,7 @@ pub fn refer(world: &mut World, uri: &str, user: &str, rest: &str) -> String {
 }
 
 /// The answer to such a REFER without a body, and what else was sent because of it.
-fn referred(world: &mut World, uri: &str, user: &str, lines: &str) -> (Sent, Vec<Sent>) {
+pub fn referred(world: &mut World, uri: &str, user: &str, lines: &str) -> (Sent, Vec<Sent>) {
     let refer = refer(world, uri, user, &format!("{lines}Content-Length: 0\n\n"));
     posted(world, &refer)
 }

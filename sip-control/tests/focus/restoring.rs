@@ -5,7 +5,7 @@ use std::{path::PathBuf, time::Duration};
 use sip_control::{
     config::{Config, Users},
     focus::UserKey,
-    store::{Change, Remembered},
+    store::{Change, Remembered, RememberedMember},
 };
 
 use super::harness::{OFFER, Sent, World, connected, invite, vectors};
@@ -15,7 +15,7 @@ const OPEN: &str = "sip:garden-open@im.example.com";
 const ALICE: &str = "sip:alice@example.com";
 const BOB: &str = "sip:bob@example.com";
 
-fn keeping() -> Config {
+pub fn keeping() -> Config {
     let persist_sessions = Some(PathBuf::from("kept by the test"));
     let mut config = Config { persist_sessions, ..vectors() };
     config.rooms[1].rules.anonymity = Users::Everyone;
@@ -23,7 +23,7 @@ fn keeping() -> Config {
 }
 
 /// What a store would have of the changes.
-fn remembered(changes: &[Change]) -> Vec<Remembered> {
+pub fn remembered(changes: &[Change]) -> Vec<Remembered> {
     let mut all: Vec<Remembered> = Vec::new();
     for change in changes {
         let mut of = |session: &String| {
@@ -35,17 +35,28 @@ fn remembered(changes: &[Change]) -> Vec<Remembered> {
                 room: room.clone(),
                 ..Remembered::default()
             }),
-            Change::Joined { session, user } => {
+            Change::Joined { session, user, is_anonymous } => {
                 let at = of(session);
-                all[at].members.retain(|member| member != user);
-                all[at].members.push(user.clone());
+                let at = forget(&mut all, at, user);
+                let member = RememberedMember { user: user.clone(), is_anonymous: *is_anonymous };
+                all[at].members.push(member);
             }
             Change::Left { session, user } => {
                 let at = of(session);
-                all[at].members.retain(|member| member != user);
+                forget(&mut all, at, user);
+            }
+            Change::Departed { session, user } => {
+                let at = of(session);
+                let at = forget(&mut all, at, user);
+                all[at].departed.push(user.clone());
+            }
+            Change::Marked { session, marks } => {
+                let at = of(session);
+                all[at].marks = marks.clone();
             }
             Change::Expelled { session, user } => {
                 let at = of(session);
+                let at = forget(&mut all, at, user);
                 all[at].expelled.push(user.clone());
             }
             Change::Aliased { session, last } => {
@@ -61,6 +72,20 @@ fn remembered(changes: &[Change]) -> Vec<Remembered> {
     all
 }
 
+/// Whatever was known of the user is not any more.
+fn forget(all: &mut [Remembered], at: usize, user: &UserKey) -> usize {
+    let Remembered { members, expelled, departed, .. } = &mut all[at];
+    members.retain(|member| member.user != *user);
+    expelled.retain(|key| key != user);
+    departed.retain(|key| key != user);
+    at
+}
+
+/// Who was in a session.
+fn members(remembered: &Remembered) -> Vec<UserKey> {
+    remembered.members.iter().map(|member| member.user.clone()).collect()
+}
+
 fn key(uri: &str) -> UserKey {
     UserKey::of(uri).unwrap()
 }
@@ -74,12 +99,12 @@ fn what_is_noted_is_who_is_in_which_session() {
     let all = remembered(&world.changes);
     assert_eq!(all.iter().map(|one| &*one.room).collect::<Vec<_>>(), [GARDEN, OPEN]);
     assert_eq!(all[0].session, alice.identity());
-    assert_eq!(all[0].members, [key(ALICE), key(BOB)]);
+    assert_eq!(members(&all[0]), [key(ALICE), key(BOB)]);
     bob.bye(&mut world);
     carol.bye(&mut world);
     let all = remembered(&world.changes);
     assert_eq!(all.len(), 1, "an empty session is over");
-    assert_eq!(all[0].members, [key(ALICE)]);
+    assert_eq!(members(&all[0]), [key(ALICE)]);
     world.stop();
     assert_eq!(remembered(&world.changes), all, "who is sent away is in it as before");
 }

@@ -109,6 +109,7 @@ struct SipTable {
     partial_rosters: Option<bool>,
     outbound_proxy: Option<String>,
     transient_states: Option<bool>,
+    min_participants: Option<usize>,
     persist_sessions: Option<PathBuf>,
     limits: SipLimitsTable,
     timers: TimersTable,
@@ -394,6 +395,7 @@ impl SipTable {
             sip.trusted = blocks.into_iter().map(|Block(network)| network).collect();
         }
         sip.outbound_proxy = self.outbound_proxy;
+        sip.min_participants = self.min_participants;
         put!(self => sip; host, identity_from_from_header, one_leg_per_user, strict_feature_tag, preconditions, warn_detail, partial_rosters,
             transient_states);
         sip.persist_sessions = self.persist_sessions;

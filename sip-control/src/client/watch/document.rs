@@ -60,6 +60,15 @@ pub(super) struct Endpoint {
     pub entity: String,
     pub state: State,
     pub status: Option<String>,
+    /// How it went, if it did.
+    pub disconnection: Option<String>,
+}
+
+impl Endpoint {
+    /// Whether it went by its user's wish, or somebody else's.
+    pub(super) fn has_departed(&self) -> bool {
+        matches!(self.disconnection.as_deref(), Some("departed" | "booted"))
+    }
 }
 
 /// It is no such document.
@@ -79,6 +88,7 @@ enum Element {
     DisplayText,
     Endpoint,
     Status,
+    DisconnectionMethod,
     Other,
 }
 
@@ -95,6 +105,7 @@ impl Element {
             (Some(Self::User), "display-text") => Self::DisplayText,
             (Some(Self::User), "endpoint") => Self::Endpoint,
             (Some(Self::Endpoint), "status") => Self::Status,
+            (Some(Self::Endpoint), "disconnection-method") => Self::DisconnectionMethod,
             _ => Self::Other,
         }
     }
@@ -209,7 +220,8 @@ fn begin(
             users.users.push(user);
         }
         (Element::Endpoint, Some(document)) => {
-            let endpoint = Endpoint { entity: entity(of)?, state: state(of)?, status: None };
+            let (entity, state) = (entity(of)?, state(of)?);
+            let endpoint = Endpoint { entity, state, ..Endpoint::default() };
             if let Some(user) = last_user(document) {
                 user.endpoints.push(endpoint);
             }
@@ -234,6 +246,11 @@ fn end(document: &mut Document, element: Element, content: &str) {
         Element::Status => {
             if let Some(endpoint) = last_user(document).and_then(|user| user.endpoints.last_mut()) {
                 endpoint.status = content();
+            }
+        }
+        Element::DisconnectionMethod => {
+            if let Some(endpoint) = last_user(document).and_then(|user| user.endpoints.last_mut()) {
+                endpoint.disconnection = content();
             }
         }
         _ => {}

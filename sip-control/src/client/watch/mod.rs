@@ -298,6 +298,10 @@ impl Client {
             Ok(Applied::Stale) => {}
             Ok(Applied::Fresh) => {
                 let roster = Box::new(watch.roster.clone());
+                if let Some(leg) = self.legs.get_mut(&id).filter(|_| self.config.factory.is_some())
+                {
+                    leg.conversation.take_roster(&roster, &self.config.user);
+                }
                 self.events.push_back(Event::Roster { leg: id, roster });
             }
             Ok(Applied::Gone) => {

@@ -27,6 +27,8 @@ pub struct Member {
     pub display_text: Option<String>,
     /// Whether the focus says that this is us.
     pub is_own: bool,
+    /// Whether the user left the conference, or was put out of it, as opposed to having been lost.
+    pub has_departed: bool,
     /// The status of each endpoint, by its entity.
     pub endpoints: BTreeMap<String, String>,
 }
@@ -115,6 +117,9 @@ impl Member {
             *self = Self::default();
         }
         self.is_own |= user.is_own;
+        if !user.endpoints.is_empty() {
+            self.has_departed = user.endpoints.iter().all(document::Endpoint::has_departed);
+        }
         self.nickname = user.nickname.or(self.nickname.take());
         self.display_text = user.display_text.or(self.display_text.take());
         for endpoint in user.endpoints {
