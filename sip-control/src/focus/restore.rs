@@ -89,9 +89,12 @@ impl Focus {
         let Some(room) = self.rooms.get(&room).filter(|_| !self.is_stopping) else { return };
         let Some(user) = keys.first().cloned() else { return };
         let (session, has_departed) = (room.identity.clone(), room.has_departed(keys));
-        self.record(|| match has_departed {
-            true => Change::Departed { session, user },
-            false => Change::Left { session, user },
+        self.record(|| {
+            if has_departed {
+                Change::Departed { session, user }
+            } else {
+                Change::Left { session, user }
+            }
         });
     }
 

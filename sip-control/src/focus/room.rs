@@ -277,7 +277,9 @@ impl Room {
         }
         self.participants.retain(|_, them| !them.legs.is_empty() || them.absence.is_some());
         let has_changed = !gone.is_empty();
-        gone.into_iter().for_each(|user| self.roster.note_departure(user));
+        for user in gone {
+            self.roster.note_departure(user);
+        }
         has_changed
     }
 
