@@ -293,6 +293,7 @@ impl Placement {
             participant,
             identities: member.identities.into(),
             is_anonymous: member.is_anonymous,
+            may_whisper: member.may_whisper,
             peer: member.peer,
         });
         let state = State::Installing { path: None, spread };

@@ -8,6 +8,7 @@
 #![deny(unsafe_code)]
 
 mod config;
+mod control;
 mod failure;
 mod host;
 mod io;
@@ -63,6 +64,12 @@ enum Task {
     /// Ask the rules of the Pre-defined Groups.
     #[command(subcommand)]
     Policy(policy::Question),
+    /// Have the node that runs by the same configuration end the session of a room: its users are told,
+    /// and may begin another one.
+    End {
+        /// The SIP URI of the room, or of the session.
+        room: String,
+    },
 }
 
 fn main() -> ExitCode {
@@ -91,8 +98,10 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         Some(file) => reload::read(file).map_err(Failure::Refused)?,
         None => Config::default(),
     };
-    if let Some(Task::Policy(question)) = &arguments.task {
-        return policy::answer(&config, question);
+    match &arguments.task {
+        Some(Task::Policy(question)) => return policy::answer(&config, question),
+        Some(Task::End { room }) => return control::end(&config, room),
+        None => {}
     }
     let as_written = config.clone();
     config.io = arguments.io.unwrap_or(config.io);
@@ -108,6 +117,9 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     control.block_on(async {
         let hangup = await_signal(SignalKind::hangup())?;
         let sip = server::bind(config.sip.clone()).await.map_err(cannot_serve_sip)?;
+        if let Some(path) = &config.control {
+            tokio::spawn(control::heed(control::bind(path)?, sip.desk()));
+        }
         tokio::spawn(reload::heed(hangup, arguments.config, as_written, sip.desk()));
         serve(&config, sip).await
     })

@@ -73,7 +73,7 @@ impl Focus {
         let (transaction, request) = (incoming.transaction, request.clone());
         let early = None;
         let installing = Installing { transaction, request, link, offer, timer, deadline, early };
-        self.install(room_id, originator, is_anonymous, installing);
+        self.install(now, room_id, originator, is_anonymous, installing);
 
         let Some(room) = self.rooms.get_mut(&room_id) else { return Ok(()) };
         let creator = room.participants_of(&originator.keys).next();

@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use mailbox::RoomId;
 
 use super::{
-    Focus, Subject, directory::Place, leg::Farewell, order::Order, room::Room, subscription::Ending,
+    Focus, Subject, Utc, directory::Place, leg::Farewell, order::Order, room::Room,
+    subscription::Ending,
 };
 
 /// The times of one session.
@@ -60,12 +61,12 @@ impl Expiry {
     }
 
     fn idle_at(&self, bounds: &Bounds) -> Option<Instant> {
-        Some(self.heard.max(self.began)? + bounds.idle?)
+        self.heard.max(self.began)?.checked_add(bounds.idle?)
     }
 
     fn due(&self, now: Instant, bounds: &Bounds) -> Due {
         let Some(began) = self.began else { return Due::At(None) };
-        let over = [bounds.duration.map(|duration| began + duration), bounds.end];
+        let over = [bounds.duration.and_then(|duration| began.checked_add(duration)), bounds.end];
         let over = over.into_iter().flatten().min();
         if over.is_some_and(|at| at <= now) {
             return Due::End;
@@ -132,8 +133,15 @@ impl Focus {
         running.is_some()
     }
 
-    fn bounds(&self, _now: Instant, _room: &Room) -> Bounds {
-        Bounds { idle: self.config.idle_timeout(), ..Bounds::default() }
+    fn bounds(&self, now: Instant, room: &Room) -> Bounds {
+        let (policy, at) = (&room.venue.policy, self.clock.utc(now));
+        // What lies beyond the end of time is no end.
+        let until = |end: Utc| now.checked_add(Duration::from_secs(end.0.saturating_sub(at.0)));
+        Bounds {
+            idle: self.config.idle_timeout(),
+            duration: policy.duration_max(),
+            end: policy.ends_at(at).and_then(until),
+        }
     }
 }
 

@@ -133,10 +133,12 @@ impl Focus {
         let fresh = ParticipantId(self.next_id());
         let first =
             if self.config.transient_states { Progress::DialingOut } else { Progress::Pending };
+        let at = self.clock.utc(now);
         let Some(room) = self.rooms.get_mut(&room_id) else { return false };
         let shown = Some(first).filter(|_| !invitee.is_hidden);
         let participant = room.expect(fresh, session, &invitee.user, shown);
-        let (participant_id, member) = (participant.id, participant.member(None));
+        let participant_id = participant.id;
+        let Some(member) = room.member(participant_id, None, at) else { return false };
         let inviting = Inviting {
             uri: invitee.uri,
             invitation,

@@ -93,7 +93,7 @@ impl Focus {
             deadline: now + self.config.timers.install,
             early: None,
         };
-        self.install(room, originator, is_anonymous, installing);
+        self.install(now, room, originator, is_anonymous, installing);
         Ok(())
     }
 
@@ -238,6 +238,7 @@ impl Focus {
     /// Takes a seat (FOC-13) and asks the media plane to expect the leg (FOC-23).
     pub(super) fn install(
         &mut self,
+        now: Instant,
         room_id: RoomId,
         originator: &Originator,
         is_anonymous: bool,
@@ -245,10 +246,12 @@ impl Focus {
     ) {
         let session = SessionId(self.next_id());
         let fresh = ParticipantId(self.next_id());
+        let at = self.clock.utc(now);
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let participant = room.take_seat(fresh, session, originator, is_anonymous);
         let participant_id = participant.id;
-        let member = participant.member(installing.offer.as_ref().map(|o| o.peer().clone()));
+        let peer = installing.offer.as_ref().map(|offer| offer.peer().clone());
+        let Some(member) = room.member(participant_id, peer, at) else { return };
         self.invites.insert(installing.transaction, session);
         let instance = installing
             .request

@@ -368,7 +368,8 @@ impl Focus {
     /// (LEAVE-05, RCS-07). Whether it is over.
     pub(super) fn end_if_too_few(&mut self, now: Instant, room_id: RoomId) -> bool {
         let Some(room) = self.rooms.get(&room_id) else { return true };
-        let least = self.config.min_participants();
+        let of_group = room.venue.policy.participants_min();
+        let least = of_group.unwrap_or_else(|| self.config.min_participants());
         let are_too_few = room.venue.policy.is_of_group() && room.remaining() < least;
         if are_too_few {
             self.end_room_saying(now, room_id, Farewell::Gone, Ending::NoResource);

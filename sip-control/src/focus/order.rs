@@ -76,6 +76,8 @@ pub struct Member {
     pub identities: Box<[AddressBuf]>,
     /// Whether nobody is to learn whose it is.
     pub is_anonymous: bool,
+    /// Whether it may write to single members, if members of its room may at all (POL-16).
+    pub may_whisper: bool,
     /// What its offer says of it; `None` when the focus makes the offer.
     pub peer: Option<PeerMedia>,
 }

@@ -172,11 +172,12 @@ impl Participant {
     }
 
     /// A leg of it, as the cores have to know it.
-    pub fn member(&self, peer: Option<PeerMedia>) -> Member {
+    pub fn member(&self, peer: Option<PeerMedia>, may_whisper: bool) -> Member {
         Member {
             participant: self.id,
             identities: self.identities.clone().into(),
             is_anonymous: self.is_anonymous,
+            may_whisper,
             peer,
         }
     }

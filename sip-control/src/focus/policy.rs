@@ -1,7 +1,7 @@
 //! Who may join: a pure function over a snapshot (POL-01). It is asked in the order of the change
 //! request, steps 2 to 4, and the first no is the answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
     Utc,
@@ -122,6 +122,8 @@ pub enum Denial {
     NotGranted,
     /// Step 2: the group is not for messaging (POL-16).
     Service,
+    /// Step 2: it is not the time of the group (POL-16).
+    Schedule,
     /// Step 2: removed from the session (REF-06).
     Expelled,
     /// Step 2: left the session for good (RCS-04).
@@ -248,6 +250,32 @@ impl Policy {
         }
     }
 
+    /// Whether a participant may write to single others, where members of the room may at all. A group
+    /// whose rules do not speak of it leaves it to the room (POL-16).
+    pub fn may_whisper(&self, user: &[UserKey], at: Utc) -> bool {
+        let Self::Documented(group) = self else { return true };
+        let inquiry = Inquiry { user: Some(user), is_anonymous: false, at };
+        !group.speaks_of(Right::Whisper) || group.grants(Right::Whisper, &inquiry)
+    }
+
+    /// How many have to be left of a session for it to go on, if the group itself says so (POL-16).
+    pub fn participants_min(&self) -> Option<usize> {
+        let Self::Documented(group) = self else { return None };
+        group.participants_min
+    }
+
+    /// How long a session may last (LEAVE-08).
+    pub fn duration_max(&self) -> Option<Duration> {
+        let Self::Documented(group) = self else { return None };
+        group.duration_max
+    }
+
+    /// When a session that runs `at` some time has to end at the latest (LEAVE-08).
+    pub fn ends_at(&self, at: Utc) -> Option<Utc> {
+        let Self::Documented(group) = self else { return None };
+        group.schedule.as_ref().map(|schedule| schedule.ends_at(at))
+    }
+
     /// The room's own limit, if it has one (EVT-04).
     pub fn max_participants(&self) -> Option<usize> {
         match self {
@@ -309,6 +337,7 @@ fn enter_group(group: &Group, petition: Petition<'_>, snapshot: Snapshot) -> Res
     if let Verdict::Denied { reason, .. } = group.ask(right, &inquiry) {
         return Err(match reason {
             Reason::ServiceNotSupported => Denial::Service,
+            Reason::Schedule => Denial::Schedule,
             _ if right == Right::Initiate => Denial::Initiation,
             Reason::NotMember => Denial::NotMember,
             Reason::Blocked => Denial::NotGranted,

@@ -157,6 +157,7 @@ impl Refusal {
                 | Denial::Blocked
                 | Denial::NotGranted
                 | Denial::Service
+                | Denial::Schedule
                 | Denial::Expelled
                 | Denial::Departed
                 | Denial::KeyAbsent
@@ -207,6 +208,7 @@ impl Refusal {
                 | Denial::Blocked
                 | Denial::NotGranted
                 | Denial::Service
+                | Denial::Schedule
                 | Denial::Expelled
                 | Denial::Departed,
             ) => "Not allowed to join",
@@ -313,6 +315,7 @@ impl Refusal {
             Self::Denied(Denial::Blocked) => "blocked",
             Self::Denied(Denial::NotGranted) => Reason::Blocked.name(),
             Self::Denied(Denial::Service) => Reason::ServiceNotSupported.name(),
+            Self::Denied(Denial::Schedule) => Reason::Schedule.name(),
             Self::Denied(Denial::Expelled) => "expelled",
             Self::Denied(Denial::Departed) => "departed",
             Self::Denied(Denial::KeyAbsent) => "key_participant_absent",

@@ -99,7 +99,7 @@ impl Focus {
             let (request, route) = (request.clone(), SessionId(self.next_id()));
             let deadline = now + self.config.timers.install;
             let change = Change { transaction, request, route, offer, timer, deadline };
-            self.reroute(session, change);
+            self.reroute(now, session, change);
         } else {
             self.agree(now, session, transaction, request, timer, has_offer || asks);
         }
@@ -166,12 +166,13 @@ impl Focus {
 
     /// Asks the media plane for another session. Nothing is answered and nothing is changed before
     /// it is there.
-    fn reroute(&mut self, session: SessionId, change: Change) {
+    fn reroute(&mut self, now: Instant, session: SessionId, change: Change) {
+        let at = self.clock.utc(now);
         let Some(leg) = self.legs.get_mut(&session) else { return };
         let (room_id, participant) = (leg.room, leg.participant);
         let Some(room) = self.rooms.get(&room_id) else { return };
-        let Some(participant) = room.participant(participant) else { return };
-        let member = participant.member(change.offer.as_ref().map(|offer| offer.peer().clone()));
+        let peer = change.offer.as_ref().map(|offer| offer.peer().clone());
+        let Some(member) = room.member(participant, peer, at) else { return };
         let Some(connected) = leg.connected_mut() else { return };
         let route = change.route;
         if change.request.method() == Method::Invite {

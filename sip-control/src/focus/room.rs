@@ -7,7 +7,7 @@ use std::{
     time::Instant,
 };
 
-use mailbox::{ParticipantId, RoomId, SessionId};
+use mailbox::{ParticipantId, PeerMedia, RoomId, SessionId};
 use msrp::AddressBuf;
 
 use super::{
@@ -16,6 +16,7 @@ use super::{
     expiry::Expiry,
     invite::Gathering,
     members::Members,
+    order::Member,
     participant::{Absence, Originator, Participant, Seat, Standing},
     policy::Snapshot,
     roster::{Known, Roster},
@@ -203,6 +204,13 @@ impl Room {
     /// One participant.
     pub fn participant(&self, id: ParticipantId) -> Option<&Participant> {
         self.participants.get(&id)
+    }
+
+    /// A leg of a participant, as the cores have to know it.
+    pub fn member(&self, id: ParticipantId, peer: Option<PeerMedia>, at: Utc) -> Option<Member> {
+        let participant = self.participants.get(&id)?;
+        let may_whisper = self.venue.policy.may_whisper(&participant.keys, at);
+        Some(participant.member(peer, may_whisper))
     }
 
     /// Who goes by that address here, which for an anonymous user is the alias.

@@ -1,4 +1,6 @@
-//! `xs:dateTime` as `<validity>` has it.
+//! `xs:dateTime` as `<validity>` has it, and `xs:duration`.
+
+use std::time::Duration;
 
 use crate::focus::Utc;
 
@@ -21,6 +23,38 @@ pub fn parse(text: &str) -> Option<Utc> {
     }
     let seconds = days_since_1970(year, month, day) * 86_400 + hour * 3_600 + minute * 60 + second;
     Some(Utc(u64::try_from(seconds - offset(zone)?).unwrap_or(0)))
+}
+
+/// Reads `P1DT2H30M`, or a number of seconds. `None` for what is neither, and for what has years or
+/// months in it, which are of no fixed length. Fractions of a second are dropped.
+pub fn duration(text: &str) -> Option<Duration> {
+    if is_number(text) {
+        return text.parse().ok().map(Duration::from_secs);
+    }
+    let (days, time) = match text.strip_prefix('P')?.split_once('T') {
+        Some((_, "")) => return None,
+        Some((days, time)) => (days, time),
+        None => (text.strip_prefix('P')?, ""),
+    };
+    let days = amounts(days, &[('D', 86_400)])?;
+    let time = amounts(time, &[('H', 3_600), ('M', 60), ('S', 1)])?;
+    (text.len() > 1).then(|| days.checked_add(time)).flatten().map(Duration::from_secs)
+}
+
+/// Seconds of numbers with these units behind them, each once at most and in this order.
+fn amounts(mut text: &str, units: &[(char, u64)]) -> Option<u64> {
+    let mut sum = 0_u64;
+    for (unit, seconds) in units {
+        let Some((amount, rest)) = text.split_once(*unit) else { continue };
+        let whole = match amount.split_once('.') {
+            Some((whole, fraction)) if *unit == 'S' && is_number(fraction) => whole,
+            _ => amount,
+        };
+        let count = is_number(whole).then(|| whole.parse::<u64>().ok()).flatten()?;
+        sum = sum.checked_add(count.checked_mul(*seconds)?)?;
+        text = rest;
+    }
+    text.is_empty().then_some(sum)
 }
 
 /// Seconds that local time is ahead of UTC.
@@ -72,7 +106,9 @@ fn days_since_1970(year: i64, month: i64, day: i64) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::parse;
+    use std::time::Duration;
+
+    use super::{duration, parse};
     use crate::focus::Utc;
 
     #[test]
@@ -114,6 +150,39 @@ mod tests {
             "2005-01-01T20:00:00\u{e9}",
         ] {
             assert_eq!(parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_duration_is_read_if_its_length_is_fixed() {
+        for (text, seconds) in [
+            ("PT2H", 7_200),
+            ("P1DT2H30M10.5S", 95_410),
+            ("P2D", 172_800),
+            ("PT90S", 90),
+            ("PT0S", 0),
+            ("3600", 3_600),
+        ] {
+            assert_eq!(duration(text), Some(Duration::from_secs(seconds)), "{text}");
+        }
+        for text in [
+            "",
+            "P",
+            "PT",
+            "P1",
+            "1H",
+            "P1M",
+            "P1Y",
+            "PT1D",
+            "-PT1S",
+            "PT1.5H",
+            "PT1S1H",
+            "PTS",
+            "P99999999999999999999D",
+            "PT1H2H",
+            "2h",
+        ] {
+            assert_eq!(duration(text), None, "{text}");
         }
     }
 }

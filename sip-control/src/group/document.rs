@@ -1,10 +1,11 @@
 //! A group document, read and checked, and what its groups answer when they are asked.
 
-use std::{collections::HashSet, fmt};
+use std::{collections::HashSet, fmt, time::Duration};
 
 use super::{
     read,
     rule::{Right, Rule},
+    schedule::Schedule,
     xml::{Element, Wrong},
 };
 use crate::focus::{UserKey, Utc};
@@ -84,6 +85,12 @@ pub struct Group {
     pub invites_members: bool,
     /// Who is to be invited before all others.
     pub required: HashSet<UserKey>,
+    /// When its sessions may run; `None` is always.
+    pub schedule: Option<Schedule>,
+    /// How long one of them may last.
+    pub duration_max: Option<Duration>,
+    /// How many have to be left of one for it to go on. `None` is what is configured (LEAVE-05).
+    pub participants_min: Option<usize>,
     /// Its rules, in their order.
     pub(super) rules: Vec<Rule>,
 }
@@ -125,6 +132,8 @@ pub enum Reason {
     Blocked,
     /// The group is not for messaging.
     ServiceNotSupported,
+    /// It is not its time.
+    Schedule,
 }
 
 impl Reason {
@@ -134,6 +143,7 @@ impl Reason {
             Self::NotMember => "not_member",
             Self::Blocked => "join_blocked",
             Self::ServiceNotSupported => "service_not_supported",
+            Self::Schedule => "schedule",
         }
     }
 }
@@ -144,6 +154,10 @@ impl Group {
     pub fn ask(&self, right: Right, inquiry: &Inquiry<'_>) -> Verdict<'_> {
         if !self.serves_messaging {
             return Verdict::Denied { reason: Reason::ServiceNotSupported, rule: None };
+        }
+        let is_closed = self.schedule.as_ref().is_some_and(|times| !times.holds(inquiry.at));
+        if is_closed && matches!(right, Right::Join | Right::Initiate) {
+            return Verdict::Denied { reason: Reason::Schedule, rule: None };
         }
         let user = inquiry.user.unwrap_or_default();
         let is_named = || self.rules.iter().any(|rule| rule.names(user, &self.members));
@@ -167,6 +181,11 @@ impl Group {
     /// Whether `right` is granted.
     pub fn grants(&self, right: Right, inquiry: &Inquiry<'_>) -> bool {
         matches!(self.ask(right, inquiry), Verdict::Granted { .. })
+    }
+
+    /// Whether any rule says anything about `right`.
+    pub fn speaks_of(&self, right: Right) -> bool {
+        self.rules.iter().any(|rule| rule.says(right).is_some())
     }
 
     /// Whether there are users without whom there is no session: some rule can make one (POL-15).

@@ -19,6 +19,7 @@ mod list;
 mod read;
 mod resolver;
 mod rule;
+mod schedule;
 mod xml;
 
 pub(crate) use self::xml::{Element, Namespace};
@@ -29,4 +30,5 @@ pub use self::{
     list::List,
     resolver::{Patience, Resolver, Resolving, resolve},
     rule::Right,
+    schedule::Schedule,
 };

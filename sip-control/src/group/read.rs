@@ -1,6 +1,6 @@
 //! From a tree of elements to groups: what may stand where, and what it means.
 
-use std::collections::HashSet;
+use std::{collections::HashSet, time::Duration};
 
 use super::{
     date_time,
@@ -56,6 +56,9 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
         external: Vec::new(),
         invites_members: false,
         required: HashSet::new(),
+        schedule: None,
+        duration_max: None,
+        participants_min: None,
         rules: Vec::new(),
     };
     let mut seen: Vec<(Namespace, &str)> = Vec::new();
@@ -68,7 +71,11 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
                 | (Namespace::CommonPolicy, "ruleset")
                 | (
                     Namespace::Extensions,
-                    "subject" | "supported-services" | "required-participants-list"
+                    "subject"
+                        | "supported-services"
+                        | "required-participants-list"
+                        | "session-active-policy"
+                        | "automatic-group-advertisement"
                 )
         );
         if is_known && seen.contains(&name) {
@@ -92,7 +99,13 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
                 group.subject = Some(child.text().to_owned()).filter(|text| !text.is_empty());
             }
             (Namespace::Extensions, "required-participants-list") => {
-                group.required = required(child)?;
+                group.required.extend(required(child)?);
+            }
+            (Namespace::Extensions, "session-active-policy") => active_policy(child, &mut group)?,
+            (Namespace::Extensions, "automatic-group-advertisement") => {
+                if boolean(child)? {
+                    remarks.push(Wrong::new(child.at, "nobody is told of a group by itself"));
+                }
             }
             (Namespace::Extensions, "supported-services") => {
                 group.serves_messaging = serves_messaging(child);
@@ -107,6 +120,44 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
         last_place = last_place.max(place);
     }
     Ok((key, group))
+}
+
+/// When sessions of the group may run, for how long, and with whom (POL-16).
+fn active_policy(policy: &Element, group: &mut Group) -> Result<(), Wrong> {
+    let mut times = Vec::new();
+    for child in &policy.children {
+        let once = |is_new: bool| {
+            let expected = || Wrong::new(child.at, format!("expected <{}> once", child.name));
+            is_new.then_some(()).ok_or_else(expected)
+        };
+        match (child.namespace, &*child.name) {
+            // There may be several of these.
+            (Namespace::Extensions, "schedule") => {
+                times.extend(periods(child, Namespace::Extensions)?);
+                group.schedule = Some(times.iter().copied().collect());
+            }
+            (Namespace::Extensions, "max-duration") => {
+                once(group.duration_max.is_none())?;
+                group.duration_max = Some(duration(child)?);
+            }
+            (Namespace::Extensions, "min-participant-count") => {
+                once(group.participants_min.is_none())?;
+                group.participants_min = Some(non_negative(child)?);
+            }
+            (Namespace::Extensions, "required-participants-list") => {
+                group.required.extend(required(child)?);
+            }
+            _ => pass_over(child)?,
+        }
+    }
+    Ok(())
+}
+
+/// `xs:duration` of a fixed length, or seconds.
+fn duration(element: &Element) -> Result<Duration, Wrong> {
+    let found = date_time::duration(element.text()).filter(|duration| !duration.is_zero());
+    let expected = "expected a time such as PT2H, or seconds, in <max-duration>";
+    found.ok_or_else(|| Wrong::new(element.at, expected))
 }
 
 /// Those members whom a session is not complete without. The list names each by a URI.
@@ -218,7 +269,9 @@ fn condition(element: &Element) -> Result<Condition, Wrong> {
             let identities = element.children.iter().map(identity);
             Condition::Identity(identities.collect::<Result<_, _>>()?)
         }
-        (Namespace::CommonPolicy, "validity") => Condition::Validity(validity(element)?),
+        (Namespace::CommonPolicy, "validity") => {
+            Condition::Validity(periods(element, Namespace::CommonPolicy)?)
+        }
         (Namespace::ListService, "is-list-member") => Condition::ListMember,
         (Namespace::OmaCommonPolicy, "external-list") => Condition::ExternalList,
         (Namespace::OmaCommonPolicy, "other-identity") => Condition::OtherIdentity,
@@ -263,10 +316,10 @@ fn exceptions(element: &Element) -> Result<Vec<Except>, Wrong> {
     Ok(exceptions)
 }
 
-/// Pairs of `<from>` and `<until>` (RFC 4745 section 7.3).
-fn validity(element: &Element) -> Result<Vec<(Utc, Utc)>, Wrong> {
+/// Pairs of `<from>` and `<until>` (RFC 4745 section 7.3), of that namespace.
+fn periods(element: &Element, namespace: Namespace) -> Result<Vec<(Utc, Utc)>, Wrong> {
     let time = |element: &Element, name| {
-        if !element.is(Namespace::CommonPolicy, name) {
+        if !element.is(namespace, name) {
             return Err(Wrong::new(element.at, format!("expected <{name}>")));
         }
         let expected = "expected a time with its zone, such as 2026-03-29T01:30:00Z";
@@ -282,9 +335,8 @@ fn validity(element: &Element) -> Result<Vec<(Utc, Utc)>, Wrong> {
 /// What a rule says of rights (POL-12).
 fn actions(actions: &Element, rights: &mut Vec<(Right, bool)>) -> Result<(), Wrong> {
     for child in &actions.children {
-        let namespace = |right: &Right| match right {
-            Right::Expel => Namespace::Extensions,
-            _ => Namespace::ListService,
+        let namespace = |right: &Right| {
+            if right.is_extension() { Namespace::Extensions } else { Namespace::ListService }
         };
         let mut known = Right::ALL.into_iter();
         let Some(right) = known.find(|right| child.is(namespace(right), right.name())) else {

@@ -22,11 +22,13 @@ pub enum Right {
     Expel,
     /// To be one of those without whom there is no session.
     KeyParticipant,
+    /// To write to single others.
+    Whisper,
 }
 
 impl Right {
     /// All of them.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::Join,
         Self::Initiate,
         Self::ConferenceState,
@@ -34,10 +36,10 @@ impl Right {
         Self::InviteUsers,
         Self::Expel,
         Self::KeyParticipant,
+        Self::Whisper,
     ];
 
-    /// The element that grants it, `allow-expelling` being one of the extensions and all others of
-    /// the list service.
+    /// The element that grants it.
     pub fn name(self) -> &'static str {
         match self {
             Self::Join => "join-handling",
@@ -47,7 +49,13 @@ impl Right {
             Self::InviteUsers => "allow-invite-users-dynamically",
             Self::Expel => "allow-expelling",
             Self::KeyParticipant => "is-key-participant",
+            Self::Whisper => "allow-private-message",
         }
+    }
+
+    /// Whether that element is one of the extensions, and not of the list service (POL-14, POL-16).
+    pub fn is_extension(self) -> bool {
+        matches!(self, Self::Expel | Self::Whisper)
     }
 }
 

@@ -93,6 +93,7 @@ fn install(placement: &mut Placement, session: u64) {
         participant: ParticipantId(session),
         identities: [AddressBuf::parse(b"sip:alice@example.com").unwrap()].into(),
         is_anonymous: false,
+        may_whisper: true,
         peer: Some(peer()),
     };
     let session = SessionId(session);
@@ -350,6 +351,7 @@ fn passive(placement: &mut Placement, session: u64, participant: u64, host: &str
         participant: ParticipantId(participant),
         identities: [AddressBuf::parse(b"sip:alice@example.com").unwrap()].into(),
         is_anonymous: false,
+        may_whisper: true,
         peer: Some(PeerMedia { setup: Setup::Active(next_hop), ..peer() }),
     };
     let session = SessionId(session);

@@ -49,6 +49,7 @@ fn after(minutes: u64) -> Duration {
     Duration::from_secs(60 * minutes)
 }
 
+/// LEAVE-08: after 15 minutes in the profile `rcs`, counted from the last message.
 #[test]
 fn a_session_in_which_nobody_says_anything_ends() {
     let (mut world, alice) = world(Config { profile: Profile::Rcs, ..vectors() });
@@ -69,6 +70,7 @@ fn a_session_in_which_nobody_says_anything_ends() {
     assert_ne!(again.identity(), alice.identity());
 }
 
+/// LEAVE-08: in the profile `oma` it does not, nor where it is switched off.
 #[test]
 fn silence_ends_a_session_only_where_it_is_to() {
     let (mut idle, _) = world(vectors());
@@ -87,6 +89,7 @@ fn silence_ends_a_session_only_where_it_is_to() {
     assert_eq!(rcs.take_requests("BYE").len(), 2);
 }
 
+/// LEAVE-08: the end is that of LEAVE-09, whoever wants it.
 #[test]
 fn the_operator_ends_a_session_by_its_room_or_its_identity() {
     let config = Config { ad_hoc: Some(AdHoc::new("sip:conference@im.example.com")), ..vectors() };

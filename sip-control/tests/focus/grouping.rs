@@ -333,3 +333,123 @@ fn a_list_that_is_elsewhere_is_not_waited_for() {
     world.regroup(&[&document(&[("<external ", entry)])]);
     assert_eq!(ask(&mut world, &identity, friend, "", OFFER).0, 200);
 }
+
+/// The document with this in its `session-active-policy`.
+fn bounded(policy: &str) -> String {
+    let policy =
+        format!("<oxe:session-active-policy>{policy}</oxe:session-active-policy><oxe:subject>");
+    document(&[("<oxe:subject>", &policy)])
+}
+
+fn schedule(from: &str, until: &str) -> String {
+    bounded(&format!(
+        "<oxe:schedule><oxe:from>1970-01-01T{from}Z</oxe:from>\
+         <oxe:until>1970-01-01T{until}Z</oxe:until></oxe:schedule>"
+    ))
+}
+
+/// Alice and then Bob are in the group's session, to stay: its identity.
+fn both(world: &mut World, between: Duration) -> String {
+    let alice = world.join(GROUP, ALICE);
+    world.bound(alice.session());
+    world.wait(between);
+    let bob = world.join(&alice.identity(), BOB);
+    world.bound(bob.session());
+    alice.identity()
+}
+
+/// The two who are in it are sent away, and nothing of the session is left (LEAVE-09).
+fn assert_over(world: &mut World, identity: &str) {
+    let byes = world.take_requests("BYE");
+    let reasons: Vec<&str> = byes.iter().map(|bye| bye.header("Reason")).collect();
+    assert_eq!(reasons, ["SIP;cause=200;text=\"Session ended\""; 2]);
+    assert!(world.journal().contains(&"core 0: Close".to_owned()));
+    let gone = Some("399 im.example.com \"IM Session does not exist\"");
+    assert_verdict!(world, identity, ALICE, "", OFFER, 403, gone);
+}
+
+/// POL-16, LEAVE-08: a group has its time; nobody gets in before and after it, and a session that runs
+/// then ends. The clock of the tests begins with 1970.
+#[test]
+fn a_session_ends_with_its_schedule() {
+    let mut world = world(&schedule("01:00:00", "02:00:00"));
+    let early = "schedule";
+    assert_verdict!(&mut world, GROUP, ALICE, "", OFFER, 403, W_NOT_ALLOWED);
+    assert_eq!(world.refusals(early), 1);
+    world.wait(Duration::from_secs(3_600));
+    let identity = both(&mut world, Duration::ZERO);
+    world.is_polite = true;
+    world.wait(Duration::from_secs(1_800));
+    // The time is cut short, but is not over.
+    world.regroup(&[&schedule("01:00:00", "01:45:00")]);
+    world.wait(Duration::from_secs(899));
+    assert!(world.take_requests("BYE").is_empty());
+    world.wait(Duration::from_secs(1));
+    assert_over(&mut world, &identity);
+    assert_verdict!(&mut world, GROUP, ALICE, "", OFFER, 403, W_NOT_ALLOWED);
+    // A time that is over when it is told ends what runs at once.
+    world.regroup(&[&document(&[])]);
+    let identity = both(&mut world, Duration::ZERO);
+    world.journal();
+    world.regroup(&[&schedule("01:00:00", "01:45:00")]);
+    assert_over(&mut world, &identity);
+}
+
+/// POL-16, LEAVE-08: a session lasts as long as its group lets it, from its first user on.
+#[test]
+fn a_session_ends_when_it_has_lasted_long_enough() {
+    let mut world = world(&bounded("<oxe:max-duration>PT30M</oxe:max-duration>"));
+    world.is_polite = true;
+    let identity = both(&mut world, Duration::from_secs(1_700));
+    world.wait(Duration::from_secs(99));
+    assert!(world.take_requests("BYE").is_empty());
+    world.wait(Duration::from_secs(1));
+    assert_over(&mut world, &identity);
+    world.join(GROUP, ALICE);
+}
+
+/// POL-16: who may write to single others is up to the rules, once they speak of it.
+#[test]
+fn rules_may_keep_a_user_from_private_messages() {
+    let mut world = world(&document(&[]));
+    world.join(GROUP, ALICE);
+    let granted = document(&[(
+        "</cp:ruleset>",
+        "<cp:rule id='w'><cp:conditions><cp:identity><cp:one id='sip:alice@example.com'/>\
+         </cp:identity></cp:conditions><cp:actions>\
+         <oxe:allow-private-message>true</oxe:allow-private-message></cp:actions></cp:rule>\
+         </cp:ruleset>",
+    )]);
+    world.regroup(&[&granted]);
+    world.join(GROUP, ALICE);
+    world.join(GROUP, BOB);
+    let whispers: Vec<bool> = world.routes.iter().map(|route| route.may_whisper).collect();
+    assert_eq!(whispers, [true, true, false]);
+}
+
+/// POL-16, LEAVE-05: a group says itself how many have to be left of a session, whatever is configured.
+#[test]
+fn a_session_ends_when_too_few_are_left_for_its_group() {
+    for least in [0, 2, 3] {
+        let count = format!("<oxe:min-participant-count>{least}</oxe:min-participant-count>");
+        let config = Config { rooms: Vec::new(), min_participants: Some(2), ..vectors() };
+        let mut world = World::new(config);
+        world.regroup(&[&bounded(&count)]);
+        let mut calls = [ALICE, BOB, CAROL].map(|user| world.join(GROUP, user));
+        world.take();
+        for (at, call) in calls.iter_mut().take(2).enumerate() {
+            let bye = call.next(&mut world, "BYE", "Content-Length: 0\n\n");
+            world.hear(&bye);
+            let left = 2 - at;
+            let ended = world.take_requests("BYE").len();
+            assert_eq!(
+                ended,
+                if left == least.max(1) - 1 { left } else { 0 },
+                "{left} left of {least}"
+            );
+            if ended > 0 {
+                break;
+            }
+        }
+    }
+}

@@ -1,10 +1,10 @@
 //! What is read of a document, and what is wrong with one.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use proptest::prelude::*;
 use sip_control::{
-    focus::UserKey,
+    focus::{UserKey, Utc},
     group::{GroupDocument, Right},
 };
 
@@ -332,4 +332,71 @@ proptest! {
             prop_assert!(fault.line <= text.lines().count().max(1) + 1);
         }
     }
+}
+
+fn extended(policy: &str) -> String {
+    document(&format!("<oxe:session-active-policy>\n{policy}</oxe:session-active-policy>"))
+}
+
+/// POL-16: what the extensions say of sessions is read, and what must be understood and is not refuses
+/// the document.
+#[test]
+fn the_extensions_bound_the_sessions_of_a_group() {
+    let group = group(&extended(
+        "<oxe:schedule><oxe:from>2026-03-29T00:00:00Z</oxe:from>\
+         <oxe:until>2026-03-29T02:00:00+01:00</oxe:until></oxe:schedule>\
+         <oxe:schedule><oxe:from>2026-03-30T00:00:00Z</oxe:from>\
+         <oxe:until>2026-03-31T00:00:00Z</oxe:until></oxe:schedule>\
+         <oxe:max-duration>PT1H30M</oxe:max-duration>\
+         <oxe:min-participant-count>2</oxe:min-participant-count>\
+         <oxe:required-participants-list><oxe:entry uri='sip:bob@example.com'/>\
+         </oxe:required-participants-list><oxe:else/><x xmlns='urn:x'/>",
+    ));
+    let schedule = group.schedule.expect("a schedule");
+    let midnight = Utc(1_774_742_400);
+    assert_eq!(schedule.ends_at(midnight), Utc(midnight.0 + 3_600));
+    assert!(!schedule.holds(Utc(midnight.0 + 3_600)) && schedule.holds(Utc(midnight.0 + 86_400)));
+    assert_eq!(group.duration_max, Some(Duration::from_secs(5_400)));
+    assert_eq!(group.participants_min, Some(2));
+    assert_eq!(group.required, [UserKey::of("sip:bob@example.com").unwrap()].into());
+
+    for (policy, expected) in [
+        (
+            "<oxe:schedule><oxe:from>soon</oxe:from><oxe:until/></oxe:schedule>",
+            "expected a time with",
+        ),
+        ("<oxe:schedule><oxe:from/></oxe:schedule>", "expected an <until> for every <from>"),
+        ("<oxe:schedule><cp:from/><cp:until/></oxe:schedule>", "expected <from>"),
+        ("<oxe:max-duration>P1M</oxe:max-duration>", "expected a time such as PT2H"),
+        ("<oxe:max-duration>0</oxe:max-duration>", "expected a time such as PT2H"),
+        (
+            "<oxe:max-duration>9</oxe:max-duration><oxe:max-duration>8</oxe:max-duration>",
+            "expected <max-duration> once",
+        ),
+        ("<oxe:min-participant-count>few</oxe:min-participant-count>", "expected a number in"),
+        (
+            "<oxe:required-participants-list><oxe:entry/></oxe:required-participants-list>",
+            "expected <entry> to have",
+        ),
+        ("<oxe:else oxe:must-understand='true'/>", "expected nothing that must be understood"),
+    ] {
+        let (line, _, found) = fault(&extended(policy));
+        assert!(line == 5 && found.starts_with(expected), "{policy}: {found}");
+    }
+}
+
+/// POL-16: a group may want to be told of, and is not: who wrote that is told so.
+#[test]
+fn what_is_asked_for_and_not_done_is_remarked_on() {
+    let advert = |text: &str| {
+        format!("<oxe:automatic-group-advertisement>{text}</oxe:automatic-group-advertisement>")
+    };
+    assert_eq!(remarks(&document(&advert("true"))), ["4:1: nobody is told of a group by itself"]);
+    assert_eq!(remarks(&document(&advert("false"))), [""; 0]);
+    assert_fault(
+        &advert("often"),
+        4,
+        1,
+        "expected true or false in <automatic-group-advertisement>",
+    );
 }

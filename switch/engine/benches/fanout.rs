@@ -63,6 +63,7 @@ impl Room {
                 participant: ParticipantId(number),
                 identities: [AddressBuf::parse(address.as_bytes()).expect("valid")].into(),
                 is_anonymous: false,
+                may_whisper: true,
                 peer: Some(PeerMedia {
                     path: PathBuf::parse(path.as_bytes()).expect("valid"),
                     accept_wrapped: AcceptTypes::parse(b"text/plain").expect("valid"),

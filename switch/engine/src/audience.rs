@@ -50,7 +50,7 @@ impl Core {
                 Ok(Destination::Nowhere) // IMDN-07
             }
             Class::Disposition => self.addressee(room, wrapper, class, announced),
-            _ if !policy.private_messages => Err(Refusal::Forbidden), // PRIV-03
+            _ if !policy.private_messages || !session.may_whisper => Err(Refusal::Forbidden), // PRIV-03
             _ => self.addressee(room, wrapper, class, announced),
         }
     }

@@ -37,6 +37,8 @@ pub(crate) struct Session {
     pub(crate) identities: Arc<[AddressBuf]>,
     /// Whether nobody is to learn who it is.
     pub(crate) is_anonymous: bool,
+    /// Whether it may write to single members (PRIV-03).
+    pub(crate) may_whisper: bool,
     /// The switch's URI of this session: its `path` in SDP, From-Path of all it is sent.
     pub(crate) uri: UriBuf,
     /// What its peer says of itself. Until that is known it may bind and send, and answers go back
@@ -137,7 +139,7 @@ impl Session {
         route: Route,
         uri: UriBuf,
     ) -> Self {
-        let Route { participant, identities, is_anonymous, peer, .. } = route;
+        let Route { participant, identities, is_anonymous, may_whisper, peer, .. } = route;
         Self {
             id,
             epoch,
@@ -145,6 +147,7 @@ impl Session {
             participant,
             identities,
             is_anonymous,
+            may_whisper,
             peer: peer.map(|media| Box::new(Peer::new(media, &uri, id))),
             uri,
             binding: Binding::Awaited,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use common::{
     Member, Node, fresh_id,
-    lobby::{ALICE, BOB, Fixture, alice, bob, carol},
+    lobby::{ALICE, BOB, Fixture, TV_01, alice, bob, carol},
     masked,
 };
 use engine::Limits;
@@ -140,6 +140,20 @@ fn a_room_without_private_messages_refuses_them_all_alike() {
         assert_eq!(status(&mut room, "f0rb1dden", &psst(to)), "403", "{to}");
     }
     assert_eq!(room.heard(), ["", "", ""]);
+}
+
+/// PRIV-03: the same for a member who may write to no single other, where others may.
+#[test]
+fn a_member_may_be_refused_what_others_may() {
+    let members = [Member { may_whisper: false, ..alice() }, private(bob()), private(carol())];
+    let mut room = Fixture::of(Node::new(1), &members);
+    for to in ["sip:bob@example.net", "sip:nobody@example.net", "urn:example:bob"] {
+        assert_eq!(status(&mut room, "f0rb1dden", &psst(to)), "403", "{to}");
+    }
+    room.say(TV_29);
+    assert!(room.heard()[0].starts_with("MSRP pr1vat329aaaabbb 403 "));
+    room.say(TV_01);
+    assert!(room.heard()[0].starts_with("MSRP a786hjs2Kd0Qw1Er 200 "), "the room it may write to");
 }
 
 /// TV-30, PRIV-02, CODE-05: nobody with that address is in the room, whatever kind of address it is.

@@ -19,6 +19,8 @@ pub struct Route {
     pub identities: Arc<[AddressBuf]>,
     /// Whether nobody is to learn who it is (CHAT-34).
     pub is_anonymous: bool,
+    /// Whether it may write to single members, if members of its room may at all (PRIV-03).
+    pub may_whisper: bool,
     /// What the peer's SDP says; `None` until it has answered an offer of ours. It may bind and
     /// send meanwhile, but nothing is due to it (sip/FOC-21).
     pub peer: Option<PeerMedia>,

@@ -45,6 +45,7 @@ pub struct File {
 struct NodeTable {
     cores: Option<Spanned<Cores>>,
     io: Option<Io>,
+    control: Option<PathBuf>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -295,6 +296,7 @@ impl File {
 impl NodeTable {
     fn check(self, config: &mut Config) -> Result<(), Wrong> {
         put!(self => config; io);
+        config.control = self.control;
         let Some(cores) = self.cores else { return Ok(()) };
         let span = cores.span();
         config.cores = match cores.into_inner() {

@@ -9,7 +9,10 @@ mod file;
 mod users;
 mod value;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+};
 
 pub use complaint::Complaint;
 use engine::{Limits, Match};
@@ -33,6 +36,8 @@ pub struct Config {
     pub ports: Ports,
     /// What stands in session URIs, when that is not `listen`.
     pub advertise: Option<Authority>,
+    /// The Unix socket on which the operator gives orders, if there is one.
+    pub control: Option<PathBuf>,
     /// Where figures are served by HTTP, if they are.
     pub metrics: Option<SocketAddr>,
     /// When a To-Path names a session.
@@ -52,6 +57,7 @@ impl Default for Config {
             ports: Ports::Shared,
             advertise: None,
             matching: Match::Uri,
+            control: None,
             metrics: None,
             limits: Limits { connections_max: CONNECTIONS_MAX, ..Limits::default() },
             sip: sip_control::config::Config::default(),
@@ -76,7 +82,18 @@ impl Config {
     /// The keys whose values are others in `new`, and stay as they are while the node runs
     /// (sip/OPS-12). Those of the control plane are its own affair.
     pub fn fixed_but_changed(&self, new: &Self) -> Vec<&'static str> {
-        let Self { cores, io, listen, ports, advertise, metrics, matching, limits, sip: _ } = self;
+        let Self {
+            cores,
+            io,
+            listen,
+            ports,
+            advertise,
+            control,
+            metrics,
+            matching,
+            limits,
+            sip: _,
+        } = self;
         let changes = [
             ("node.cores", *cores != new.cores),
             ("node.io", *io != new.io),
@@ -84,6 +101,7 @@ impl Config {
             ("msrp.ports", *ports != new.ports),
             ("msrp.advertise", *advertise != new.advertise),
             ("msrp.match", *matching != new.matching),
+            ("node.control", *control != new.control),
             ("metrics.listen", *metrics != new.metrics),
             ("the limits of [msrp]", *limits != new.limits),
         ];

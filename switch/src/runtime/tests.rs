@@ -101,6 +101,7 @@ impl Node {
             participant: ParticipantId(session),
             identities: [AddressBuf::parse(address.as_bytes()).unwrap()].into(),
             is_anonymous: false,
+            may_whisper: true,
             peer: Some(PeerMedia {
                 path: PathBuf::parse(path.as_bytes()).unwrap(),
                 accept_wrapped: AcceptTypes::parse(b"*").unwrap(),

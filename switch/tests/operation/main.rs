@@ -4,6 +4,7 @@ mod attach;
 mod caller;
 mod figures;
 mod node;
+mod orders;
 mod ports;
 mod reload;
 mod start;

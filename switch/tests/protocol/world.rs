@@ -462,6 +462,7 @@ fn member(number: usize) -> Member {
         participant: ParticipantId(number as u64),
         identities: [AddressBuf::parse(address(number).as_bytes()).unwrap()].into(),
         is_anonymous: false,
+        may_whisper: true,
         peer: Some(PeerMedia {
             path: PathBuf::parse(path(number).as_bytes()).unwrap(),
             accept_wrapped: AcceptTypes::any(),

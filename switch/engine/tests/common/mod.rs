@@ -65,6 +65,7 @@ pub struct Member<'a> {
     pub direction: Direction,
     pub chatroom: Option<Chatroom>,
     pub is_anonymous: bool,
+    pub may_whisper: bool,
 }
 
 impl Default for Member<'_> {
@@ -79,6 +80,7 @@ impl Default for Member<'_> {
             direction: Direction::SendReceive,
             chatroom: Some(Chatroom::default()),
             is_anonymous: false,
+            may_whisper: true,
         }
     }
 }
@@ -179,6 +181,7 @@ impl Node {
             participant: ParticipantId(member.participant),
             identities: [AddressBuf::parse(member.address.as_bytes()).expect("valid")].into(),
             is_anonymous: member.is_anonymous,
+            may_whisper: member.may_whisper,
             peer,
         };
         let route = Box::new(route);

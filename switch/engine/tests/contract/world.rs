@@ -464,6 +464,7 @@ impl World {
                     participant: ParticipantId(u64::from(session)),
                     identities: [AddressBuf::parse(address.as_bytes()).expect("valid")].into(),
                     is_anonymous: false,
+                    may_whisper: true,
                     peer: (!unmet).then(|| peer(session, 0)),
                 });
                 (at_home(session), Command::Install { session: session_id(session), epoch, route })

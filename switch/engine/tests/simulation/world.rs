@@ -193,6 +193,7 @@ impl World {
             participant: ParticipantId(participant),
             identities: [AddressBuf::parse(identity.as_bytes()).unwrap()].into(),
             is_anonymous: false,
+            may_whisper: true,
             peer: Some(PeerMedia {
                 path: PathBuf::parse(peer.own.as_bytes()).unwrap(),
                 accept_wrapped: AcceptTypes::any(),
