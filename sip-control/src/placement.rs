@@ -9,6 +9,7 @@
 //! 503; whatever ends or completes something is kept and tried again. No `Install` passes what is
 //! kept, so no more than four commands per live session and one per room can be.
 
+mod audit;
 mod reach;
 
 use std::{

@@ -33,6 +33,11 @@ impl<S: Ord + Copy> Agenda<S> {
         self.items.pop().map(|Reverse((_, subject))| subject)
     }
 
+    /// How many entries there are, those among them that have no business any more.
+    pub fn len(&self) -> usize {
+        self.items.len()
+    }
+
     /// When the next one is due.
     pub fn next(&self) -> Option<Instant> {
         self.items.peek().map(|Reverse((time, _))| *time)

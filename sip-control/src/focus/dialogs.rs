@@ -33,6 +33,11 @@ impl Usages {
     fn of(link: Link, leg: Option<SessionId>) -> Self {
         Self { link, leg, subscriptions: Vec::new(), referrals: Vec::new() }
     }
+
+    /// Whether there is anything for which the dialog goes on.
+    pub fn is_used(&self) -> bool {
+        self.leg.is_some() || !self.subscriptions.is_empty() || !self.referrals.is_empty()
+    }
 }
 
 impl Dialogs {
@@ -63,6 +68,11 @@ impl Dialogs {
     /// One dialog.
     pub fn get(&self, dialog: &DialogId) -> Option<&Usages> {
         self.0.get(dialog)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&DialogId, &Usages)> {
+        self.0.iter()
     }
 
     /// The way to its peer.
@@ -100,10 +110,7 @@ impl Dialogs {
     }
 
     fn forget_unused(&mut self, dialog: &DialogId) {
-        let is_unused = |usages: &Usages| {
-            usages.leg.is_none() && usages.subscriptions.is_empty() && usages.referrals.is_empty()
-        };
-        if self.0.get(dialog).is_some_and(is_unused) {
+        if self.0.get(dialog).is_some_and(|usages| !usages.is_used()) {
             self.0.remove(dialog);
         }
     }

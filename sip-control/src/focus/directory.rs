@@ -97,6 +97,11 @@ impl Directory {
         &self.media
     }
 
+    /// How many sessions have a name.
+    pub fn sessions(&self) -> usize {
+        self.sessions.len()
+    }
+
     /// What `uri` names.
     pub fn find(&self, uri: &str) -> Place {
         let Some(uri) = SipUri::parse(uri) else { return Place::Nowhere };

@@ -10,6 +10,7 @@
 
 mod adhoc;
 mod agenda;
+mod audit;
 mod conference_info;
 mod content;
 mod counters;

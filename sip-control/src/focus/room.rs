@@ -142,13 +142,7 @@ impl Room {
 
     /// What policy has to know when this user asks (FOC-11).
     pub fn snapshot(&self, keys: &[UserKey], at: Utc, limits: &Limits) -> Snapshot {
-        // While a user changes between name and alias there are two participants of one user.
-        let is_doubled = |participant: &Participant| {
-            let old = participant.succeeds.and_then(|old| self.participants.get(&old));
-            old.is_some_and(Participant::is_seated)
-        };
-        let seated = self.participants.values().filter(|them| them.is_seated());
-        let others = seated.filter(|them| !them.is(keys) && !is_doubled(them));
+        let others = self.seated().filter(|them| !them.is(keys));
         Snapshot {
             is_running: true,
             has_key_participant: self.key_participants(at).any(Participant::is_connected),
@@ -158,6 +152,22 @@ impl Room {
             others: others.count(),
             users_max: limits.users_per_room,
         }
+    }
+
+    /// Who holds a seat, each user once: while one changes between name and alias it is two
+    /// participants.
+    pub fn seated(&self) -> impl Iterator<Item = &Participant> {
+        let is_doubled = |participant: &Participant| {
+            let old = participant.succeeds.and_then(|old| self.participants.get(&old));
+            old.is_some_and(Participant::is_seated)
+        };
+        let seated = self.participants.values().filter(|them| them.is_seated());
+        seated.filter(move |them| !is_doubled(them))
+    }
+
+    /// Everybody who holds a seat, or is invited.
+    pub fn participants(&self) -> impl Iterator<Item = &Participant> {
+        self.participants.values()
     }
 
     /// Those without whom there is no session, as far as they are here (POL-15).

@@ -76,6 +76,10 @@ impl Focus {
         };
         let of_watcher = || known.first().map(|(_, other)| (other.room, other.keys.clone()));
         let watcher = of_leg().or_else(of_watcher);
+        // Its last NOTIFY only waits for the one before: nothing of it can go on (NTF-06).
+        if same.is_some_and(|(_, known)| matches!(known.owed, Some(Owed::Last(_)))) {
+            return Err(Refusal::NoDialog);
+        }
         let same = same.map(|(id, _)| *id);
         usages.link.clone().refresh(request)?;
         let granted = match (same, &watcher) {

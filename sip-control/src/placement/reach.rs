@@ -55,6 +55,21 @@ pub(super) fn next_hop(peer: &PeerMedia) -> Option<NextHop> {
     }
 }
 
+impl Reach {
+    /// How many participants are to be connected to.
+    pub(super) fn len(&self) -> usize {
+        self.turns.len()
+    }
+
+    /// Holds the turns against the sessions there are.
+    pub(super) fn audit(&self, is_there: impl Fn(SessionId) -> bool) {
+        for (participant, turns) in &self.turns {
+            assert!(!turns.is_empty(), "{participant:?} has a turn for nothing");
+            assert!(turns.iter().all(|it| is_there(*it)), "{participant:?} waits for the gone");
+        }
+    }
+}
+
 impl Placement {
     /// What the host is to be asked next.
     pub fn poll_lookup(&mut self) -> Option<Lookup> {

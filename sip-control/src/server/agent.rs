@@ -257,6 +257,43 @@ impl Agent {
         self.placement.is_drained()
     }
 
+    /// Holds the books of all parts against one another, when nothing waits to be done: for
+    /// simulations, which ask after every step.
+    ///
+    /// # Panics
+    ///
+    /// When two of them disagree. The message says which.
+    pub fn audit(&self) {
+        self.focus.audit();
+        self.placement.audit();
+        self.transactions.audit();
+        if !self.held.is_empty() {
+            // What waits for the disk includes what placement and transactions are to hear.
+            return;
+        }
+        let (lasting, meant) = (self.placement.lasting(), self.focus.media_sessions());
+        for session in &lasting {
+            assert!(meant.contains_key(session), "{session:?} has a route and no leg");
+        }
+        for (session, _) in meant.iter().filter(|(_, is_due)| **is_due) {
+            assert!(lasting.contains(session), "{session:?} has a leg and no route");
+        }
+        assert!(self.calls.values().all(|client| self.asked.contains_key(client)));
+    }
+
+    /// How many entries there are in each of the books, by their names. None is left in any when
+    /// everything is over.
+    pub fn holdings(&self) -> Vec<(&'static str, usize)> {
+        let own = [
+            ("requests asked", self.asked.len()),
+            ("calls asked", self.calls.len()),
+            ("outputs held", self.held.len()),
+        ];
+        let parts =
+            [self.focus.holdings(), self.transactions.holdings(), self.placement.holdings()];
+        parts.into_iter().flatten().chain(own).collect()
+    }
+
     /// What the focus has counted.
     pub fn counters(&self) -> &Counters {
         self.focus.counters()

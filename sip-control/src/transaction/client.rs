@@ -15,14 +15,14 @@ use bytes::Bytes;
 use super::key::Key;
 use super::timer::{Resend, Timers};
 use super::{ClientId, Event, Failure, Outbox};
-use crate::message::{Draft, Header, Message, Method, Response};
+use crate::message::{Draft, Header, Message, Method, NameAddr, Response};
 use crate::transport::{Target, Ticket, Transmit};
 
 /// How long the answer to an INVITE may come again after the ACK (Timer D on UDP).
 const TIMER_D: Duration = Duration::from_secs(32);
 
-/// ACKs kept for one INVITE, one for each dialog its forks made. More than a few is an attack.
-const ACKS_MAX: usize = 16;
+/// Answers kept for one INVITE, one for each dialog its forks made. More than a few is an attack.
+const ANSWERS_MAX: usize = 16;
 
 /// One request of ours, until nothing of it can come any more.
 #[derive(Debug)]
@@ -58,7 +58,7 @@ enum State {
     /// A final response came. Copies of it are answered with `ack`, if it was an INVITE.
     Completed { ack: Option<Bytes>, until: Instant },
     /// A 2xx to an INVITE came, and more may come from other forks.
-    Accepted { acks: Vec<Ack>, until: Instant },
+    Accepted { answers: Vec<Answer>, until: Instant },
 }
 
 /// Whether an INVITE is still wanted.
@@ -71,12 +71,18 @@ enum Withdrawal {
     Sent,
 }
 
-/// The ACK of one 2xx: it goes out again whenever the 2xx comes again.
+/// One 2xx that was told of. Its ACK goes out again whenever it comes again; before there is one, as
+/// long as the user takes for it, its copies are nobody's business.
 #[derive(Debug)]
-struct Ack {
+struct Answer {
     to_tag: String,
-    target: Target,
-    bytes: Bytes,
+    ack: Option<(Target, Bytes)>,
+}
+
+impl Answer {
+    fn of(response: &Response) -> Self {
+        Self { to_tag: response.to_tag().unwrap_or_default().to_owned(), ack: None }
+    }
 }
 
 /// What follows from an input, beyond what the transaction can do alone.
@@ -153,7 +159,8 @@ impl Client {
                         State::Proceeding { resend, until, withdrawal }
                     }
                     200..300 if is_invite => {
-                        State::Accepted { acks: Vec::new(), until: now + timers.patience() }
+                        let answers = vec![Answer::of(&response)];
+                        State::Accepted { answers, until: now + timers.patience() }
                     }
                     _ if is_invite => {
                         let ack = self.follow_up(Method::Ack, response.header(Header::To));
@@ -170,11 +177,17 @@ impl Client {
                 out.transmit(self.target, ack.clone());
                 Next::Stay
             }
-            State::Accepted { acks, .. } if matches!(response.code(), 200..300) => {
-                let to_tag = response.to_tag().unwrap_or_default();
-                match acks.iter().find(|ack| ack.to_tag == to_tag) {
-                    Some(ack) => out.transmit(ack.target, ack.bytes.clone()),
+            State::Accepted { answers, .. } if matches!(response.code(), 200..300) => {
+                let answer = Answer::of(&response);
+                match answers.iter().find(|known| known.to_tag == answer.to_tag) {
+                    Some(Answer { ack: Some((target, bytes)), .. }) => {
+                        out.transmit(*target, bytes.clone());
+                    }
+                    Some(Answer { ack: None, .. }) => {}
                     None => {
+                        if answers.len() < ANSWERS_MAX {
+                            answers.push(answer);
+                        }
                         self.tell(out, |transaction| Event::Response { transaction, response });
                     }
                 }
@@ -208,14 +221,15 @@ impl Client {
 
     /// Keeps and sends the ACK of a 2xx.
     pub(super) fn acknowledge(&mut self, ack: &Message, target: Target, out: &mut Outbox) {
-        let State::Accepted { acks, .. } = &mut self.state else {
+        let State::Accepted { answers, .. } = &mut self.state else {
             return;
         };
-        let to_tag = ack.to().and_then(|to| to.tag().map(str::to_owned)).unwrap_or_default();
+        let to = ack.to();
+        let to_tag = to.as_ref().and_then(NameAddr::tag).unwrap_or_default();
         let bytes = ack.as_bytes().clone();
         out.transmit(target, bytes.clone());
-        if acks.len() < ACKS_MAX {
-            acks.push(Ack { to_tag, target, bytes });
+        if let Some(answer) = answers.iter_mut().find(|answer| answer.to_tag == to_tag) {
+            answer.ack = Some((target, bytes));
         }
     }
 

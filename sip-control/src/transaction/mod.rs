@@ -553,6 +553,29 @@ impl Transactions {
         &self.counters
     }
 
+    /// Holds the books against one another: transactions and what finds them.
+    ///
+    /// # Panics
+    ///
+    /// When two of them disagree. The message says which.
+    pub fn audit(&self) {
+        assert_eq!(self.servers_by_key.len(), self.servers.len(), "servers by their keys");
+        assert_eq!(self.clients_by_key.len(), self.clients.len(), "clients by their keys");
+        let awaiting = self.servers.values().filter(|server| server.awaited_ack().is_some());
+        assert_eq!(self.servers_by_ack.len(), awaiting.count(), "servers by their ACKs");
+        let merging = self.servers.values().filter(|server| server.merge.is_some()).count();
+        assert_eq!(self.copies.values().sum::<u32>() as usize, merging, "copies of requests");
+    }
+
+    /// How many entries there are in each of the books, by their names.
+    pub(crate) fn holdings(&self) -> Vec<(&'static str, usize)> {
+        vec![
+            ("servers", self.servers.len()),
+            ("clients", self.clients.len()),
+            ("timers", self.timers.len()),
+        ]
+    }
+
     /// Requests of peers that are remembered, and requests of ours.
     pub fn len(&self) -> (usize, usize) {
         (self.servers.len(), self.clients.len())

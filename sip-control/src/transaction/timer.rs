@@ -90,6 +90,10 @@ impl<K: Ord + Copy> TimerQueue<K> {
         Some((at, key))
     }
 
+    pub(super) fn len(&self) -> usize {
+        self.heap.len()
+    }
+
     pub(super) fn next(&self) -> Option<Instant> {
         self.heap.peek().map(|Reverse((at, _))| *at)
     }

@@ -8,7 +8,10 @@ use sip_control::{
     store::{Change, Remembered, RememberedMember},
 };
 
-use super::harness::{OFFER, Sent, World, connected, invite, vectors};
+use super::{
+    adhoc, callee,
+    harness::{OFFER, Sent, World, connected, invite, vectors},
+};
 
 const GARDEN: &str = "sip:gardeners@groups.example.com";
 const OPEN: &str = "sip:garden-open@im.example.com";
@@ -128,6 +131,28 @@ fn nobody_is_told_what_could_be_forgotten() {
     let answers = world.take();
     assert_eq!(answers.iter().map(Sent::status).collect::<Vec<_>>(), [200, 200]);
     assert!(answers[0].header("To").contains("gardeners"));
+}
+
+/// DLG-06: a yes that comes again before the first could be acknowledged is no yes of another fork.
+#[test]
+fn a_yes_that_comes_twice_makes_one_leg() {
+    let persist_sessions = Some(PathBuf::from("kept by the test"));
+    let mut world = World::new(Config { persist_sessions, ..adhoc::config() });
+    let list = format!("<entry uri=\"{BOB}\"/>");
+    let (_, invites) = adhoc::created(&mut world, ALICE, "", &list);
+    world.remembers = false;
+    let waits = invite(&mut world, OPEN, ALICE, "", OFFER);
+    world.hear(&waits);
+    world.take();
+    for _ in 0..2 {
+        callee::accepted(&mut world, &callee::to(&invites, BOB), "b1");
+    }
+    for _ in 0..4 {
+        world.catch_up();
+    }
+    let sent = world.take();
+    let count = |method: &str| sent.iter().filter(|sent| sent.start().starts_with(method)).count();
+    assert_eq!((count("ACK "), count("BYE ")), (1, 0));
 }
 
 #[test]

@@ -342,6 +342,27 @@ fn a_watcher_may_stop_watching() {
     assert_eq!(world.ask(&again).status(), 481);
 }
 
+/// NTF-06: whoever asks for more when the session is over is told that nothing of it is there, and then,
+/// once the NOTIFY before is answered, how it ended.
+#[test]
+fn a_refresh_does_not_bring_an_ended_session_back() {
+    let mut world = World::new(vectors());
+    let alice = world.join(GARDEN, ALICE);
+    let (mut watch, _) = world.watch(&alice.identity(), ALICE);
+    let bob = world.join(GARDEN, BOB);
+    let unanswered = world.take_requests("NOTIFY").pop().expect("Bob is there");
+    for mut call in [bob, alice.clone()] {
+        call.bye(&mut world);
+    }
+    let rest = format!("{EVENT}Expires: 600\nContent-Length: 0\n\n");
+    let refresh = watch.next(&mut world, "SUBSCRIBE", &rest);
+    assert_eq!(world.ask(&refresh).status(), 481);
+    world.answer(&unanswered, "200 OK");
+    let last = world.notified().pop().expect("the last NOTIFY");
+    assert_eq!(last.header("Subscription-State"), "terminated;reason=noresource");
+    assert!(last.body().contains("state=\"deleted\""), "{}", last.text);
+}
+
 /// SUB-09, LEAVE-03: a subscription is no seat, and outlives the leg of its watcher.
 #[test]
 fn watching_and_taking_part_are_two_things() {

@@ -164,6 +164,9 @@ fn each_fork_is_told_and_acknowledged() {
     for to_tag in ["t1", "t2"] {
         bench.udp(&answer(&invite, 200, to_tag));
         assert_eq!(codes(&bench.events()), [200]);
+        // The user may take its time.
+        bench.udp(&answer(&invite, 200, to_tag));
+        assert!(bench.sent().is_empty() && bench.events().is_empty());
         let ack = Draft::new(Method::Ack, "sip:alice@192.0.2.21")
             .header(Header::To, &format!("<sip:alice@example.com>;tag={to_tag}"));
         bench.layer.acknowledge(id, &ack, target(Protocol::Udp));

@@ -1,0 +1,80 @@
+//! Both planes together: the real transactions, focus and placement, real cores, and around them users
+//! with SIP devices and MSRP connections. Datagrams are lost, late, doubled and overtaken; streams
+//! break; a BYE crosses the 200, a CANCEL the answer and a re-offer another one; connections never come
+//! or are lost; rings are full, and commands and events take their time. Time and every choice come
+//! from the seed, so a failing one, which is printed, can be run again:
+//!
+//! `SIMULATION_SEED=17 cargo test -p msrp-switch --test planes`
+//!
+//! `SIMULATION_SEEDS` sets how many seeds a run tries; with `SIMULATION_TELLS` everything that happens
+//! is told.
+
+mod device;
+#[path = "../../engine/tests/simulation/dice.rs"]
+mod dice;
+mod documents;
+mod exchanges;
+mod network;
+mod phone;
+mod wire;
+mod world;
+
+use std::{
+    ops::Range,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::world::World;
+
+/// Things that happen before the weather clears up.
+const STEPS: usize = 1500;
+
+fn run(seed: u64) {
+    let mut world = World::new(seed);
+    for _ in 0..STEPS {
+        world.step();
+    }
+    world.calm_down();
+    world.check_legs();
+    world.check_rosters();
+    world.check_talk();
+    world.end(seed % 4 == 1);
+    world.check_end();
+}
+
+/// sip/FOC-13: whatever the network and the peers do, seats are those of legs, routes those of sessions
+/// that are meant to be, and every request is answered once; the differences that watchers are told
+/// add up to the whole; when the weather clears up the peers and both planes agree on who is there and
+/// all of them hear each other; and when all have gone nothing is left anywhere.
+#[test]
+fn both_planes_agree_whatever_the_network_does() {
+    struct Named(u64);
+    impl Drop for Named {
+        fn drop(&mut self) {
+            if std::thread::panicking() {
+                eprintln!("failing seed: SIMULATION_SEED={}", self.0);
+            }
+        }
+    }
+    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
+    let seeds: Range<u64> = match number("SIMULATION_SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number("SIMULATION_SEEDS").unwrap_or(200),
+    };
+    let next = AtomicU64::new(seeds.start);
+    let workers = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..workers {
+            scope.spawn(|| {
+                loop {
+                    let seed = next.fetch_add(1, Ordering::Relaxed);
+                    if !seeds.contains(&seed) {
+                        break;
+                    }
+                    let _named = Named(seed);
+                    run(seed);
+                }
+            });
+        }
+    });
+}
