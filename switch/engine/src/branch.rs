@@ -149,8 +149,8 @@ impl Core {
             Some((_, count)) => *count += 1,
             None => passed.push((to, 1)),
         }
-        self.unbound_connections.clear(id);
-        self.idle_connections.clear(id);
+        self.timers.unbound_connections.clear(id);
+        self.timers.idle_connections.clear(id);
         self.tell_branch(id, to, BranchStep::Received { is_start, octets: octets.into() });
     }
 
@@ -210,7 +210,7 @@ impl Core {
         {
             // It was about to end; but there is more.
             it.phase = Phase::Open;
-            self.unbound_connections.set(now, id);
+            self.timers.unbound_connections.set(now, id);
         }
         self.read(now, id, octets);
         self.leave_branch(id);
@@ -231,7 +231,7 @@ impl Core {
         let branch = Branch { trunk, connection, on_the_way, handled, is_left, is_spoilt };
         let id = self.connections.insert(Connection::branch(branch)).ok()?;
         self.branches.insert((trunk, connection), id);
-        self.unbound_connections.set(now, id);
+        self.timers.unbound_connections.set(now, id);
         self.counters.branches_opened += 1;
         Some(id)
     }
@@ -302,7 +302,7 @@ impl Core {
         if connection.strays >= STRAY_REQUESTS_MAX {
             self.close_after_flush(id);
         } else {
-            self.idle_connections.set(now, id);
+            self.timers.idle_connections.set(now, id);
         }
     }
 
@@ -314,16 +314,6 @@ impl Core {
         let is_between = matches!(connection.incoming, Incoming::Nothing);
         if branch.is_left && connection.sessions.is_empty() && is_between {
             self.close_after_flush(id);
-        }
-    }
-
-    /// Closes a connection that carries no session. A branch first says what it has to say: the
-    /// connection it belongs to may live on, and owes its peer the answers.
-    pub(crate) fn close_unused(&mut self, id: ConnectionId) {
-        if self.branch_mut(id).is_some() {
-            self.close_after_flush(id);
-        } else {
-            self.close(id);
         }
     }
 

@@ -66,7 +66,7 @@ impl Core {
         if let Some(room) = self.rooms.get_mut(room) {
             room.sessions.push(key);
         }
-        self.unbound_sessions.set(now, key);
+        self.timers.unbound_sessions.set(now, key);
         self.events.push_back(Event::Installed { session: id, epoch, path });
     }
 
@@ -286,7 +286,7 @@ impl Core {
     fn forget_room(&mut self, key: RoomKey) {
         let Some(room) = self.rooms.remove(key) else { return };
         self.rooms_by_id.remove(&room.terms.id);
-        self.quarantines.clear(key);
+        self.timers.forget_room(key);
         for (&id, flight) in &room.flights {
             for core in flight.cores.iter() {
                 self.relay(core, room.terms.id, id, &mut Portion::Abort);

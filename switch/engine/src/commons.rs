@@ -58,6 +58,8 @@ impl Drop for Shared {
 pub(crate) struct Share {
     octets: usize,
     told: usize,
+    /// Written for connections in this turn, which are counted at its end.
+    written: usize,
 }
 
 impl Share {
@@ -72,7 +74,17 @@ impl Share {
         self.change(before, now);
     }
 
-    /// Tells the others.
+    /// So many octets were written for a connection.
+    pub(crate) fn write(&mut self, octets: usize) {
+        self.written += octets;
+    }
+
+    /// Octets that all cores have taken, with what this one has not told them yet.
+    pub(crate) fn with_others(&self, commons: &Commons) -> usize {
+        (commons.memory() + self.octets + self.written).saturating_sub(self.told)
+    }
+
+    /// Tells the others, at the end of a turn, when all connections are counted.
     pub(crate) fn tell(&mut self, commons: &Commons) {
         if self.octets > self.told {
             commons.memory.fetch_add(self.octets - self.told, Relaxed);
@@ -80,5 +92,6 @@ impl Share {
             commons.memory.fetch_sub(self.told - self.octets, Relaxed);
         }
         self.told = self.octets;
+        self.written = 0;
     }
 }

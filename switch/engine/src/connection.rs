@@ -232,13 +232,28 @@ impl Connection {
         self.outbox.octets() + in_flight
     }
 
-    /// Counts the memory it takes for what is queued: what was counted last, and now.
+    /// Octets of memory for what has come of a message and is not read yet.
+    fn unread(&self) -> usize {
+        let first = match &self.phase {
+            Phase::Fresh { received } => received.capacity(),
+            _ => 0,
+        };
+        self.framer.held() + first
+    }
+
+    /// Whether it was counted with something unread, or has come to be.
+    pub(crate) fn has_unread(&self) -> bool {
+        self.counted > 0 || self.unread() > 0
+    }
+
+    /// Counts the memory it takes for what is queued and for what is not read yet: what was counted
+    /// last, and now.
     pub(crate) fn recount(&mut self) -> (usize, usize) {
         let in_flight = match self.sending {
             Sending::Idle => 0,
             Sending::InFlight { own, .. } => own,
         };
-        let now = self.outbox.own() + in_flight;
+        let now = self.outbox.own() + in_flight + self.unread();
         (std::mem::replace(&mut self.counted, now), now)
     }
 

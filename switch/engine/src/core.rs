@@ -23,12 +23,10 @@ use crate::{
     branch::FOREIGN,
     commons::Share,
     connection::{Connection, ConnectionId, Phase, Sending, Side},
-    deadlines::Deadlines,
     fanout::Portion,
-    limits::{MISSED_TOLD, TRANSACTIONS_MAX, URGENT_SIZE_MAX},
+    limits::{TRANSACTIONS_MAX, URGENT_EXHAUSTED_MAX, URGENT_SIZE_MAX},
     message::Message,
     mint::Mint,
-    nickname::QUARANTINE,
     operation::{Departure, Operation, SendFailed},
     outbox::Spares,
     replays::Replays,
@@ -36,6 +34,7 @@ use crate::{
     route::{Session, SessionKey},
     said::Said,
     slots::Slots,
+    timers::{Expired, Timers},
     transactions::{Numbering, Transactions},
 };
 
@@ -99,18 +98,7 @@ pub struct Core {
     pub(crate) lost: Vec<(SessionKey, u64)>,
     /// Memory for headers under construction, kept between messages.
     pub(crate) scratch: Vec<u8>,
-    pub(crate) unbound_sessions: Deadlines<Session>,
-    /// Rooms that keep nicknames for those who gave them up.
-    pub(crate) quarantines: Deadlines<Room>,
-    /// Messages of which nothing new has come (CHAT-24).
-    pub(crate) silent_messages: Deadlines<Message>,
-    /// Connections in the middle of a chunk, with octets of it that are too few to be passed on
-    /// (CHUNK-14).
-    pub(crate) pausing_connections: Deadlines<Connection>,
-    /// Messages of which octets are held that are too few to be passed on (CHUNK-06, CHUNK-14).
-    pub(crate) pausing_messages: Deadlines<Message>,
-    /// Messages that hold octets before their turn (CHUNK-21).
-    pub(crate) gaping_messages: Deadlines<Message>,
+    pub(crate) timers: Timers,
     /// Connections with something queued since the last drain.
     pub(crate) dirty: VecDeque<ConnectionId>,
     pub(crate) operations: VecDeque<Operation>,
@@ -118,20 +106,6 @@ pub struct Core {
     pub(crate) reached: HashMap<Box<str>, ConnectionId>,
     /// Branches of connections on other cores, by core and by what it calls the connection (CONN-09).
     pub(crate) branches: HashMap<(CoreId, u64), ConnectionId>,
-    /// Attempts to connect (LIM-08).
-    pub(crate) opening_connections: Deadlines<Connection>,
-    /// Sessions that wait for a connection of ours (LIM-08).
-    pub(crate) reaching_sessions: Deadlines<Session>,
-    /// Sessions whose binding SEND is not answered.
-    pub(crate) unanswered_sessions: Deadlines<Session>,
-    pub(crate) unbound_connections: Deadlines<Connection>,
-    /// Sessions that have been told what they missed, until they may be told again (FLOW-08).
-    pub(crate) told_sessions: Deadlines<Session>,
-    pub(crate) idle_connections: Deadlines<Connection>,
-    pub(crate) stalled_connections: Deadlines<Connection>,
-    /// Connections on which something was sent that may not have been answered: one timer each, for
-    /// the oldest (RESP-12).
-    pub(crate) unanswered_connections: Deadlines<Connection>,
 }
 
 /// Says what there is, and nothing of who they are or what they say (SEC-01).
@@ -194,24 +168,11 @@ impl Core {
             watch: Watch::new(&limits),
             lost: Vec::new(),
             scratch: Vec::new(),
-            unbound_sessions: Deadlines::new(limits.session_unbound_max),
-            quarantines: Deadlines::new(QUARANTINE),
-            silent_messages: Deadlines::new(limits.message_silence_max),
-            gaping_messages: Deadlines::new(limits.message_gap_max),
-            pausing_connections: Deadlines::new(limits.chunk_pause_max),
-            pausing_messages: Deadlines::new(limits.chunk_pause_max),
+            timers: Timers::new(&limits),
             dirty: VecDeque::new(),
             operations: VecDeque::new(),
             reached: HashMap::new(),
             branches: HashMap::new(),
-            opening_connections: Deadlines::new(limits.connect_attempt_max),
-            reaching_sessions: Deadlines::new(limits.connect_max),
-            unanswered_sessions: Deadlines::new(limits.binding_answer_max),
-            unbound_connections: Deadlines::new(limits.connection_unbound_max),
-            told_sessions: Deadlines::new(MISSED_TOLD),
-            idle_connections: Deadlines::new(limits.connection_idle_max),
-            stalled_connections: Deadlines::new(limits.send_stall_max),
-            unanswered_connections: Deadlines::new(limits.answer_max),
             config,
             limits,
         }
@@ -235,7 +196,7 @@ impl Core {
         match id {
             Some(id) => {
                 self.counters.connections_accepted += 1;
-                self.unbound_connections.set(now, id);
+                self.timers.unbound_connections.set(now, id);
             }
             None => self.counters.connections_refused += 1,
         }
@@ -258,15 +219,10 @@ impl Core {
         let mut connection = self.connections.remove(id)?;
         self.memory.change(connection.counted, 0);
         self.transactions.forget(&mut connection.outstanding);
-        self.unanswered_connections.clear(id);
-        self.pausing_connections.clear(id);
+        self.timers.forget_connection(id);
         if let Some(from) = connection.stranger_from {
             self.commons.strangers.forget(from);
         }
-        self.unbound_connections.clear(id);
-        self.idle_connections.clear(id);
-        self.opening_connections.clear(id);
-        self.stalled_connections.clear(id);
         self.check_drained();
         Some(connection)
     }
@@ -318,7 +274,7 @@ impl Core {
         // coming cost the timer nothing.
         if !connection.answers_watched && connection.outstanding.is_awaited() {
             connection.answers_watched = true;
-            self.unanswered_connections.set(now, id);
+            self.timers.unanswered_connections.set(now, id);
         }
         if !batch.is_empty() && !matches!(connection.phase, Phase::Closing) {
             let Connection { outbox, outstanding, .. } = connection;
@@ -397,55 +353,43 @@ impl Core {
 
     /// Some time has come that [`Core::poll_timeout`] named.
     pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(id) = self.unbound_connections.expired(now) {
-            self.close_unused(id);
-        }
-        while let Some(id) = self.idle_connections.expired(now) {
-            self.close_unused(id);
-        }
-        while let Some(key) = self.unbound_sessions.expired(now) {
-            self.fail_session(now, key, FailureCause::Unbound);
-        }
-        while let Some(key) = self.quarantines.expired(now) {
-            self.end_quarantine(now, key);
-        }
-        while let Some(id) = self.pausing_connections.expired(now) {
-            self.flush_chunk(now, id);
-        }
-        while let Some(key) = self.pausing_messages.expired(now) {
-            self.end_pause(now, key);
-        }
-        while let Some(key) = self.silent_messages.expired(now) {
-            self.time_out_message(now, key);
-        }
-        while let Some(key) = self.gaping_messages.expired(now) {
-            self.time_out_message(now, key);
-        }
-        while let Some(key) = self.told_sessions.expired(now) {
-            if let Some(session) = self.sessions.get_mut(key) {
-                session.told_of_missed = false;
-                self.watch.tell_later(key);
-            }
-        }
-        while let Some(id) = self.opening_connections.expired(now) {
-            self.attempt_next(now, id);
-        }
-        while let Some(key) = self.reaching_sessions.expired(now) {
-            self.fail_session(now, key, FailureCause::ConnectFailed);
-        }
-        while let Some(key) = self.unanswered_sessions.expired(now) {
-            self.fail_session(now, key, FailureCause::BindingUnanswered);
-        }
-        while let Some(id) = self.stalled_connections.expired(now) {
-            self.check_stall(now, id);
-        }
-        while let Some(id) = self.unanswered_connections.expired(now) {
-            self.check_answers(now, id);
+        while let Some(expired) = self.timers.expired(now) {
+            self.handle_expired(now, expired);
         }
         while let Some(key) = self.watch.expired(now) {
             if let Some(id) = self.sessions.get(key).and_then(Session::connection) {
                 self.cut_slow_reader(now, id);
             }
+        }
+    }
+
+    fn handle_expired(&mut self, now: Instant, expired: Expired) {
+        match expired {
+            Expired::UnboundConnection(id) | Expired::IdleConnection(id) => self.close(id),
+            Expired::OpeningConnection(id) => {
+                self.attempt_next(now, id);
+            }
+            Expired::PausingConnection(id) => self.flush_chunk(now, id),
+            Expired::StalledConnection(id) => self.check_stall(now, id),
+            Expired::UnansweredConnection(id) => self.check_answers(now, id),
+            Expired::UnboundSession(key) => self.fail_session(now, key, FailureCause::Unbound),
+            Expired::ReachingSession(key) => {
+                self.fail_session(now, key, FailureCause::ConnectFailed);
+            }
+            Expired::UnansweredSession(key) => {
+                self.fail_session(now, key, FailureCause::BindingUnanswered);
+            }
+            Expired::ToldSession(key) => {
+                if let Some(session) = self.sessions.get_mut(key) {
+                    session.told_of_missed = false;
+                    self.watch.tell_later(key);
+                }
+            }
+            Expired::PausingMessage(key) => self.end_pause(now, key),
+            Expired::SilentMessage(key) | Expired::GapingMessage(key) => {
+                self.time_out_message(now, key);
+            }
+            Expired::Quarantine(key) => self.end_quarantine(now, key),
         }
     }
 
@@ -463,10 +407,12 @@ impl Core {
         if let Some(operation) = self.operations.pop_front() {
             return Some(operation);
         }
+        let most = self.limits.connection_queue_bytes_max + URGENT_SIZE_MAX;
+        let most_urgent = if self.is_exhausted() { URGENT_EXHAUSTED_MAX } else { most };
         while let Some(id) = self.dirty.pop_front() {
             let Some(connection) = self.connections.get_mut(id) else { continue };
             connection.dirty = false;
-            if connection.queued() > self.limits.connection_queue_bytes_max + URGENT_SIZE_MAX {
+            if connection.queued() > most || connection.outbox.urgent() > most_urgent {
                 self.cut_slow_reader(now, id);
                 return self.operations.pop_front();
             }
@@ -493,7 +439,7 @@ impl Core {
             }
             if !connection.stall_watched {
                 connection.stall_watched = true;
-                self.stalled_connections.set(now, id);
+                self.timers.stalled_connections.set(now, id);
             }
             return Some(Operation::Send { connection: id, batch });
         }
@@ -513,31 +459,17 @@ impl Core {
 
     /// When to call [`Core::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        [
-            self.unbound_connections.next(),
-            self.idle_connections.next(),
-            self.unbound_sessions.next(),
-            self.quarantines.next(),
-            self.pausing_connections.next(),
-            self.pausing_messages.next(),
-            self.silent_messages.next(),
-            self.gaping_messages.next(),
-            self.told_sessions.next(),
-            self.opening_connections.next(),
-            self.reaching_sessions.next(),
-            self.unanswered_sessions.next(),
-            self.stalled_connections.next(),
-            self.unanswered_connections.next(),
-            self.watch.next(),
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [self.timers.next(), self.watch.next()].into_iter().flatten().min()
     }
 
     /// Octets of memory for what is queued and half received, on all cores that share it.
     pub fn memory(&self) -> usize {
         self.commons.memory()
+    }
+
+    /// Whether there is no memory left for anything that anybody says (FLOW-09).
+    pub(crate) fn is_exhausted(&self) -> bool {
+        self.memory.with_others(&self.commons) > self.limits.memory_exhausted()
     }
 
     /// What was counted so far.

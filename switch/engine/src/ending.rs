@@ -29,15 +29,25 @@ impl Core {
             return;
         }
         if connection.outbox.is_empty() && matches!(connection.sending, Sending::Idle) {
-            self.close(id);
+            self.end(id);
         } else {
             connection.phase = Phase::Flushing;
             self.mark_dirty(id);
         }
     }
 
-    /// Closes a connection now: what is queued is given up. Its sessions must have been dealt with.
+    /// Closes a connection now: what is queued is given up. Its sessions must have been dealt with. A
+    /// branch first says what it has to say: the connection it belongs to may live on, and owes its
+    /// peer the answers.
     pub(crate) fn close(&mut self, id: ConnectionId) {
+        if self.branch_mut(id).is_some() {
+            self.close_after_flush(id);
+        } else {
+            self.end(id);
+        }
+    }
+
+    fn end(&mut self, id: ConnectionId) {
         self.cut_branches(id, FailureCause::ConnectionLost);
         if self.end_branch(id) {
             return;
@@ -76,7 +86,7 @@ impl Core {
             branch.is_left = true;
             self.leave_branch(id);
         } else if connection.branches.as_ref().is_none_or(|it| it.is_empty()) {
-            self.idle_connections.set(now, id);
+            self.timers.idle_connections.set(now, id);
         }
     }
 
@@ -84,7 +94,7 @@ impl Core {
     pub(crate) fn cut_slow_reader(&mut self, now: Instant, id: ConnectionId) {
         self.counters.connections_stalled += 1;
         self.fail_connection(now, id, FailureCause::SlowReader);
-        self.close(id);
+        self.end(id);
     }
 
     pub(crate) fn check_stall(&mut self, now: Instant, id: ConnectionId) {
@@ -95,7 +105,7 @@ impl Core {
             {
                 self.cut_slow_reader(now, id);
             }
-            Sending::InFlight { since, .. } => self.stalled_connections.set(since, id),
+            Sending::InFlight { since, .. } => self.timers.stalled_connections.set(since, id),
             Sending::Idle => connection.stall_watched = false,
         }
     }

@@ -47,7 +47,7 @@ impl Core {
             1 => "You missed a message: too much was on its way to you.".to_owned(),
             missed => format!("You missed {missed} messages: too much was on its way to you."),
         };
-        self.told_sessions.set(now, key);
+        self.timers.told_sessions.set(now, key);
         self.tell_text(now, key, &text);
     }
 

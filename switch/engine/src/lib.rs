@@ -18,6 +18,7 @@ mod chunk;
 mod commands;
 mod commons;
 mod connection;
+mod copy;
 mod core;
 mod counters;
 mod deadlines;
@@ -48,6 +49,7 @@ mod said;
 mod send;
 mod slots;
 mod strangers;
+mod timers;
 mod transactions;
 
 pub use batch::{BATCH_SLICES_MAX, Batch};

@@ -40,6 +40,10 @@ pub(crate) const SPARE_BYTES_MAX: usize = 4 << 20;
 /// no room for copies any more. Who leaves more than that unread is cut.
 pub(crate) const URGENT_SIZE_MAX: usize = 1 << 20;
 
+/// The same while memory is exhausted (FLOW-09): some hundred answers. They are what a refused sender can
+/// still have us keep, so who goes on without reading them is cut.
+pub(crate) const URGENT_EXHAUSTED_MAX: usize = 64 * 1024;
+
 /// Octets of a message above which none is begun for a session that is congested (FLOW-03).
 pub(crate) const CONGESTED_SIZE_MAX: u64 = 16 * 1024;
 
@@ -143,8 +147,9 @@ pub struct Limits {
     pub connection_queue_bytes_max: usize,
     /// A session that stays congested for this long has its connection closed (FLOW-07).
     pub congestion_max: Duration,
-    /// Octets of memory for what is queued and half received, on all cores together. Above it new
-    /// messages are refused with 413, and an eighth above it what is being received, too (FLOW-09).
+    /// Octets of memory for what is queued, half received and half read, on all cores together. Above
+    /// it new messages are refused with 413, and an eighth above it what is being received, too
+    /// (FLOW-09).
     pub memory_bytes_max: usize,
     /// Sessions of one room on a core (LIM-04).
     pub room_sessions_max: usize,
@@ -188,6 +193,14 @@ pub struct Limits {
     /// Data is queued and the kernel takes none of it for this long: the reader is too slow
     /// (FLOW-07).
     pub send_stall_max: Duration,
+}
+
+impl Limits {
+    /// Octets of memory above which nothing is taken in any more: see
+    /// [`memory_bytes_max`](Self::memory_bytes_max).
+    pub(crate) fn memory_exhausted(&self) -> usize {
+        self.memory_bytes_max.saturating_add(self.memory_bytes_max / 8)
+    }
 }
 
 impl Default for Limits {

@@ -74,6 +74,11 @@ impl Outbox {
             + self.lanes.as_ref().map_or(0, |lanes| lanes.octets())
     }
 
+    /// Octets of responses and REPORTs that wait here.
+    pub(crate) fn urgent(&self) -> usize {
+        self.next.as_ref().map_or(0, Batch::urgent)
+    }
+
     /// Octets of memory that what waits takes, shared bodies left out.
     pub(crate) fn own(&self) -> usize {
         self.next.as_ref().map_or(0, Batch::own)

@@ -30,7 +30,7 @@ impl Core {
         let oldest = self.transactions.oldest(&connection.outstanding);
         connection.answers_watched = oldest.is_some();
         if let Some(since) = oldest {
-            self.unanswered_connections.set(since, id);
+            self.timers.unanswered_connections.set(since, id);
         }
     }
 

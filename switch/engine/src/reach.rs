@@ -33,7 +33,7 @@ impl Core {
             return;
         }
         self.clear_timers(key);
-        self.reaching_sessions.set(now, key);
+        self.timers.reaching_sessions.set(now, key);
         let Remote { addresses, shared_as } = remote;
         match shared_as.as_deref().and_then(|name| self.shared_connection(name)) {
             Some(connection) => self.take_along(now, connection, key),
@@ -58,7 +58,7 @@ impl Core {
         if let Some(session) = self.sessions.get_mut(key) {
             session.binding = Binding::Reaching { connection: id, asked: None };
         }
-        self.idle_connections.clear(id);
+        self.timers.idle_connections.clear(id);
         if is_open {
             self.ask_to_bind(now, id, key);
         }
@@ -92,7 +92,7 @@ impl Core {
         if let Some(name) = shared_as {
             self.reached.insert(name, id);
         }
-        self.opening_connections.set(now, id);
+        self.timers.opening_connections.set(now, id);
         self.operations.push_back(Operation::Connect { connection: id, address });
     }
 
@@ -105,7 +105,7 @@ impl Core {
         }
         connection.phase = Phase::Open;
         let sessions = connection.sessions.clone();
-        self.opening_connections.clear(id);
+        self.timers.opening_connections.clear(id);
         for key in sessions {
             self.ask_to_bind(now, id, key);
         }
@@ -134,10 +134,7 @@ impl Core {
     /// The session is bound, or will never be: nobody waits for that any more.
     pub(crate) fn clear_timers(&mut self, key: SessionKey) {
         self.watch.forget(key);
-        self.unbound_sessions.clear(key);
-        self.reaching_sessions.clear(key);
-        self.unanswered_sessions.clear(key);
-        self.told_sessions.clear(key);
+        self.timers.forget_session(key);
     }
 
     /// Sends the first request of a session, without a body: there is nothing to deliver before it
@@ -165,8 +162,8 @@ impl Core {
         }
         .write(out);
         msrp::write_end(out, &transaction, Flag::End, false);
-        self.reaching_sessions.clear(key);
-        self.unanswered_sessions.set(now, key);
+        self.timers.reaching_sessions.clear(key);
+        self.timers.unanswered_sessions.set(now, key);
         self.mark_dirty(id);
     }
 

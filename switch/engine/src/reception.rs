@@ -50,24 +50,24 @@ impl Core {
         // A complete one stays as long as its last chunk takes to end; its connection has no other.
         let done = matches!(message.stage, MessageStage::Done);
         if done {
-            self.silent_messages.clear(key);
+            self.timers.silent_messages.clear(key);
         } else if fresh {
-            self.silent_messages.set(now, key);
+            self.timers.silent_messages.set(now, key);
         }
         let gap = (!done && !message.ahead.is_empty()).then_some(message.next);
         if std::mem::replace(&mut message.gap, gap) != gap {
             match gap {
-                Some(_) => self.gaping_messages.set(now, key),
-                None => self.gaping_messages.clear(key),
+                Some(_) => self.timers.gaping_messages.set(now, key),
+                None => self.timers.gaping_messages.clear(key),
             }
         }
         match &message.stage {
             MessageStage::Flowing(held) if held.is_for_a_while() => {
                 if fresh {
-                    self.pausing_messages.set(now, key);
+                    self.timers.pausing_messages.set(now, key);
                 }
             }
-            _ => self.pausing_messages.clear(key),
+            _ => self.timers.pausing_messages.clear(key),
         }
         let held = message.held();
         self.memory.change(std::mem::replace(&mut message.counted, held), held);
@@ -81,9 +81,7 @@ impl Core {
         let Some(key) = message.key else { return };
         self.memory.change(message.counted, 0);
         self.messages.remove(key);
-        self.silent_messages.clear(key);
-        self.gaping_messages.clear(key);
-        self.pausing_messages.clear(key);
+        self.timers.forget_message(key);
         if let Some(session) = message.session.and_then(|session| self.sessions.get_mut(session)) {
             session.incoming.retain(|&it| it != key);
         }
@@ -147,7 +145,7 @@ impl Core {
         message.counted = after;
         let (owner, serial) = (message.session, message.serial);
         self.memory.change(before, after);
-        self.pausing_messages.clear(key);
+        self.timers.pausing_messages.clear(key);
         let Some(session) = owner.and_then(|owner| self.sessions.get(owner)) else { return };
         let (room, flight) = (session.room, (session.id, serial));
         let mut portion = Portion::More { body: Body::borrowed(&octets), last: false };

@@ -75,9 +75,9 @@ impl Core {
         // Octets that came now start the time anew.
         let pausing = framer.can_flush() && matches!(connection.incoming, Incoming::Chunk(_));
         if std::mem::replace(&mut connection.pausing, pausing) && !pausing {
-            self.pausing_connections.clear(id);
+            self.timers.pausing_connections.clear(id);
         } else if pausing {
-            self.pausing_connections.set(now, id);
+            self.timers.pausing_connections.set(now, id);
         }
         connection.framer = framer;
         if let Phase::Fresh { received } = &mut connection.phase {
@@ -86,6 +86,9 @@ impl Core {
                 connection.phase = Phase::Open;
             }
         }
+        if connection.has_unread() {
+            self.memory.recount(connection);
+        }
     }
 
     /// The sender of a chunk does not go on with it: what there is of it is passed on, although it is
@@ -93,7 +96,7 @@ impl Core {
     pub(crate) fn flush_chunk(&mut self, now: Instant, id: ConnectionId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.pausing = false;
-        self.pausing_connections.clear(id);
+        self.timers.pausing_connections.clear(id);
         if !matches!(connection.phase, Phase::Open) {
             return;
         }
@@ -104,6 +107,7 @@ impl Core {
         }
         if let Some(connection) = self.connections.get_mut(id) {
             connection.framer = framer;
+            self.memory.recount(connection);
         }
         if let Some(message) = self.unfinished_message(id) {
             self.release_held(now, message);
@@ -276,8 +280,8 @@ impl Core {
         session.greeted = !is_newcomer;
         let event = Event::Bound { session: session.id };
         self.clear_timers(key);
-        self.unbound_connections.clear(id);
-        self.idle_connections.clear(id);
+        self.timers.unbound_connections.clear(id);
+        self.timers.idle_connections.clear(id);
         if let Some(connection) = self.connections.get_mut(id) {
             if is_newcomer {
                 connection.sessions.push(key);

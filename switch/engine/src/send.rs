@@ -182,7 +182,7 @@ impl Core {
         if session.incoming.len() >= limits.session_messages_max {
             return Err(Refusal::StopSending); // LIM-05
         }
-        let short = self.commons.memory() > limits.memory_bytes_max;
+        let short = self.memory.with_others(&self.commons) > limits.memory_bytes_max;
         if short && !is_ignored {
             self.counters.messages_refused_memory += 1;
             return Err(Refusal::StopSending); // FLOW-09
@@ -237,8 +237,7 @@ impl Core {
         if past - 1 > message.size_max {
             return Err(Refusal::StopSending); // CHAT-20
         }
-        let memory_max = self.limits.memory_bytes_max;
-        if self.commons.memory() > memory_max + memory_max / 8 {
+        if self.is_exhausted() {
             return Err(Refusal::StopSending); // FLOW-09
         }
         match end {

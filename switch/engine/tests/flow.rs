@@ -304,6 +304,64 @@ fn memory_is_bounded_by_refusing_senders() {
     assert_eq!(status(&room.heard()[0]), "200");
 }
 
+/// FLOW-09: the bound holds within one turn as well, before anything of it has gone out: what one read
+/// brings for a whole room is refused from where it would not fit any more.
+#[test]
+fn one_read_cannot_take_more_memory_than_there_is() {
+    let limits = Limits { memory_bytes_max: 200_000, message_rate_max: 0, ..Limits::default() };
+    let mut room = Fixture::on(Node::with(1, &limits, 10_485_760));
+    let messages: String = (0..500).map(|at| text(&format!("m3m{at:05}"), 1800)).collect();
+    room.say(&messages);
+    let [alice, bob, _] = room.heard();
+    let accepted = alice.matches(" 200 OK\r\n").count();
+    assert!((50..150).contains(&accepted), "{accepted}");
+    assert_eq!(room.node.counters(0).messages_refused_memory, 500 - accepted as u64);
+    assert_eq!(
+        (alice.matches(" 413").count(), bob.matches("$\r\n").count()),
+        (500 - accepted, accepted)
+    );
+    room.say(TV_01);
+    assert_eq!(status(&room.heard()[0]), "200");
+}
+
+/// FLOW-09, LIM-01: what is half read takes memory that counts, until it is read or its connection is gone.
+#[test]
+fn a_head_that_is_not_complete_is_counted() {
+    let mut room = Fixture::new();
+    assert_eq!(room.node.cores[0].memory(), 0);
+    let said = TV_01.replace("{alice}", &room.alice.1);
+    let (first, second) = said.as_bytes().split_at(100);
+    room.node.feed(room.alice.0, first);
+    assert!(room.node.cores[0].memory() >= 100);
+    room.node.feed(room.alice.0, second);
+    assert_eq!((status(&room.heard()[0]), room.node.cores[0].memory()), ("200", 0));
+
+    let stranger = room.node.connect(0);
+    room.node.feed(stranger, &[b"MSRP ear1ybird SEND\r\nX: ", &[b'x'; 8000][..]].concat());
+    assert!(room.node.cores[0].memory() >= 8000, "and as much for the core it may belong to");
+    room.node.disconnect(stranger);
+    assert_eq!(room.node.cores[0].memory(), 0);
+}
+
+/// FLOW-09, FLOW-07: while there is no memory left, who is refused and does not read even that is cut;
+/// otherwise as many answers may wait.
+#[test]
+fn unread_refusals_do_not_take_the_last_memory() {
+    for (memory_bytes_max, is_cut) in [(100_000, true), (1 << 30, false)] {
+        let limits = Limits { memory_bytes_max, message_rate_max: 0, ..Limits::default() };
+        let mut room = Fixture::on(Node::with(1, &limits, 10_485_760));
+        room.node.hold_sends(room.bob.0);
+        room.say(&text("b1g00000", 200_000));
+        room.heard();
+        room.node.hold_sends(room.alice.0);
+        for at in 0..2000 {
+            room.say(&text(&format!("m3m{at:05}"), 10));
+        }
+        assert_eq!(room.node.is_closed(room.alice.0), is_cut, "{memory_bytes_max}");
+        assert!(!room.node.is_closed(room.bob.0));
+    }
+}
+
 /// LIM-06, COMP-05: a session may begin 60 messages at once and 20 a second; one more is refused with
 /// 413. Of composing statuses it may send two a second, and is not told of more.
 #[test]

@@ -136,7 +136,7 @@ impl Core {
                 let Some(&key) = self.rooms_by_id.get(&room) else { return };
                 let Some(room) = self.rooms.get_mut(key) else { return };
                 if room.nicknames.as_mut().is_some_and(|it| it.give_back(now, session)) {
-                    self.quarantines.set(now, key);
+                    self.timers.quarantines.set(now, key);
                 }
             }
         }
@@ -164,7 +164,7 @@ impl Core {
             nicknames.take(now, *session, addresses, nickname)
         };
         if !nicknames.is_empty() {
-            self.quarantines.set(now, key);
+            self.timers.quarantines.set(now, key);
         }
         is_granted
     }

@@ -129,6 +129,14 @@ impl Framer {
         }
     }
 
+    /// Octets of memory for what is unfinished: none between messages.
+    pub fn held(&self) -> usize {
+        match &self.state {
+            State::Within(partial) => size_of::<Partial>() + partial.held.capacity(),
+            State::Between { .. } | State::Deaf | State::Lost(_) => 0,
+        }
+    }
+
     /// Takes back what the last frame lent.
     fn settle(&mut self) {
         if let State::Within(partial) = &mut self.state {
@@ -324,7 +332,11 @@ mod tests {
                 while framer.next(&mut input).unwrap().is_some() {}
             }
             assert!(matches!(framer.state, State::Between { .. }), "in reads of {size} octets");
+            assert_eq!(framer.held(), 0);
         }
+        let mut framer = Framer::new();
+        assert!(framer.next(&mut &MESSAGES[..70]).unwrap().is_none());
+        assert!(framer.held() >= 70);
         assert!(size_of::<Framer>() <= 16);
     }
 
