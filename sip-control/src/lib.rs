@@ -7,6 +7,7 @@ pub mod dialog;
 pub mod digest;
 pub mod focus;
 pub mod group;
+pub mod locate;
 pub mod message;
 pub mod offer_answer;
 pub mod placement;

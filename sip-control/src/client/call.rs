@@ -80,7 +80,9 @@ impl Client {
         match &mut leg.phase {
             Phase::Calling(calling) => {
                 calling.is_withdrawn = true;
-                self.transactions.cancel(now, calling.transaction);
+                let transaction = calling.transaction;
+                self.transactions.cancel(now, transaction);
+                self.call_off(now, transaction);
             }
             Phase::Waiting { .. } => self.fail(id, Failure::Withdrawn),
             Phase::Connected(_) => self.hang_up(now, id),
@@ -166,13 +168,13 @@ impl Client {
         // Never to where an old dialog led: the way is what the network says today (REJ-08). Only a
         // redirection may name an address, and only where no proxy has to be asked.
         let is_redirected = invitation.request_uri != invitation.to;
-        let target = if is_redirected && self.config.route.is_empty() {
-            self.target(&invitation.request_uri)
+        let hop = if is_redirected && self.config.route.is_empty() {
+            self.hop(&invitation.request_uri)
         } else {
-            self.config.next_hop
+            self.first_hop(&invitation.request_uri)
         };
         let request_uri = invitation.request_uri.clone();
-        self.send(now, draft, target, Purpose::Invite { leg, request_uri })
+        self.send(now, draft, hop, Purpose::Invite { leg, request_uri })
     }
 
     /// A response to a request of ours.
@@ -180,6 +182,14 @@ impl Client {
         let Some(sent) = self.requests.get(&transaction).cloned() else {
             return;
         };
+        if matches!(response.code(), 200..300) {
+            if let Some(met) = self.transactions.target(transaction) {
+                self.met(met);
+            }
+            if self.awaits_place(transaction, response) {
+                return;
+            }
+        }
         // An accepted INVITE may be accepted again, by a fork.
         let is_over = response.code() >= 300
             || response.code() >= 200 && response.cseq_method() != Method::Invite;
@@ -267,8 +277,8 @@ impl Client {
             }
             return;
         };
-        let target = self.target_of(&dialog);
-        self.acknowledge(transaction, dialog.ack(ok.sequence()), target);
+        let hop = self.hop_of(&dialog);
+        self.acknowledge(transaction, dialog.ack(ok.sequence()), &hop);
         let is_wanted = self.calling(id, transaction).is_some();
         let Some(leg) = self.legs.get_mut(&id).filter(|_| is_wanted) else {
             // Another fork said yes before, or nobody is here any more.
@@ -381,18 +391,18 @@ impl Client {
         };
         self.unwatch(now, id);
         let bye = dialog.request(Method::Bye).header(Header::Reason, REASON_LEFT);
-        let target = self.target_of(&dialog);
+        let hop = self.hop_of(&dialog);
         if let Some(leg) = self.legs.get_mut(&id) {
             leg.phase = Phase::Leaving(Box::new(dialog));
         }
-        self.send(now, bye, target, Purpose::Bye { leg: id });
+        self.send(now, bye, hop, Purpose::Bye { leg: id });
     }
 
     /// Ends a dialog that no leg is about.
     pub(super) fn say_farewell(&mut self, now: Instant, mut dialog: Dialog, reason: &str) {
         let bye = dialog.request(Method::Bye).header(Header::Reason, reason);
-        let target = self.target_of(&dialog);
-        self.send(now, bye, target, Purpose::Farewell);
+        let hop = self.hop_of(&dialog);
+        self.send(now, bye, hop, Purpose::Farewell);
     }
 
     /// The leg did not come to be.

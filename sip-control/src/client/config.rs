@@ -1,9 +1,13 @@
 //! Who the user is, and by which way the client goes out.
 
-use std::{net::IpAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
 
 use super::digest::Credentials;
 use crate::{
+    locate::Destination,
     transaction,
     transport::{Protocol, Target},
 };
@@ -24,9 +28,10 @@ pub struct Config {
     /// The route that every request starts with, as Service-Route gave it: each value in angle
     /// brackets (REJ-08).
     pub route: Vec<String>,
-    /// Where requests go first: the first proxy of `route`, else the outbound proxy, else where RFC
-    /// 3263 leads for the host of the conference. Names are resolved by whoever fills this in.
-    pub next_hop: Target,
+    /// Where requests go first.
+    pub next_hop: NextHop,
+    /// Who is asked where names lead (DLG-21). None: those of the host's `resolv.conf`.
+    pub dns_servers: Vec<SocketAddr>,
     /// Whether that hop belongs to the trust domain. Only then it is told who the user is where From
     /// does not say so (IMS-03, RFC 3325 section 6).
     pub is_hop_trusted: bool,
@@ -55,6 +60,23 @@ pub struct Config {
     pub rejoin_window: Duration,
     /// The layer below.
     pub transactions: transaction::Config,
+}
+
+/// Where requests go first (REJ-08).
+#[derive(Clone, Debug)]
+pub enum NextHop {
+    /// To this very address, the focus's or a proxy's before it.
+    At(Target),
+    /// To where RFC 3263 leads for this URI, an outbound proxy's.
+    Proxy(String),
+    /// To where RFC 3263 leads for the first URI of the route; without a route, for the Request-URI.
+    Located,
+}
+
+impl From<Target> for NextHop {
+    fn from(target: Target) -> Self {
+        Self::At(target)
+    }
 }
 
 /// What a client offers (SDP-01 to SDP-05).
@@ -98,10 +120,16 @@ const SERVERS_MAX: usize = 1024;
 
 impl Config {
     /// The defaults of the catalogue, for a user whose client is at `contact` and listens there.
-    pub fn new(user: &str, contact: std::net::SocketAddr, next_hop: Target) -> Self {
-        let transport = match next_hop.protocol {
-            Protocol::Udp => "",
-            Protocol::Tcp => ";transport=tcp",
+    pub fn new(user: &str, contact: SocketAddr, next_hop: impl Into<NextHop>) -> Self {
+        let next_hop = next_hop.into();
+        let protocol = match &next_hop {
+            NextHop::At(target) => Some(target.protocol),
+            NextHop::Proxy(uri) => Destination::parse(uri).ok().and_then(|to| to.protocol()),
+            NextHop::Located => None,
+        };
+        let transport = match protocol {
+            Some(Protocol::Tcp) => ";transport=tcp",
+            Some(Protocol::Udp) | None => "",
         };
         let name = user
             .split_once(':')
@@ -115,6 +143,7 @@ impl Config {
             product: concat!("msrp-switch/", env!("CARGO_PKG_VERSION")).to_owned(),
             route: Vec::new(),
             next_hop,
+            dns_servers: Vec::new(),
             is_hop_trusted: false,
             marks_service: false,
             credentials: None,

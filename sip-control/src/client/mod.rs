@@ -14,6 +14,7 @@ mod config;
 mod conversation;
 mod digest;
 mod event;
+mod hop;
 mod inbox;
 mod leg;
 mod list;
@@ -35,7 +36,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 pub use self::compose::Privacy;
-pub use self::config::{Config, Media};
+pub use self::config::{Config, Media, NextHop};
 pub use self::conversation::{ContactMissing, Conversation};
 pub use self::digest::Credentials;
 pub use self::event::{Event, Joined, LegId, Unwatched};
@@ -51,13 +52,15 @@ pub use self::session::{Happening, NotSaid, Session, SessionError, Voice};
 pub use self::watch::{Member, Roster};
 
 use self::digest::Keyring;
+use self::hop::Waiting;
 use self::leg::{Leg, Phase};
 use self::send::Sent;
 use self::watch::Watch;
-use crate::dialog::{Dialog, DialogId};
+use crate::dialog::DialogId;
+use crate::locate::Destination;
 use crate::message::{Message, NameAddr, SipUri};
 use crate::transaction::{self, ClientId, ServerId, Tokens, Transactions};
-use crate::transport::{DEFAULT_PORT, Protocol, Source, Target, Ticket, Transmit};
+use crate::transport::{Source, Target, Ticket, Transmit};
 
 /// Why nothing was sent at all.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -77,8 +80,8 @@ pub enum CannotCall {
 /// One user's SIP side: all legs there are, and those to come.
 ///
 /// After any `handle_*`, [`join`](Self::join), [`rejoin`](Self::rejoin), [`leave`](Self::leave) or
-/// [`abandon`](Self::abandon), drain `poll_transmit` and then `poll_event` until both return `None`,
-/// then arm `poll_timeout`. Transmits go first: the ACK is out before anybody connects (REJ-11).
+/// [`abandon`](Self::abandon), drain `poll_transmit`, `poll_event` and `poll_lookup`, in this order, until
+/// all return `None`, then arm `poll_timeout`. Transmits go first: the ACK is out before anybody connects (REJ-11).
 /// Time never runs backwards.
 #[derive(Debug)]
 pub struct Client {
@@ -92,6 +95,12 @@ pub struct Client {
     dialogs: HashMap<DialogId, Usage>,
     requests: HashMap<ClientId, Sent>,
     keyring: Keyring,
+    /// Where names lead, for the dialogs there are.
+    places: HashMap<Destination, Vec<Target>>,
+    /// What waits until a place is known.
+    waiting: HashMap<Destination, Vec<Waiting>>,
+    /// Places that are to be looked up.
+    lookups: VecDeque<Destination>,
     /// INVITEs of the focus whose 200 is not acknowledged.
     reinvites: HashMap<ServerId, LegId>,
     events: VecDeque<Event>,
@@ -135,6 +144,9 @@ impl Client {
             dialogs: HashMap::new(),
             requests: HashMap::new(),
             keyring: Keyring::default(),
+            places: HashMap::new(),
+            waiting: HashMap::new(),
+            lookups: VecDeque::new(),
             reinvites: HashMap::new(),
             events: VecDeque::new(),
             last_leg: 0,
@@ -235,31 +247,6 @@ impl Client {
     fn next_leg(&mut self) -> LegId {
         self.last_leg += 1;
         LegId(self.last_leg)
-    }
-
-    /// Where the next request of a dialog goes.
-    fn target_of(&self, dialog: &Dialog) -> Target {
-        self.target(dialog.next_hop())
-    }
-
-    /// Where a URI leads without asking the DNS: a number leads there, and for a name the next hop
-    /// is asked, as for everything that is outside of dialogs.
-    fn target(&self, uri: &str) -> Target {
-        let next_hop = self.config.next_hop;
-        let Some(uri) = SipUri::parse(uri) else {
-            return next_hop;
-        };
-        let host = uri.host().trim_start_matches('[').trim_end_matches(']');
-        let Ok(address) = host.parse() else {
-            return next_hop;
-        };
-        let protocol = match uri.param("transport") {
-            Some(name) if name.eq_ignore_ascii_case("tcp") => Protocol::Tcp,
-            Some(name) if name.eq_ignore_ascii_case("udp") => Protocol::Udp,
-            _ => next_hop.protocol,
-        };
-        let port = uri.port().unwrap_or(DEFAULT_PORT);
-        Target::new(protocol, std::net::SocketAddr::new(address, port))
     }
 }
 

@@ -42,13 +42,13 @@ impl Client {
         let privacy = leg.privacy;
         let list_id = format!("{}@{}", self.tokens.token(), "list.invalid");
         let (call_id, from_tag) = (self.tokens.token(), self.tokens.token());
-        let (draft, target) = if self.config.refers_within {
+        let (draft, hop) = if self.config.refers_within {
             let contact = self.config.contact_address();
             let dialog = self.legs.get_mut(&id).and_then(Leg::dialog_mut);
             let dialog = dialog.ok_or(CannotRefer::NotJoined)?;
             let draft = dialog.request(Method::Refer).header(Header::Contact, &contact);
             let dialog = dialog.clone();
-            (draft.header(Header::UserAgent, &self.config.user_agent()), self.target_of(&dialog))
+            (draft.header(Header::UserAgent, &self.config.user_agent()), self.hop_of(&dialog))
         } else {
             let names = Names {
                 request_uri: &address,
@@ -58,7 +58,7 @@ impl Client {
                 sequence: 1,
                 privacy,
             };
-            (self.config.outside(Method::Refer, &names), self.config.next_hop)
+            (self.config.outside(Method::Refer, &names), self.first_hop(&address))
         };
         let draft = draft.header(Header::ReferSub, "false");
         let draft = match targets {
@@ -68,7 +68,7 @@ impl Client {
             }
             several => with_list(draft, &list_id, several),
         };
-        self.send(now, draft, target, Purpose::Refer { leg: id });
+        self.send(now, draft, hop, Purpose::Refer { leg: id });
         self.settle(now);
         Ok(())
     }

@@ -10,9 +10,11 @@ use tokio::time::sleep_until;
 
 use super::session::{Session, SessionError};
 use super::{
-    CannotCall, Client, Config, Conversation, Ending, Event, LegId, Media, Privacy, Restart, Roster,
+    CannotCall, Client, Config, Conversation, Ending, Event, LegId, Media, NextHop, Privacy,
+    Restart, Roster,
 };
-use crate::transport::{self, Incoming, Transport};
+use crate::locate::{Destination, Dns, Locator};
+use crate::transport::{self, Incoming, Protocol, Transport};
 
 /// How often a port is looked for that is free for UDP and TCP alike.
 const PORT_TRIES_MAX: usize = 16;
@@ -50,9 +52,25 @@ pub fn start(config: Config, transport: Transport) -> io::Result<User> {
     let (orders, inbox) = mpsc::unbounded_channel();
     let Config { user: address, media, factory, .. } = config.clone();
     let user = User { orders, address, media, makes_groups: factory.is_some() };
+    let mut lots = [0; 32];
+    getrandom::fill(&mut lots).map_err(io::Error::other)?;
+    let locator = Locator::new(name_servers(&config), &[Protocol::Udp, Protocol::Tcp], lots);
     let client = Client::new(config, seed);
-    tokio::spawn(Running { client, transport, orders: inbox, legs: HashMap::new() }.run());
+    let legs = HashMap::new();
+    tokio::spawn(Running { client, transport, locator, orders: inbox, legs }.run());
     Ok(user)
+}
+
+/// Whom to ask for names, if there is anything to ask.
+fn name_servers(config: &Config) -> Option<Dns> {
+    let is_told = matches!(config.next_hop, NextHop::At(_));
+    let dns = Dns::new(&config.dns_servers);
+    dns.inspect_err(|error| {
+        if !is_told {
+            tracing::warn!(%error, "no name server: only addresses can be called");
+        }
+    })
+    .ok()
 }
 
 /// One user, who joins and rejoins conferences.
@@ -283,6 +301,7 @@ impl Drop for Line {
 struct Running {
     client: Client,
     transport: Transport,
+    locator: Locator<Destination>,
     orders: mpsc::UnboundedReceiver<Order>,
     legs: HashMap<LegId, Herald>,
 }
@@ -295,6 +314,9 @@ impl Running {
             let due = self.client.poll_timeout();
             tokio::select! {
                 incoming = self.transport.receive() => self.receive(incoming),
+                (destination, targets) = self.locator.next() => {
+                    self.client.handle_located(Instant::now(), &destination, &targets);
+                }
                 order = self.orders.recv(), if has_users => match order {
                     Some(order) => self.obey(order),
                     None => has_users = false,
@@ -309,6 +331,9 @@ impl Running {
 
     /// Transmits go first: the ACK is on its way before anybody connects.
     fn drain(&mut self) {
+        while let Some(destination) = self.client.poll_lookup() {
+            self.locator.begin(destination.clone(), &destination);
+        }
         while let Some(transmit) = self.client.poll_transmit() {
             self.transport.send(transmit);
         }

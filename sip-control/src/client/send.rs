@@ -4,8 +4,10 @@ use std::time::Instant;
 
 use super::digest::Tries;
 use super::event::LegId;
+use super::hop::{Hop, Waiting};
 use super::leg::{Leg, Phase};
 use super::{Client, Purpose};
+use crate::locate::prefer;
 use crate::message::{Draft, Header, Response};
 use crate::transaction::ClientId;
 use crate::transport::Target;
@@ -16,7 +18,7 @@ pub(super) struct Sent {
     pub(super) purpose: Purpose,
     /// The request without credentials, and where it went.
     draft: Draft,
-    target: Target,
+    hop: Hop,
     /// The credentials it had. An ACK has the same (RFC 3261 section 22.1).
     credentials: Vec<(Header, String)>,
     tries: Tries,
@@ -28,34 +30,57 @@ impl Client {
         &mut self,
         now: Instant,
         draft: Draft,
-        target: Target,
+        hop: Hop,
         purpose: Purpose,
     ) -> ClientId {
-        self.send_again(now, draft, target, purpose, Tries::default())
+        self.send_again(now, draft, hop, purpose, Tries::default())
     }
 
     fn send_again(
         &mut self,
         now: Instant,
         draft: Draft,
-        target: Target,
+        hop: Hop,
         purpose: Purpose,
         tries: Tries,
     ) -> ClientId {
         let who = self.config.credentials.as_ref();
         let credentials = who.map(|who| self.keyring.credentials(who, &draft, &mut self.tokens));
         let credentials = credentials.unwrap_or_default();
-        let complete = with(draft.clone(), &credentials);
-        let transaction = self.transactions.request(now, &complete, target);
-        self.requests.insert(transaction, Sent { purpose, draft, target, credentials, tries });
+        let transaction = self.transactions.reserve();
+        let sent = Sent { purpose, draft, hop: hop.clone(), credentials, tries };
+        self.requests.insert(transaction, sent);
+        match hop {
+            Hop::Known(targets) => self.go(now, transaction, &targets),
+            Hop::Unknown(destination) => {
+                self.look_up(destination, Waiting::Request(transaction));
+            }
+        }
         transaction
     }
 
-    /// Sends the ACK of a 2xx, with the credentials of its INVITE.
-    pub(super) fn acknowledge(&mut self, transaction: ClientId, ack: Draft, target: Target) {
+    /// It is known where a request goes.
+    pub(super) fn go(&mut self, now: Instant, transaction: ClientId, targets: &[Target]) {
+        let Some(sent) = self.requests.get_mut(&transaction) else {
+            return;
+        };
+        sent.hop = Hop::Known(targets.to_vec());
+        let complete = with(sent.draft.clone(), &sent.credentials);
+        self.transactions.begin(now, transaction, &complete, targets);
+    }
+
+    /// Sends the ACK of a 2xx, with the credentials of its INVITE: to the next hop of the dialog, and
+    /// to where the INVITE was answered if nobody knows better.
+    pub(super) fn acknowledge(&mut self, transaction: ClientId, ack: Draft, hop: &Hop) {
         let credentials = self.requests.get(&transaction).map(|sent| &sent.credentials[..]);
         let ack = with(ack, credentials.unwrap_or_default());
-        self.transactions.acknowledge(transaction, &ack, target);
+        let next = match hop {
+            Hop::Known(targets) => targets.first().copied(),
+            Hop::Unknown(_) => None,
+        };
+        if let Some(target) = next.or_else(|| self.transactions.target(transaction)) {
+            self.transactions.acknowledge(transaction, &ack, target);
+        }
     }
 
     /// Sends a request again that was refused for want of credentials, if there are any that were not
@@ -76,7 +101,13 @@ impl Client {
         }
         let sequence = refusal.sequence() + 1;
         let draft = sent.draft.clone().renumbered(sequence);
-        let again = self.send_again(now, draft, sent.target, sent.purpose.clone(), tries);
+        let mut hop = sent.hop.clone();
+        // Whoever asked knows what was asked.
+        if let (Hop::Known(targets), Some(met)) = (&mut hop, self.transactions.target(transaction))
+        {
+            prefer(targets, met);
+        }
+        let again = self.send_again(now, draft, hop, sent.purpose.clone(), tries);
         self.follow(&sent.purpose, (transaction, again), sequence);
         true
     }

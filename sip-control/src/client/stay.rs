@@ -60,8 +60,8 @@ impl Client {
             draft = draft.body("application/sdp", connected.offer.text().to_owned());
         }
         let dialog = connected.dialog.clone();
-        let target = self.target_of(&dialog);
-        let transaction = self.send(now, draft, target, Purpose::Refresh { leg: id });
+        let hop = self.hop_of(&dialog);
+        let transaction = self.send(now, draft, hop, Purpose::Refresh { leg: id });
         if let Some(connected) = self.connected(id) {
             connected.refreshing = Some(transaction);
         }
@@ -112,8 +112,8 @@ impl Client {
         };
         let ack = dialog.ack(ok.sequence());
         let dialog = dialog.clone();
-        let target = self.target_of(&dialog);
-        self.acknowledge(transaction, ack, target);
+        let hop = self.hop_of(&dialog);
+        self.acknowledge(transaction, ack, &hop);
     }
 
     /// A 422 to a refresh: once more, with the interval it asks for (TMR-06).

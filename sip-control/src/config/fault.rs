@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::locate::NoWay;
+
 /// Why a configuration cannot be used. Each says which value, as the operator wrote it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum ConfigError {
@@ -29,8 +31,8 @@ pub enum ConfigError {
     NoAccountIdentity(String),
     /// The media types cannot be read.
     WrappedTypes(String),
-    /// The outbound proxy is no SIP URI with an address in it.
-    OutboundProxy(String),
+    /// The outbound proxy cannot be gone by.
+    OutboundProxy(String, NoWay),
     /// A timer has a value that cannot work; this is its name.
     Timer(&'static str),
 }
@@ -50,8 +52,8 @@ impl fmt::Display for ConfigError {
             Self::AccountName(name) => write!(f, "`{name}` cannot be the name of an account"),
             Self::NoAccountIdentity(name) => write!(f, "the account `{name}` has no identity"),
             Self::WrappedTypes(types) => write!(f, "`{types}` is no list of media types"),
-            Self::OutboundProxy(uri) => {
-                write!(f, "`{uri}` is no SIP URI of a proxy such as `sip:192.0.2.1:5060`")
+            Self::OutboundProxy(uri, why) => {
+                write!(f, "`{uri}` cannot be the outbound proxy: {why}")
             }
             Self::Timer(name) => write!(f, "the timer {name} has an impossible value"),
         }

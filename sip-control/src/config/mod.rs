@@ -85,9 +85,11 @@ pub struct Config {
     pub strict_feature_tag: bool,
     /// Whoever has something to reserve before a session begins is waited for (IMS-08).
     pub preconditions: bool,
-    /// The proxy by which users are invited, a SIP URI with an address in it. Without one only those
-    /// can be whose URI has an address.
+    /// The proxy by which users are invited, a SIP URI. Without one they are called where their own
+    /// URIs lead.
     pub outbound_proxy: Option<String>,
+    /// Who is asked where names in SIP URIs lead (DLG-21). None: those of the host's `resolv.conf`.
+    pub dns_servers: Vec<SocketAddr>,
     /// How many have to be left of a group for its session to go on. `None` is what the profile wants
     /// (LEAVE-05, RCS-07).
     pub min_participants: Option<usize>,
@@ -148,9 +150,9 @@ impl Config {
             digest.check()?;
         }
         if let Some(proxy) = &self.outbound_proxy
-            && Way::to(proxy, self).is_none()
+            && let Err(why) = Way::to(proxy, self)
         {
-            return Err(ConfigError::OutboundProxy(proxy.clone()));
+            return Err(ConfigError::OutboundProxy(proxy.clone(), why));
         }
         let types = &self.media.wrapped_types;
         AcceptTypes::parse(types.as_bytes())
@@ -197,6 +199,7 @@ impl Config {
             "sip.timers.list_refresh": timers.list_refresh,
             "sip.timers.list_retry": timers.list_retry,
             "sip.timers.list_timeout": timers.list_timeout,
+            "sip.dns_servers": dns_servers,
             "sip.persist_sessions": persist_sessions,
             "msrp.placement": media.placement,
             "rooms.group_documents": group_documents,
@@ -250,6 +253,7 @@ impl Default for Config {
             strict_feature_tag: false,
             preconditions: false,
             outbound_proxy: None,
+            dns_servers: Vec::new(),
             min_participants: None,
             recalls_members: false,
             transient_states: false,

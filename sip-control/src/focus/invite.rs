@@ -2,10 +2,10 @@
 //! none (RFC 4579 section 5.5).
 //!
 //! ```text
-//! invite -> INSTALL -> Installed -> INVITE -> 2xx -> ACK, ACTIVATE, NOTIFY
-//!              |                      |        |
-//!              refused             refused,   no seat left, or no use of the answer: BYE
-//!                                  too late, or withdrawn: CANCEL
+//! invite -> INSTALL -> Installed -> located -> INVITE -> 2xx -> ACK, ACTIVATE, NOTIFY
+//!              |                       |          |        |
+//!              refused             no place    refused,   no seat left, or no use of the answer: BYE
+//!                                              too late, or withdrawn: CANCEL
 //! ```
 //!
 //! Whoever is invited holds no seat: it is taken, if one is left, with the 2xx (REF-04).
@@ -32,7 +32,7 @@ use super::{
     referral::ReferralId,
     refusal::{ACCEPT, ALLOW},
     screen,
-    session_timer::SessionTimer,
+    session_timer::{SessionTimer, Timing},
     user::UserKey,
     way::Way,
 };
@@ -92,9 +92,15 @@ pub struct Invitation {
 /// An INVITE of ours, as long as it can be answered.
 #[derive(Debug)]
 pub struct Call {
-    session: SessionId,
-    uri: String,
-    target: Target,
+    pub session: SessionId,
+    /// Its Request-URI.
+    pub uri: String,
+    /// Where it goes: first where it was met.
+    pub targets: Vec<Target>,
+    /// What it says.
+    pub draft: Draft,
+    /// The least interval that somebody on its way has asked for, in seconds.
+    pub min_se: Option<u32>,
 }
 
 const SDP: &str = "application/sdp";
@@ -141,6 +147,7 @@ impl Focus {
         let Some(member) = room.member(participant_id, None, at) else { return false };
         let inviting = Inviting {
             uri: invitee.uri,
+            redirections: Vec::new(),
             invitation,
             referral,
             stage: Stage::Installing,
@@ -163,20 +170,44 @@ impl Focus {
 
     /// The media plane expects the user, who may be called now (PUB-10).
     pub(super) fn call(&mut self, now: Instant, session: SessionId, path: &UriBuf) {
+        let ringing = self.config.timers.ringing;
+        let Some(Phase::Inviting(inviting)) = self.legs.get_mut(&session).map(|leg| &mut leg.phase)
+        else {
+            return;
+        };
+        let way = match Way::to(inviting.request_uri(), &self.config) {
+            Ok(way) => way,
+            Err(why) => {
+                tracing::info!(session = session.0, %why, "no way to who is invited");
+                return self.fail_invitation(now, session, UNAVAILABLE);
+            }
+        };
+        inviting.stage = Stage::Locating { path: path.clone() };
+        inviting.deadline = now + ringing;
+        self.plan_leg(session);
+        match way.hop.target() {
+            Some(target) => self.located(now, session, &[target]),
+            None => self.outputs.push_back(Output::Locate { session, destination: way.hop }),
+        }
+    }
+
+    /// It is known where the INVITE has to go.
+    pub(super) fn located(&mut self, now: Instant, session: SessionId, targets: &[Target]) {
         let Some(leg) = self.legs.get(&session) else { return };
         let Phase::Inviting(inviting) = &leg.phase else { return };
+        let Stage::Locating { path } = &inviting.stage else { return };
         let Some(room) = self.rooms.get(&leg.room) else { return };
-        let Some(way) = Way::to(&inviting.uri, &self.config) else {
-            tracing::info!(session = session.0, "no way to who is invited");
+        if targets.is_empty() {
+            tracing::info!(session = session.0, "who is invited cannot be located");
             return self.fail_invitation(now, session, UNAVAILABLE);
-        };
+        }
         let origin = origin_of(self.clock.utc(now), session);
         let ours = Bytes::from(room.venue.media.offer(&Shape::default(), origin, path));
         let exchange = Box::new(Exchange::new(session, origin, path.clone(), ours.clone()));
-        let (uri, target) = (inviting.uri.clone(), way.target);
+        let uri = inviting.request_uri().to_owned();
         let history = inviting.invitation.history.clone();
         let (call_id, tag) = (self.tokens.token(), self.tokens.token());
-        let draft = self.draft_invite(session, &way, &call_id, &tag);
+        let draft = self.draft_invite(session, targets, &call_id, &tag);
         let Some(draft) = draft else { return };
         let draft = match &history {
             Some(history) => {
@@ -188,24 +219,24 @@ impl Focus {
             None => draft.body(SDP, ours),
         };
         let request = RequestId(self.next_id());
-        self.calls.insert(request, Call { session, uri, target });
+        let targets = targets.to_vec();
+        let call =
+            Call { session, uri, targets: targets.clone(), draft: draft.clone(), min_se: None };
+        self.calls.insert(request, call);
         self.counters.invitations += 1;
-        self.outputs.push_back(Output::Send { request, draft, target });
-        let ringing = self.config.timers.ringing;
+        self.outputs.push_back(Output::Send { request, draft, targets });
         if let Some(Phase::Inviting(inviting)) =
             self.legs.get_mut(&session).map(|leg| &mut leg.phase)
         {
             inviting.stage = Stage::Called { request, exchange };
-            inviting.deadline = now + ringing;
         }
-        self.plan_leg(session);
     }
 
     /// An INVITE of ours (PUB-09), but for its body.
     fn draft_invite(
         &self,
         session: SessionId,
-        way: &Way,
+        targets: &[Target],
         call_id: &str,
         tag: &str,
     ) -> Option<Draft> {
@@ -213,9 +244,9 @@ impl Focus {
         let Phase::Inviting(inviting) = &leg.phase else { return None };
         let room = self.rooms.get(&leg.room)?;
         let own = &room.venue.uri;
-        let mut draft = Draft::new(Method::Invite, &inviting.uri);
-        if let Some(route) = &way.route {
-            draft = draft.header(Header::Route, route);
+        let mut draft = Draft::new(Method::Invite, inviting.request_uri());
+        if let Some(route) = Way::to(inviting.request_uri(), &self.config).ok()?.route {
+            draft = draft.header(Header::Route, &route);
         }
         draft = draft
             .header(Header::From, &format!("<{own}>;tag={tag}"))
@@ -225,7 +256,7 @@ impl Focus {
             .header(Header::Contact, &contact_of(&room.identity))
             .header(Header::AcceptContact, "*;+g.oma.sip-im");
         // Nobody outside the trust domain is told who we are by another's word (ID-09).
-        if screen::is_trusted(&self.config, way.target.remote.ip()) {
+        if targets.iter().all(|target| screen::is_trusted(&self.config, target.remote.ip())) {
             draft = draft.header(Header::PAssertedIdentity, &format!("<{own}>"));
         }
         if let Some(referred_by) = &inviting.invitation.referred_by {
@@ -246,7 +277,7 @@ impl Focus {
                 .header(Header::AllowEvents, "conference")
                 .header(Header::Accept, ACCEPT)
                 .header(Header::Supported, SUPPORTED)
-                .header(Header::SessionExpires, &SessionTimer::asked(&self.config.timers)),
+                .header(Header::SessionExpires, &SessionTimer::asked(&self.config.timers, 0)),
         )
     }
 
@@ -262,8 +293,11 @@ impl Focus {
             }
             Some(answer) if answer.code() < 300 => self.accepted(now, request, answer),
             _ => {
-                self.calls.remove(&request);
-                if is_wanted {
+                let call = self.calls.remove(&request);
+                let refused = call.zip(answer);
+                if is_wanted
+                    && !refused.is_some_and(|(call, refusal)| self.call_again(now, call, refusal))
+                {
                     let code = answer.map_or(NO_ANSWER, Response::code);
                     self.fail_invitation(now, session, code);
                 }
@@ -311,10 +345,11 @@ impl Focus {
     /// A 2xx. It is acknowledged in any case, and first of all; whether anybody wants the dialog it
     /// makes comes after that (DLG-06).
     fn accepted(&mut self, now: Instant, request: RequestId, ok: &Response) {
-        let Some(Call { session, uri, target }) = self.calls.get(&request) else { return };
-        let session = *session;
+        let Some(call) = self.calls.get(&request) else { return };
+        let session = call.session;
+        let Some(&target) = call.targets.first() else { return };
         let is_wanted = self.is_called(session, request);
-        let Some(link) = Link::begin(uri, ok, *target) else {
+        let Some(link) = Link::begin(&call.uri, ok, target) else {
             if is_wanted {
                 self.fail_invitation(now, session, NO_ANSWER);
             }
@@ -349,7 +384,7 @@ impl Focus {
             return;
         }
         let answer = answer.map(|answer| answer.peer);
-        if let Err(farewell) = self.take_in(now, session, link.clone(), ok, answer) {
+        if let Err(farewell) = self.take_in(now, request, session, link.clone(), ok, answer) {
             self.say_farewell(link.request(Method::Bye), farewell);
             if let Some(Phase::Inviting(inviting)) = self.legs.get(&session).map(|leg| &leg.phase) {
                 let code = if farewell == Farewell::NoSeat { NO_SEAT } else { NO_USE };
@@ -368,7 +403,7 @@ impl Focus {
                 Stage::Called { exchange, .. } => {
                     exchange.read_answer(&room.venue.media, ok, &self.names)
                 }
-                Stage::Installing => Err(Unacceptable::Missing),
+                Stage::Installing | Stage::Locating { .. } => Err(Unacceptable::Missing),
             },
             _ => Err(Unacceptable::Missing),
         }
@@ -378,6 +413,7 @@ impl Focus {
     fn take_in(
         &mut self,
         now: Instant,
+        request: RequestId,
         session: SessionId,
         link: Link,
         ok: &Response,
@@ -385,6 +421,7 @@ impl Focus {
     ) -> Result<(), Farewell> {
         let at = self.clock.utc(now);
         let chance = self.tokens.below(SessionTimer::CHANCES);
+        let min_se = self.calls.get(&request).and_then(|call| call.min_se);
         let leg = self.legs.get_mut(&session).ok_or(Farewell::Surplus)?;
         let room = self.rooms.get_mut(&leg.room).ok_or(Farewell::Surplus)?;
         let Phase::Inviting(inviting) = &leg.phase else { return Err(Farewell::Surplus) };
@@ -413,7 +450,8 @@ impl Focus {
             dialog: link.id().clone(),
             ack: Ack::Received(now),
             media: Media::Awaited,
-            timing: SessionTimer::agreed(ok).map(|timer| timer.start(now, chance)),
+            timing: SessionTimer::agreed(ok)
+                .map(|timer| Timing { min_se, ..timer.start(now, chance) }),
             takes_update: allows_update(ok).unwrap_or(false),
             replaces_at: peer.is_some().then(|| now + timers.replacement),
             exchange,

@@ -186,7 +186,7 @@ impl Focus {
             }
             Phase::Inviting(inviting) if inviting.deadline <= now => {
                 let status = match inviting.stage {
-                    Stage::Installing => UNAVAILABLE,
+                    Stage::Installing | Stage::Locating { .. } => UNAVAILABLE,
                     Stage::Called { .. } => NO_ANSWER,
                 };
                 self.fail_invitation(now, session, status);

@@ -3,6 +3,7 @@
 use std::{sync::Arc, time::Instant};
 
 use mailbox::{ParticipantId, RoomId, SessionId};
+use msrp::UriBuf;
 
 use super::{
     conference_info::Disconnection,
@@ -79,6 +80,8 @@ pub struct Installing {
 pub struct Inviting {
     /// Whom it calls.
     pub uri: String,
+    /// Where it was sent on to instead, in order (RFC 3261 section 8.1.3.4).
+    pub redirections: Vec<String>,
     /// What the INVITE says besides.
     pub invitation: Arc<Invitation>,
     /// Who wants to know what becomes of it.
@@ -94,6 +97,11 @@ pub struct Inviting {
 pub enum Stage {
     /// The media plane was asked to expect the user. Nothing is sent before it does (PUB-10).
     Installing,
+    /// Nobody knows yet where the INVITE has to go (DLG-21).
+    Locating {
+        /// Where the media plane expects the user.
+        path: UriBuf,
+    },
     /// The INVITE is out.
     Called {
         /// By what its answers are known.
@@ -177,6 +185,13 @@ pub enum Farewell {
     /// The user said yes to an invitation that was withdrawn, or said so from elsewhere before
     /// (DLG-06).
     Surplus,
+}
+
+impl Inviting {
+    /// Where the INVITE goes to now.
+    pub fn request_uri(&self) -> &str {
+        self.redirections.last().unwrap_or(&self.uri)
+    }
 }
 
 impl Leg {

@@ -1,9 +1,10 @@
 //! A dialog, and the way by which its peer is reached.
 
-use super::{refusal::Refusal, way::Address};
+use super::refusal::Refusal;
 use crate::{
     dialog::{Dialog, DialogId},
-    message::{Draft, Header, Method, Request, Response, SipUri},
+    locate::Destination,
+    message::{Draft, Header, Method, Request, Response},
     transport::{Source, Target},
 };
 
@@ -76,11 +77,11 @@ impl Link {
     /// met there. A connection is used as long as it lasts, whatever the address.
     fn target(&self) -> Target {
         let met = self.met;
-        let hop = SipUri::parse(self.dialog.next_hop());
-        let Some(Address { remote, protocol }) = hop.as_ref().and_then(Address::of) else {
+        let hop = Destination::parse(self.dialog.next_hop()).ok();
+        let Some((remote, hop)) = hop.and_then(|hop| Some((hop.address()?, hop))) else {
             return met;
         };
-        let protocol = protocol.unwrap_or(met.protocol);
+        let protocol = hop.protocol().unwrap_or(met.protocol);
         let is_same = protocol == met.protocol;
         Target {
             protocol,

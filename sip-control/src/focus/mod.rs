@@ -33,6 +33,7 @@ mod output;
 mod participant;
 mod policy;
 mod rates;
+mod recall;
 mod recipients;
 mod reconfigure;
 mod refer;
@@ -90,6 +91,7 @@ use crate::{
     config::Config,
     dialog::DialogId,
     digest::Authenticator,
+    locate::prefer,
     message::{Draft, Header, Method, Reply, Request, Response},
     offer_answer::Names,
     transaction::{ServerId, Tokens},
@@ -255,6 +257,19 @@ impl Focus {
             Some(Purpose::Refresh(session)) => self.refreshed(now, session, request, answer),
             Some(Purpose::Report(referral)) => self.reported(now, referral, answer),
             Some(Purpose::Farewell) | None => {}
+        }
+    }
+
+    /// The place was found that [`Output::Locate`] asked for: an INVITE is to go to the first of these
+    /// targets, and to the others if that is of no use; nowhere if there are none.
+    pub fn handle_located(&mut self, now: Instant, session: SessionId, targets: &[Target]) {
+        self.located(now, session, targets);
+    }
+
+    /// A request of ours has been taken to this target, and what is said next of it is said from there.
+    pub fn handle_moved(&mut self, request: RequestId, target: Target) {
+        if let Some(call) = self.calls.get_mut(&request) {
+            prefer(&mut call.targets, target);
         }
     }
 
@@ -517,7 +532,7 @@ impl Focus {
     fn send(&mut self, draft: Draft, target: Target, purpose: Purpose) -> RequestId {
         let request = RequestId(self.next_id());
         self.requests.insert(request, purpose);
-        self.outputs.push_back(Output::Send { request, draft, target });
+        self.outputs.push_back(Output::Send { request, draft, targets: vec![target] });
         request
     }
 

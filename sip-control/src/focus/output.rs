@@ -1,7 +1,10 @@
 //! What the focus wants done.
 
+use mailbox::SessionId;
+
 use super::{errand::ErrandId, order::Order};
 use crate::{
+    locate::Destination,
     message::{Draft, Reply},
     store::Change,
     transaction::ServerId,
@@ -25,8 +28,16 @@ pub enum Output {
         request: RequestId,
         /// What.
         draft: Draft,
-        /// Where to.
-        target: Target,
+        /// Where to, and where next if that is of no use (DLG-21). At least one.
+        targets: Vec<Target>,
+    },
+    /// Find out where the INVITE of this session has to go. The answer is for
+    /// [`Focus::handle_located`](super::Focus::handle_located).
+    Locate {
+        /// Which session.
+        session: SessionId,
+        /// What is known of the place.
+        destination: Destination,
     },
     /// Withdraw an INVITE that has no final answer. Its 2xx may come all the same.
     Cancel {

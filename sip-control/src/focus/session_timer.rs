@@ -74,9 +74,11 @@ impl SessionTimer {
         Ok(Some(Self { interval: interval.max(peers_shortest).max(INTERVAL_MIN), side }))
     }
 
-    /// What our INVITE asks for: that the peer refreshes, as one does that calls us.
-    pub fn asked(timers: &Timers) -> String {
-        format!("{};refresher=uas", timers.session_interval.as_secs())
+    /// What our INVITE asks for: that the peer refreshes, as one does that calls us. `least`, in
+    /// seconds, is what somebody on the way has asked for.
+    pub fn asked(timers: &Timers, least: u32) -> String {
+        let interval = timers.session_interval.as_secs().max(least.into());
+        format!("{interval};refresher=uas")
     }
 
     /// What a 2xx to our request agrees to. `None` when the session is not timed (TMR-07).

@@ -1,18 +1,16 @@
 //! By which way a request outside of any dialog leaves.
 
-use std::net::{IpAddr, SocketAddr};
-
 use crate::{
     config::Config,
+    locate::{Destination, NoWay},
     message::{SipUri, scheme},
-    transport::{DEFAULT_PORT, Protocol, Target},
 };
 
 /// The first hop of a request, and the route it takes from there.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Way {
-    /// Where it goes first.
-    pub target: Target,
+    /// Where it goes first. What is behind a name is looked up when it is sent (DLG-21).
+    pub hop: Destination,
     /// What its Route says, if it goes by a proxy.
     pub route: Option<String>,
 }
@@ -29,14 +27,12 @@ impl Way {
         }
     }
 
-    /// The way to `uri`: by the outbound proxy where there is one, else straight to the address that
-    /// the URI names. `None` when it names a host and nobody is there to be asked for its address.
-    pub fn to(uri: &str, config: &Config) -> Option<Self> {
-        let hop = config.outbound_proxy.as_deref().unwrap_or(uri);
-        let hop = SipUri::parse(hop).filter(|hop| !hop.is_secure())?;
-        let Address { remote, protocol } = Address::of(&hop)?;
-        let target = Target::new(protocol.unwrap_or(Protocol::Udp), remote);
-        Some(Self { target, route: config.outbound_proxy.as_deref().map(loose_route) })
+    /// The way to `uri`: by the outbound proxy where there is one, else straight to where the URI
+    /// leads.
+    pub fn to(uri: &str, config: &Config) -> Result<Self, NoWay> {
+        let proxy = config.outbound_proxy.as_deref();
+        let hop = Destination::parse(proxy.unwrap_or(uri))?;
+        Ok(Self { hop, route: proxy.map(loose_route) })
     }
 }
 
@@ -46,55 +42,32 @@ fn loose_route(proxy: &str) -> String {
     if is_loose { format!("<{proxy}>") } else { format!("<{proxy};lr>") }
 }
 
-/// Where a URI leads without asking anybody.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub struct Address {
-    /// The address and the port, which may be the usual one.
-    pub remote: SocketAddr,
-    /// What it asks to be reached by, if it does and we speak it.
-    pub protocol: Option<Protocol>,
-}
-
-impl Address {
-    /// The address in `uri`; `None` when it has a name there.
-    pub fn of(uri: &SipUri<'_>) -> Option<Self> {
-        let address: IpAddr = uri.host().trim_matches(['[', ']']).parse().ok()?;
-        let remote = SocketAddr::new(address, uri.port().unwrap_or(DEFAULT_PORT));
-        let protocol = match uri.param("transport").map(str::to_ascii_lowercase).as_deref() {
-            Some("udp") => Some(Protocol::Udp),
-            Some("tcp") => Some(Protocol::Tcp),
-            _ => None,
-        };
-        Some(Self { remote, protocol })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::Way;
-    use crate::config::Config;
+    use crate::{config::Config, locate::NoWay};
 
-    fn way(uri: &str, proxy: Option<&str>) -> Option<String> {
+    fn way(uri: &str, proxy: Option<&str>) -> Result<String, NoWay> {
         let config = Config { outbound_proxy: proxy.map(str::to_owned), ..Config::default() };
-        let Way { target, route } = Way::to(uri, &config)?;
-        let by = route.map(|route| format!(" by {route}")).unwrap_or_default();
-        Some(format!("{} {}{by}", target.protocol.name(), target.remote))
+        let Way { hop, route } = Way::to(uri, &config)?;
+        Ok(route.map_or(hop.to_string(), |route| format!("{hop} via {route}")))
     }
 
-    /// Without a proxy an address is called straight, and a name not at all; with one all goes there.
+    /// DLG-21: without a proxy a request goes to where its URI leads; with one it all goes there.
     #[test]
-    fn the_proxy_goes_before_the_address_in_the_uri() {
+    fn the_proxy_goes_before_what_the_uri_says() {
         let straight = |uri| way(uri, None);
-        assert_eq!(straight("sip:a@192.0.2.1").unwrap(), "UDP 192.0.2.1:5060");
-        assert_eq!(straight("sip:a@[::1]:7000;transport=TCP").unwrap(), "TCP [::1]:7000");
-        for nowhere in ["sip:a@example.com", "tel:+12125550147", "sips:a@192.0.2.1"] {
-            assert_eq!(straight(nowhere), None, "{nowhere}");
-        }
-        let proxied = |uri| way(uri, Some("sip:192.0.2.9:5070;transport=tcp")).unwrap();
-        let expected = "TCP 192.0.2.9:5070 by <sip:192.0.2.9:5070;transport=tcp;lr>";
+        assert_eq!(straight("sip:a@192.0.2.1").unwrap(), "192.0.2.1");
+        assert_eq!(straight("sip:a@[::1]:7000;transport=TCP").unwrap(), "[::1]:7000 by TCP");
+        assert_eq!(straight("sip:a@Example.com").unwrap(), "example.com");
+        assert_eq!(straight("tel:+12125550147"), Err(NoWay::NotSip));
+        assert_eq!(straight("sips:a@192.0.2.1"), Err(NoWay::Secure));
+        let proxied = |uri| way(uri, Some("sip:proxy.example.com:5070;transport=tcp")).unwrap();
+        let expected =
+            "proxy.example.com:5070 by TCP via <sip:proxy.example.com:5070;transport=tcp;lr>";
         assert_eq!(proxied("tel:+12125550147"), expected);
         assert_eq!(proxied("sip:a@192.0.2.1"), expected);
         let loose = way("sip:a@h", Some("sip:192.0.2.9;lr")).unwrap();
-        assert_eq!(loose, "UDP 192.0.2.9:5060 by <sip:192.0.2.9;lr>");
+        assert_eq!(loose, "192.0.2.9 via <sip:192.0.2.9;lr>");
     }
 }

@@ -86,11 +86,17 @@ impl Draft {
     /// The same request under another number, as it goes out again with what it lacked the first time
     /// (RFC 3261 section 8.1.3.5).
     #[must_use]
-    pub fn renumbered(mut self, sequence: u32) -> Self {
-        for (header, _, value) in &mut self.fields.lines {
-            if *header == Header::CSeq {
-                *value = format!("{sequence} {}", self.method.name());
-            }
+    pub fn renumbered(self, sequence: u32) -> Self {
+        let number = format!("{sequence} {}", self.method.name());
+        self.with(Header::CSeq, &number)
+    }
+
+    /// The same request with this value of a header line, in place of the one it has.
+    #[must_use]
+    pub fn with(mut self, header: Header, value: &str) -> Self {
+        match self.fields.lines.iter_mut().find(|(known, ..)| *known == header) {
+            Some((_, _, old)) => value.clone_into(old),
+            None => self.fields.push(header, value),
         }
         self
     }

@@ -16,11 +16,12 @@ use crate::{
     config::Config,
     focus::{Counters, ErrandId, Focus, Gauges, Incoming, Output, RequestId, WallClock},
     group::Groups,
+    locate::Destination,
     message::{Admission, Message, Method, admit},
     placement::{CoreLink, Found, Lookup, Placement},
     store::{Change, Remembered},
     transaction::{self, ClientId, Event, Transactions},
-    transport::{Source, Ticket, Transmit},
+    transport::{Source, Target, Ticket, Transmit},
 };
 
 /// How soon commands that found a full ring are tried again, if no event comes before.
@@ -51,6 +52,8 @@ pub struct Agent {
     asked: HashMap<ClientId, RequestId>,
     /// INVITEs of the focus, by what it calls them itself.
     calls: HashMap<RequestId, ClientId>,
+    /// Places that INVITEs of the focus wait for.
+    sought: VecDeque<(SessionId, Destination)>,
     /// When commands that were kept are tried again.
     retry_at: Option<Instant>,
     /// Names whose addresses the focus wants.
@@ -94,6 +97,7 @@ impl Agent {
             focus: Focus::new(config, names.port, tokens, clock),
             asked: HashMap::new(),
             calls: HashMap::new(),
+            sought: VecDeque::new(),
             retry_at: None,
             names: VecDeque::new(),
             stateless: VecDeque::new(),
@@ -199,6 +203,16 @@ impl Agent {
     /// The next name whose addresses are wanted, and by what.
     pub fn poll_name(&mut self) -> Option<(ErrandId, Box<str>)> {
         self.names.pop_front()
+    }
+
+    /// An answer to what [`poll_sought`](Self::poll_sought) asked: where to go, in this order.
+    pub fn handle_located(&mut self, now: Instant, session: SessionId, targets: &[Target]) {
+        self.focus.handle_located(now, session, targets);
+    }
+
+    /// The next place that has to be located.
+    pub fn poll_sought(&mut self) -> Option<(SessionId, Destination)> {
+        self.sought.pop_front()
     }
 
     /// Time has passed.
@@ -342,6 +356,9 @@ impl Agent {
                 let Some(request) = self.asked.get(&transaction).copied() else { return };
                 // Only an INVITE is answered more than once: by progress, and by every fork.
                 let is_call = self.calls.contains_key(&request);
+                if let Some(target) = self.transactions.target(transaction).filter(|_| is_call) {
+                    self.focus.handle_moved(request, target);
+                }
                 if response.code() >= 300 || response.code() >= 200 && !is_call {
                     self.forget(transaction);
                 }
@@ -395,12 +412,16 @@ impl Agent {
             Output::Reply { to, reply } => {
                 self.transactions.respond(now, to, &reply);
             }
-            Output::Send { request, draft, target } => {
-                let client = self.transactions.request(now, &draft, target);
+            Output::Locate { session, destination } => {
+                self.sought.push_back((session, destination));
+            }
+            Output::Send { request, draft, targets } => {
+                let client = self.transactions.reserve();
                 self.asked.insert(client, request);
                 if draft.method() == Method::Invite {
                     self.calls.insert(request, client);
                 }
+                self.transactions.begin(now, client, &draft, &targets);
             }
             Output::Cancel { request } => {
                 if let Some(client) = self.calls.get(&request) {

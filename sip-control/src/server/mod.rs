@@ -18,7 +18,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use mailbox::Doorbell;
+use mailbox::{Doorbell, SessionId};
 use tokio::{
     io::unix::AsyncFd,
     sync::{mpsc, watch},
@@ -34,9 +34,10 @@ use crate::{
     config::{Config, ConfigError, Timers},
     focus::{Counters, WallClock},
     group::{self, Groups, Library, LibraryError},
+    locate::{Dns, Locator},
     placement::CoreLink,
     store::{Remembered, Store, StoreError},
-    transport::{self, DEFAULT_PORT, Incoming, Transport},
+    transport::{self, DEFAULT_PORT, Incoming, Protocol, Transport},
 };
 
 /// How long the cores may take to send what is queued, once every dialog is over.
@@ -90,6 +91,7 @@ pub struct Bound {
     library: Option<Library>,
     store: Option<(Store, Vec<Remembered>)>,
     seeds: [[u8; 32]; 2],
+    locator: Locator<SessionId>,
     desk: Desk,
     instructions: mpsc::Receiver<Instruction>,
 }
@@ -102,10 +104,11 @@ pub async fn bind(config: Config) -> Result<Bound, BindError> {
     let library = library.map_err(BindError::Groups)?;
     let store = config.persist_sessions.as_deref().map(Store::open).transpose();
     let store = store.map_err(BindError::Store)?;
-    let mut seeds = [[0; 32]; 2];
+    let mut seeds = [[0; 32]; 3];
     for seed in &mut seeds {
         getrandom::fill(seed).map_err(|_| BindError::Random)?;
     }
+    let [tokens, branches, lots] = seeds;
     let sockets = transport::Config {
         udp: config.listen.udp.clone(),
         tcp: config.listen.tcp.clone(),
@@ -113,7 +116,9 @@ pub async fn bind(config: Config) -> Result<Bound, BindError> {
     };
     let transport = Transport::bind(sockets).await.map_err(BindError::Socket)?;
     let (desk, instructions) = desk();
-    Ok(Bound { config: Arc::new(config), transport, library, store, seeds, desk, instructions })
+    let (config, seeds) = (Arc::new(config), [tokens, branches]);
+    let locator = Locator::new(name_servers(&config), &spoken(&transport), lots);
+    Ok(Bound { config, transport, library, store, seeds, locator, desk, instructions })
 }
 
 impl Bound {
@@ -137,7 +142,8 @@ impl Bound {
     /// send what is queued. What was counted is returned.
     pub async fn serve(self, cores: Cores, shutdown: impl Future<Output = ()>) -> Counters {
         let names = self.local_names();
-        let Self { config, transport, library, store, seeds, instructions, desk: _desk } = self;
+        let Self { config, transport, library, store, seeds, locator, .. } = self;
+        let Self { instructions, desk: _desk, .. } = self;
         let clock = WallClock::new(Instant::now(), SystemTime::now());
         let timers = config.timers.clone();
         let shutdown_max = timers.shutdown;
@@ -155,7 +161,8 @@ impl Bound {
         let bell = listen_for(cores.doorbell);
         let own = [transport.tcp_addresses().collect(), cores.listeners].concat();
         let resolver = Resolver::new(Rules { is_open: connect_anywhere, own: own.into() });
-        let mut running = Running { agent, transport, resolver, store, groups, instructions, bell };
+        let mut running =
+            Running { agent, transport, resolver, locator, store, groups, instructions, bell };
 
         let mut shutdown = pin!(shutdown);
         let mut is_told = false;
@@ -191,6 +198,7 @@ struct Running {
     agent: Agent,
     transport: Transport,
     resolver: Resolver,
+    locator: Locator<SessionId>,
     /// Where sessions are kept, if they are.
     store: Option<Store>,
     /// The Pre-defined Groups, as their documents change.
@@ -228,6 +236,10 @@ impl Running {
                         self.agent.handle_resolved(Instant::now(), errand, &name, addresses);
                     }
                 }
+                false
+            }
+            (session, targets) = self.locator.next() => {
+                self.agent.handle_located(Instant::now(), session, &targets);
                 false
             }
             readable = self.bell.readable() => {
@@ -318,12 +330,29 @@ impl Running {
         while let Some((errand, name)) = self.agent.poll_name() {
             self.resolver.resolve(errand, name);
         }
+        while let Some((session, destination)) = self.agent.poll_sought() {
+            self.locator.begin(session, &destination);
+        }
         while let Some(change) = self.agent.poll_change() {
             if let Some(store) = &self.store {
                 store.write(change);
             }
         }
     }
+}
+
+/// Whom to ask for names. A host that has nobody to ask can still reach numbers.
+fn name_servers(config: &Config) -> Option<Dns> {
+    let dns = Dns::new(&config.dns_servers);
+    dns.inspect_err(|error| tracing::warn!(%error, "no name server: only addresses can be called"))
+        .ok()
+}
+
+/// The transports that there are sockets for, datagrams first.
+fn spoken(transport: &Transport) -> Vec<Protocol> {
+    let udp = transport.udp_addresses().next().map(|_| Protocol::Udp);
+    // A stream can be opened without a socket to listen on.
+    udp.into_iter().chain([Protocol::Tcp]).collect()
 }
 
 /// Tells of the groups as their documents change, and the lists on them (POL-09, POL-18).

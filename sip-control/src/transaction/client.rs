@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::key::Key;
+use super::spares::Spares;
 use super::timer::{Resend, Timers};
 use super::{ClientId, Event, Failure, Outbox};
 use crate::message::{Draft, Header, Message, Method, NameAddr, Response};
@@ -20,6 +21,9 @@ use crate::transport::{Target, Ticket, Transmit};
 
 /// How long the answer to an INVITE may come again after the ACK (Timer D on UDP).
 const TIMER_D: Duration = Duration::from_secs(32);
+
+/// What is said by who cannot serve now, and perhaps another can (RFC 3263 section 4.3).
+const SERVICE_UNAVAILABLE: u16 = 503;
 
 /// Answers kept for one INVITE, one for each dialog its forks made. More than a few is an attack.
 const ANSWERS_MAX: usize = 16;
@@ -36,15 +40,17 @@ pub(super) struct Client {
     target: Target,
     /// The request as it goes if the target cannot be reached by stream.
     fallback: Option<(Message, Target)>,
-    audience: Audience,
+    /// Where else it may go, if this target is of no use.
+    spares: Option<Box<Spares>>,
+    pub(super) audience: Audience,
     state: State,
 }
 
 /// Who is told of what happens.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub(super) enum Audience {
-    /// The transaction user.
-    User,
+    /// The transaction user, who knows the request by this name.
+    User(ClientId),
     /// Nobody: the layer made the request itself, to withdraw another.
     Nobody,
 }
@@ -94,6 +100,8 @@ pub(super) enum Next {
     End,
     /// The CANCEL is to be sent now.
     Cancel,
+    /// The target is of no use, and there are others.
+    Elsewhere,
 }
 
 /// What a client transaction is about.
@@ -104,15 +112,17 @@ pub(super) struct Call {
     pub(super) request: Message,
     pub(super) target: Target,
     pub(super) fallback: Option<(Message, Target)>,
+    pub(super) spares: Option<Box<Spares>>,
     pub(super) audience: Audience,
 }
 
 impl Client {
     /// Sends the request.
     pub(super) fn start(call: Call, now: Instant, timers: &Timers, out: &mut Outbox) -> Self {
-        let Call { id, key, request, target, fallback, audience } = call;
+        let Call { id, key, request, target, fallback, spares, audience } = call;
         let state = State::calling(now, timers, &target);
-        let client = Self { id, key, armed: None, request, target, fallback, audience, state };
+        let armed = None;
+        let client = Self { id, key, armed, request, target, fallback, spares, audience, state };
         client.transmit_request(out);
         client
     }
@@ -136,6 +146,7 @@ impl Client {
         out: &mut Outbox,
     ) -> Next {
         let is_invite = self.is_invite();
+        let is_busy = response.code() == SERVICE_UNAVAILABLE && self.may_go_elsewhere();
         let linger = |udp| if self.target.protocol.is_reliable() { Duration::ZERO } else { udp };
         match &mut self.state {
             State::Calling { until, withdrawal, .. }
@@ -170,6 +181,9 @@ impl Client {
                     }
                     _ => State::Completed { ack: None, until: now + linger(timers.t4) },
                 };
+                if is_busy {
+                    return Next::Elsewhere;
+                }
                 self.tell(out, |transaction| Event::Response { transaction, response });
                 next
             }
@@ -241,7 +255,10 @@ impl Client {
         out: &mut Outbox,
     ) -> Next {
         let is_invite = self.is_invite();
+        let has_spares = self.may_go_elsewhere();
         match &mut self.state {
+            // Who has said something is there, and is not given up for another.
+            State::Calling { until, .. } if *until <= now && has_spares => Next::Elsewhere,
             State::Calling { until, .. } | State::Proceeding { until, .. } if *until <= now => {
                 let failure = Failure::Timeout;
                 self.tell(out, |transaction| Event::Failed { transaction, failure });
@@ -281,9 +298,38 @@ impl Client {
             self.transmit_request(out);
             return Next::Stay;
         }
+        if self.may_go_elsewhere() {
+            return Next::Elsewhere;
+        }
         let failure = Failure::Unreachable;
         self.tell(out, |transaction| Event::Failed { transaction, failure });
         Next::End
+    }
+
+    /// Where it was sent, before anything was made of its size.
+    pub(super) fn addressed(&self) -> Target {
+        self.fallback.as_ref().map_or(self.target, |(_, target)| *target)
+    }
+
+    /// Lets another transaction go on with the request. What is still to come of this one is nobody's
+    /// business.
+    pub(super) fn hand_over(&mut self) -> Option<(ClientId, Box<Spares>)> {
+        let Audience::User(name) = self.audience else { return None };
+        self.audience = Audience::Nobody;
+        Some((name, self.spares.take()?))
+    }
+
+    /// Whether its final response is here, and only copies of that can come.
+    pub(super) fn is_completed(&self) -> bool {
+        matches!(self.state, State::Completed { .. })
+    }
+
+    fn may_go_elsewhere(&self) -> bool {
+        let withdrawal = match &self.state {
+            State::Calling { withdrawal, .. } | State::Proceeding { withdrawal, .. } => *withdrawal,
+            State::Completed { .. } | State::Accepted { .. } => return false,
+        };
+        withdrawal == Withdrawal::None && self.spares.is_some()
     }
 
     fn is_invite(&self) -> bool {
@@ -299,8 +345,8 @@ impl Client {
     }
 
     fn tell(&self, out: &mut Outbox, event: impl FnOnce(ClientId) -> Event) {
-        if self.audience == Audience::User {
-            out.events.push_back(event(self.id));
+        if let Audience::User(name) = self.audience {
+            out.events.push_back(event(name));
         }
     }
 

@@ -7,7 +7,9 @@
 
 mod client;
 mod key;
+mod request;
 mod server;
+mod spares;
 mod timer;
 mod token;
 
@@ -17,17 +19,14 @@ use std::time::Instant;
 use bytes::Bytes;
 use mailbox::figures;
 
-use self::client::{Audience, Call, Client, Next};
+use self::client::Client;
 use self::key::Key;
 use self::server::Server;
 use self::timer::TimerQueue;
 pub use self::timer::Timers;
 pub use self::token::Tokens;
-use crate::message::{
-    Admission, BRANCH_COOKIE, Draft, Header, Message, Method, Reply, Request, Response, admit,
-    limits,
-};
-use crate::transport::{Protocol, Source, Target, Ticket, Transmit};
+use crate::message::{Admission, Header, Message, Method, Reply, Request, Response, admit};
+use crate::transport::{Source, Target, Ticket, Transmit};
 
 /// A request of a peer that we answer.
 #[derive(Clone, Copy, Debug, Eq, Hash, Ord, PartialEq, PartialOrd)]
@@ -175,6 +174,8 @@ pub struct Transactions {
     copies: HashMap<Key, u32>,
     clients: HashMap<ClientId, Client>,
     clients_by_key: HashMap<Key, ClientId>,
+    /// Requests that were sent elsewhere since, by the name that the user has for them.
+    moved: HashMap<ClientId, ClientId>,
     timers: TimerQueue<Id>,
     out: Outbox,
     counters: Counters,
@@ -193,6 +194,7 @@ impl Transactions {
             copies: HashMap::new(),
             clients: HashMap::new(),
             clients_by_key: HashMap::new(),
+            moved: HashMap::new(),
             timers: TimerQueue::new(),
             out: Outbox::default(),
             counters: Counters::default(),
@@ -420,94 +422,6 @@ impl Transactions {
         is_done
     }
 
-    /// Sends a request. One that is too large for a datagram goes by TCP to the same place, and by
-    /// UDP after all when nobody listens there (RFC 3261 section 18.1.1).
-    pub fn request(&mut self, now: Instant, draft: &Draft, target: Target) -> ClientId {
-        let branch = self.branch();
-        let mut request = draft.complete(&self.via(target.protocol, &branch));
-        let mut target = target;
-        let mut fallback = None;
-        let is_large = request.as_bytes().len() > limits::DATAGRAM_REQUEST_SIZE_MAX;
-        if is_large && target.protocol == Protocol::Udp {
-            fallback = Some((request, target));
-            target = Target::new(Protocol::Tcp, target.remote);
-            request = draft.complete(&self.via(Protocol::Tcp, &branch));
-        }
-        self.start_client(now, &branch, request, target, fallback, Audience::User)
-    }
-
-    /// Withdraws an INVITE that has no final response (RFC 3261 section 9.1). Until a provisional
-    /// one comes, the CANCEL waits. A 2xx may still come: then acknowledge it and send BYE.
-    pub fn cancel(&mut self, now: Instant, transaction: ClientId) {
-        if let Some(client) = self.clients.get_mut(&transaction) {
-            let next = client.cancel(now, &self.config.timers);
-            self.follow(now, Some(transaction), next);
-        }
-    }
-
-    /// Sends the ACK of a 2xx, and sends it again whenever that 2xx comes again.
-    pub fn acknowledge(&mut self, transaction: ClientId, ack: &Draft, target: Target) {
-        let branch = self.branch();
-        let ack = ack.complete(&self.via(target.protocol, &branch));
-        if let Some(client) = self.clients.get_mut(&transaction) {
-            client.acknowledge(&ack, target, &mut self.out);
-        }
-    }
-
-    fn start_client(
-        &mut self,
-        now: Instant,
-        branch: &str,
-        request: Message,
-        target: Target,
-        fallback: Option<(Message, Target)>,
-        audience: Audience,
-    ) -> ClientId {
-        self.last_id += 1;
-        let id = ClientId(self.last_id);
-        let key = key::client(branch, request.method_text());
-        let call = Call { id, key: key.clone(), request, target, fallback, audience };
-        let client = Client::start(call, now, &self.config.timers, &mut self.out);
-        self.clients_by_key.insert(key, id);
-        self.clients.insert(id, client);
-        self.arm_client(id);
-        id
-    }
-
-    fn follow(&mut self, now: Instant, id: Option<ClientId>, next: Next) {
-        let Some((id, client)) = id.and_then(|id| Some((id, self.clients.get(&id)?))) else {
-            return;
-        };
-        match next {
-            Next::Stay => {}
-            Next::End => {
-                if let Some(client) = self.clients.remove(&id) {
-                    self.clients_by_key.remove(&client.key);
-                }
-                return;
-            }
-            Next::Cancel => {
-                let (cancel, target) = client.cancellation();
-                let branch = cancel.top_via().and_then(|via| via.branch().map(str::to_owned));
-                let branch = branch.unwrap_or_default();
-                self.start_client(now, &branch, cancel, target, None, Audience::Nobody);
-            }
-        }
-        self.arm_client(id);
-    }
-
-    fn branch(&mut self) -> String {
-        format!("{BRANCH_COOKIE}{}", self.tokens.token())
-    }
-
-    fn via(&self, protocol: Protocol, branch: &str) -> String {
-        let sent_by = match protocol {
-            Protocol::Udp => &self.config.sent_by_udp,
-            Protocol::Tcp => &self.config.sent_by_tcp,
-        };
-        format!("SIP/2.0/{} {sent_by};branch={branch};rport", protocol.name())
-    }
-
     fn arm_server(&mut self, id: ServerId) {
         if let Some(server) = self.servers.get_mut(&id) {
             let due = server.due();
@@ -515,16 +429,6 @@ impl Transactions {
                 self.timers.push(due, Id::Server(id));
             }
             server.armed = due;
-        }
-    }
-
-    fn arm_client(&mut self, id: ClientId) {
-        if let Some(client) = self.clients.get_mut(&id) {
-            let due = client.due();
-            if client.armed != Some(due) {
-                self.timers.push(due, Id::Client(id));
-            }
-            client.armed = Some(due);
         }
     }
 
@@ -572,6 +476,7 @@ impl Transactions {
         vec![
             ("servers", self.servers.len()),
             ("clients", self.clients.len()),
+            ("clients moved", self.moved.len()),
             ("timers", self.timers.len()),
         ]
     }

@@ -1,6 +1,7 @@
 //! Each machine over virtual time, by the bytes it sends.
 
 mod client;
+mod elsewhere;
 mod server;
 
 use std::time::{Duration, Instant};
@@ -8,6 +9,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::*;
+use crate::message::Draft;
+use crate::transport::Protocol;
 
 const fn ms(milliseconds: u64) -> Duration {
     Duration::from_millis(milliseconds)

@@ -159,7 +159,10 @@ impl Line {
 
     async fn connect(self, remote: SocketAddr, queued: mpsc::UnboundedReceiver<Queued>) {
         let connected = timeout(self.context.stall_max, TcpStream::connect(remote)).await;
-        let stream = connected.map_err(io::Error::from).flatten();
+        let Ok(stream) = connected else {
+            // Silence is no refusal: the timers of who sent it know what that means (DLG-21).
+            return self.close().await;
+        };
         if let Ok((local, stream)) = stream.and_then(|stream| Ok((stream.local_addr()?, stream))) {
             return self.run(stream, local, remote, queued).await;
         }

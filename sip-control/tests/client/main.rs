@@ -3,8 +3,10 @@
 
 mod anything;
 mod calling;
+mod dns;
 mod gsma;
 mod invite;
+mod locating;
 mod media;
 mod peer;
 mod proving;

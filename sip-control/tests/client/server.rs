@@ -19,7 +19,10 @@ use super::switch::Switch;
 const ROOM: &str = "sip:lobby@chat.localhost";
 
 /// Starts a control plane whose cores send everybody to this switch.
-async fn focus(switch: SocketAddr, change: impl FnOnce(&mut config::Config)) -> [SocketAddr; 2] {
+pub async fn focus(
+    switch: SocketAddr,
+    change: impl FnOnce(&mut config::Config),
+) -> [SocketAddr; 2] {
     let any = "127.0.0.1:0".parse().unwrap();
     let listen = Listen { udp: vec![any], tcp: vec![any] };
     let mut config = config::Config { listen, ..config::Config::default() };
@@ -80,7 +83,7 @@ async fn roster_of(session: &mut Session, count: usize) -> Vec<String> {
     }
 }
 
-fn run_local(scenario: impl Future<Output = ()>) {
+pub fn run_local(scenario: impl Future<Output = ()>) {
     let local = tokio::task::LocalSet::new();
     run(local.run_until(scenario));
 }

@@ -23,11 +23,12 @@ a=path:msrp://192.0.2.22:9/dev1ceB2ob3;tcp
 pub fn answered(world: &mut World, invite: &Sent, status: &str, tag: &str, content: &str) {
     let to = format!("{};tag={tag}", invite.header("To"));
     let text = format!(
-        "SIP/2.0 {status}\nVia: {}\nFrom: {}\nTo: {to}\nCall-ID: {}\nCSeq: 1 INVITE\n\
+        "SIP/2.0 {status}\nVia: {}\nFrom: {}\nTo: {to}\nCall-ID: {}\nCSeq: {}\n\
          Contact: <sip:device-{tag}@192.0.2.77:5099;transport=tcp>\n{content}",
         invite.header("Via"),
         invite.header("From"),
-        invite.header("Call-ID")
+        invite.header("Call-ID"),
+        invite.header("CSeq"),
     );
     world.hear(&text);
 }

@@ -24,7 +24,7 @@ use sip_control::{
     placement::CoreLink,
     server::{Agent, LocalNames},
     store::{Change, Remembered},
-    transport::{Protocol, Source},
+    transport::{Protocol, Source, Target, Ticket},
 };
 
 /// The proxy whose word is believed.
@@ -60,6 +60,10 @@ pub struct World {
     /// What cores were told of sessions to expect, all of it.
     pub routes: Vec<Route>,
     sent: VecDeque<Sent>,
+    /// Of what was sent last.
+    ticket: Option<Ticket>,
+    /// Places that the focus wants to be located.
+    pub sought: Vec<(SessionId, String)>,
     serial: u32,
     /// What the focus wants remembered, all of it.
     pub changes: Vec<Change>,
@@ -77,6 +81,8 @@ struct FakeCore {
 #[derive(Clone, Debug)]
 pub struct Sent {
     pub text: String,
+    /// Where it went: `UDP 192.0.2.1:5060`.
+    pub target: String,
 }
 
 impl Sent {
@@ -194,6 +200,8 @@ impl World {
             orders: Vec::new(),
             routes: Vec::new(),
             sent: VecDeque::new(),
+            ticket: None,
+            sought: Vec::new(),
             serial: 0,
             changes: Vec::new(),
             remembers: true,
@@ -371,7 +379,9 @@ impl World {
                 Some(sent) => {
                     let text = String::from_utf8_lossy(&sent.bytes).into_owned();
                     self.journal.push(format!("sip: {}", text.lines().next().unwrap()));
-                    let sent = Sent { text };
+                    let Target { protocol, remote, .. } = sent.target;
+                    self.ticket = sent.ticket;
+                    let sent = Sent { text, target: format!("{} {remote}", protocol.name()) };
                     show(&sent);
                     self.sent.push_back(sent.clone());
                     if self.is_polite && !sent.start().starts_with("SIP/") {
@@ -379,7 +389,7 @@ impl World {
                     }
                 }
                 None if has_said => self.agent.handle_events(),
-                None if self.remember() => {}
+                None if self.remember() || self.seek() => {}
                 None => return,
             }
         }
@@ -408,6 +418,26 @@ impl World {
             self.agent.handle_recorded(self.changes.len() as u64);
         }
         has_changed && self.remembers
+    }
+
+    /// The place that the session waits for is here, in this order.
+    pub fn locate(&mut self, session: SessionId, targets: &[Target]) {
+        self.agent.handle_located(self.now, session, targets);
+        self.settle();
+    }
+
+    /// What was sent last could not be.
+    pub fn undelivered(&mut self) {
+        let ticket = self.ticket.expect("something that can fail");
+        self.agent.handle_undelivered(self.now, ticket);
+        self.settle();
+    }
+
+    fn seek(&mut self) -> bool {
+        let sought = std::iter::from_fn(|| self.agent.poll_sought());
+        let before = self.sought.len();
+        self.sought.extend(sought.map(|(session, place)| (session, place.to_string())));
+        self.sought.len() > before
     }
 
     fn hear_cores(&mut self) -> bool {

@@ -20,7 +20,7 @@ const CAROL: &str = "sip:carol@192.0.2.23";
 const TEL: &str = "tel:+12125550147";
 
 /// A group of four that invites its members, the rest of its document being that of section 5.1.
-fn document(changes: &[(&str, &str)]) -> String {
+pub fn document(changes: &[(&str, &str)]) -> String {
     let catalogue = include_str!("../../spec/sip-control.md");
     let section = catalogue.split_once("### 5.1 ").expect("a section 5.1").1;
     let minimal = section.split("```\n").nth(1).expect("a document");
@@ -39,14 +39,14 @@ fn document(changes: &[(&str, &str)]) -> String {
 }
 
 /// A focus with that group; telephone numbers can be called by a proxy only, and there is none.
-fn world(changes: &[(&str, &str)]) -> World {
+pub fn world(changes: &[(&str, &str)]) -> World {
     let mut world = World::new(Config { rooms: Vec::new(), ..vectors() });
     world.regroup(&[&document(changes)]);
     world
 }
 
 /// Alice begins a session and watches it: her call, the INVITEs that follow, and the first NOTIFY.
-fn begun(world: &mut World) -> (Call, Vec<Sent>, Sent) {
+pub fn begun(world: &mut World) -> (Call, Vec<Sent>, Sent) {
     let invite = invite(world, GROUP, ALICE, "", OFFER);
     world.take();
     world.journal();

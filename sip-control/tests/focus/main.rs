@@ -20,6 +20,7 @@ mod harness;
 mod hostile;
 mod inviting;
 mod joining;
+mod locating;
 mod members;
 mod naming;
 mod offerless;

@@ -16,7 +16,7 @@ use super::{
     users::{self, User},
     value::{
         Adders, Address, Authority, Block, Ceiling, Cores, Crowd, Family, Hash, Io, Kind, Matching,
-        Placement, Ports, Rewriting, Time, TimeOfProfile, TimeOrZero,
+        NameServer, Placement, Ports, Rewriting, Time, TimeOfProfile, TimeOrZero,
     },
 };
 
@@ -109,6 +109,7 @@ struct SipTable {
     warn_detail: Option<bool>,
     partial_rosters: Option<bool>,
     outbound_proxy: Option<String>,
+    dns_servers: Option<Vec<NameServer>>,
     transient_states: Option<bool>,
     min_participants: Option<usize>,
     persist_sessions: Option<PathBuf>,
@@ -397,6 +398,9 @@ impl SipTable {
             sip.trusted = blocks.into_iter().map(|Block(network)| network).collect();
         }
         sip.outbound_proxy = self.outbound_proxy;
+        if let Some(servers) = self.dns_servers {
+            sip.dns_servers = servers.into_iter().map(|NameServer(address)| address).collect();
+        }
         sip.min_participants = self.min_participants;
         put!(self => sip; host, identity_from_from_header, one_leg_per_user, strict_feature_tag, preconditions, warn_detail, partial_rosters,
             transient_states);

@@ -134,7 +134,7 @@ fn subject(wrong: &ConfigError) -> &str {
         | ConfigError::AccountName(value)
         | ConfigError::NoAccountIdentity(value)
         | ConfigError::WrappedTypes(value)
-        | ConfigError::OutboundProxy(value)
+        | ConfigError::OutboundProxy(value, _)
         | ConfigError::Factory(value) => value,
         ConfigError::NoListener => "listen_",
         ConfigError::NoAlgorithm => "algorithms",

@@ -161,6 +161,8 @@ fn what_a_file_says_is_what_is_configured() {
          [msrp]\nlisten = \"[::1]:0\"\nadvertise = \"chat.example.com:2855\"\n\
          connections_max = 10\nsend_stall_max = \"1500ms\"\nplacement = \"spread\"\n\
          [sip]\nhost = \"im.example.com\"\nlisten_tcp = []\n\
+         outbound_proxy = \"sip:p.example.com\"\n\
+         dns_servers = [\"192.0.2.53\", \"[::1]:5353\", \"2001:db8::53\"]\n\
          [sip.timers]\nt1 = \"10ms\"\n\
          [rooms.any]\nenabled = false\n\
          [[rooms.room]]\nuri = \"sip:staff@im.example.com\"\nkind = \"group\"\n\
@@ -173,6 +175,10 @@ fn what_a_file_says_is_what_is_configured() {
     assert_eq!(config.limits.send_stall_max, Duration::from_millis(1500));
     assert_eq!(config.limits_per_core(3).connections_max, 4);
     assert_eq!(config.sip.host, "im.example.com");
+    assert_eq!(config.sip.outbound_proxy.as_deref(), Some("sip:p.example.com"));
+    let servers = config.sip.dns_servers.iter().map(ToString::to_string);
+    let expected = ["192.0.2.53:53", "[::1]:5353", "[2001:db8::53]:53"];
+    assert_eq!(servers.collect::<Vec<_>>(), expected);
     assert!(config.sip.listen.tcp.is_empty() && config.sip.listen.udp.len() == 1);
     assert_eq!(config.sip.timers.t1, Duration::from_millis(10));
     assert!(config.sip.any_room.is_none());
@@ -204,6 +210,16 @@ fn a_complaint_is_one_line_that_tells_where_and_what() {
             "[sip]\ntrusted = [\"::1\", \"here\"]",
             "switch.toml:2: sip.trusted: expected ADDRESS or ADDRESS/PREFIX, as in 192.0.2.0/24; \
              not \"here\"",
+        ),
+        (
+            "[sip]\ndns_servers = [\"ns.example.com\"]",
+            "switch.toml:2: sip.dns_servers: expected ADDRESS or ADDRESS:PORT, as in 192.0.2.53; \
+             not \"ns.example.com\"",
+        ),
+        (
+            "[sip]\noutbound_proxy = \"sips:p.example.com\"",
+            "switch.toml:2: sip.outbound_proxy: `sips:p.example.com` cannot be the outbound proxy: \
+             it asks for TLS all the way",
         ),
         ("[sip.timers]\nt2 = \"1ms\"", "switch.toml:2: sip.timers.t2: the timer t2 has an"),
         ("[sip.tls]\nkey = 1", "switch.toml:1: sip.tls: unknown field `tls`"),

@@ -57,6 +57,23 @@ impl TryFrom<String> for Address {
     }
 }
 
+/// A server of the DNS.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "String")]
+pub struct NameServer(pub SocketAddr);
+
+impl TryFrom<String> for NameServer {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        const DNS_PORT: u16 = 53;
+        let with_port = text.parse();
+        let address = with_port.or_else(|_| text.parse().map(|ip| SocketAddr::new(ip, DNS_PORT)));
+        let expected = "ADDRESS or ADDRESS:PORT, as in 192.0.2.53";
+        address.map(Self).map_err(|_| instead(expected, &text))
+    }
+}
+
 /// `host:port`, as clients are told it.
 #[derive(Clone, Debug, Deserialize, Eq, PartialEq)]
 #[serde(try_from = "String")]

@@ -151,13 +151,13 @@ impl Client {
         let Some(watch) = self.watches.get_mut(&id) else {
             return;
         };
-        let (draft, target) = if let Some(dialog) = &mut watch.dialog {
+        let (draft, hop) = if let Some(dialog) = &mut watch.dialog {
             let draft = dialog
                 .request(Method::Subscribe)
                 .header(Header::Contact, &self.config.contact_address())
                 .header(Header::UserAgent, &self.config.user_agent());
             let dialog = dialog.clone();
-            (draft, self.target_of(&dialog))
+            (draft, self.hop_of(&dialog))
         } else {
             watch.sequence += 1;
             let names = Names {
@@ -168,13 +168,15 @@ impl Client {
                 sequence: watch.sequence,
                 privacy: watch.privacy,
             };
-            (self.config.outside(Method::Subscribe, &names), self.config.next_hop)
+            let draft = self.config.outside(Method::Subscribe, &names);
+            let identity = watch.identity.clone();
+            (draft, self.first_hop(&identity))
         };
         let draft = draft
             .header(Header::Event, PACKAGE)
             .header(Header::Accept, DOCUMENT)
             .header(Header::Expires, &expires.to_string());
-        let transaction = self.send(now, draft, target, Purpose::Subscribe { leg: id });
+        let transaction = self.send(now, draft, hop, Purpose::Subscribe { leg: id });
         let notify_by = now + self.config.patience();
         if let Some(watch) = self.watches.get_mut(&id) {
             watch.asking = Some((transaction, expires));

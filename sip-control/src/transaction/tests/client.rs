@@ -2,7 +2,7 @@ use super::*;
 
 const PEER: &str = "192.0.2.21:5060";
 
-fn draft(method: Method) -> Draft {
+pub(super) fn draft(method: Method) -> Draft {
     Draft::new(method, "sip:alice@192.0.2.21")
         .header(Header::Route, "<sip:p1.example.com;lr>")
         .header(Header::From, "<sip:garden@im.example.com>;tag=f1")
@@ -22,7 +22,7 @@ fn start(bench: &mut Bench, method: Method, protocol: Protocol) -> (ClientId, St
 }
 
 /// What the peer answers to a request of ours.
-fn answer(request: &str, code: u16, to_tag: &str) -> String {
+pub(super) fn answer(request: &str, code: u16, to_tag: &str) -> String {
     format!(
         "SIP/2.0 {code} Phrase\nVia: {};received=192.0.2.1\nFrom: {}\nTo: {};tag={to_tag}\n\
          Call-ID: {}\nCSeq: {}\nContact: <sip:alice@192.0.2.21>\nContent-Length: 0\n\n",
@@ -34,7 +34,7 @@ fn answer(request: &str, code: u16, to_tag: &str) -> String {
     )
 }
 
-fn codes(events: &[Event]) -> Vec<u16> {
+pub(super) fn codes(events: &[Event]) -> Vec<u16> {
     events
         .iter()
         .map(|event| match event {
@@ -227,8 +227,8 @@ fn a_cancel_ends_one_way_or_another() {
     assert!(bench.is_empty());
 }
 
-/// NTF-02: a request over 1300 octets goes by TCP, its Via says so, and UDP is what is left when
-/// nobody listens there.
+/// NTF-02, DLG-21: a request over 1300 octets goes by TCP though UDP is configured, its Via says so, and
+/// UDP is what is left when that is refused, and only then.
 #[test]
 fn a_large_request_goes_by_stream() {
     let mut bench = Bench::new();
@@ -246,6 +246,12 @@ fn a_large_request_goes_by_stream() {
     let notify = String::from_utf8(second.bytes.to_vec()).unwrap();
     bench.udp(&answer(&notify, 200, "t"));
     assert_eq!(codes(&bench.events()), [200]);
+
+    bench.layer.request(bench.now, &large, target(Protocol::Udp));
+    assert_eq!(bench.layer.poll_transmit().unwrap().target, target(Protocol::Tcp));
+    assert_eq!(bench.pass(ms(31_999)), [], "silence is no refusal");
+    assert_eq!(bench.pass(ms(1)), []);
+    assert_eq!(failure(&mut bench), Failure::Timeout);
 
     let small = draft(Method::Notify).body("text/plain", vec![b'x'; 800]);
     bench.layer.request(bench.now, &small, target(Protocol::Udp));
