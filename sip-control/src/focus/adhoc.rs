@@ -15,6 +15,7 @@ use super::{
     refusal::Refusal,
     screen,
     session_timer::SessionTimer,
+    user::UserKey,
     venue::Venue,
     way::Way,
 };
@@ -69,6 +70,8 @@ impl Focus {
         let uri = identity.clone();
         let venue = Arc::new(Venue { uri, subject: subject(request), policy, media });
         let room_id = self.open_session(identity, venue, request)?;
+        let guests: Vec<UserKey> = recipients.iter().map(|guest| guest.key.clone()).collect();
+        self.record_founded(room_id, originator, &guests);
         let deadline = now + self.config.timers.install;
         let (transaction, request) = (incoming.transaction, request.clone());
         let early = None;
@@ -80,8 +83,8 @@ impl Focus {
         let referred_by = creator.map(|creator| creator.entity.clone());
         let invitation = Invitation { referred_by, history: recipients::history(&recipients) };
         room.welcome(&originator.keys);
-        for recipient in &recipients {
-            room.welcome(std::slice::from_ref(&recipient.key));
+        for guest in guests {
+            room.welcome(&[guest]);
         }
         let invitees = recipients.iter().filter_map(Invitee::listed).collect();
         room.gathering = Some(Gathering { invitees, invitation: Arc::new(invitation) });

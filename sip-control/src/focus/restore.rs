@@ -1,14 +1,23 @@
 //! Sessions that outlive the process (OPS-10): what is noted of them as they change, and how they
 //! come back. Dialogs do not; whoever was in one joins again.
 
-use std::time::Instant;
+use std::{sync::Arc, time::Instant};
 
 use mailbox::{ParticipantId, RoomId, SessionId};
 
-use super::{Focus, Output, Subject, directory::Place, invite::Invitee, room::Room, user::UserKey};
+use super::{
+    Focus, Output, Subject,
+    directory::Place,
+    invite::Invitee,
+    participant::Originator,
+    policy::{Company, Policy},
+    room::Room,
+    user::UserKey,
+    venue::Venue,
+};
 use crate::{
     config::Profile,
-    store::{Change, Remembered, RememberedMember},
+    store::{Change, Founding, Remembered, RememberedMember},
 };
 
 impl Focus {
@@ -18,19 +27,12 @@ impl Focus {
     pub fn handle_remembered(&mut self, now: Instant, sessions: Vec<Remembered>) {
         let until = now + self.config.timers.restored_session;
         for remembered in sessions {
-            let Remembered { session, room, aliases, members, expelled, departed, marks } =
-                remembered;
-            let venue = match self.directory.find(&room) {
-                Place::Venue(venue)
-                    if matches!(self.directory.find(&session), Place::NoSession) =>
-                {
-                    venue
-                }
-                _ => {
-                    self.record(|| Change::Closed { session });
-                    continue;
-                }
+            let Some(venue) = self.venue_of(&remembered) else {
+                self.record(|| Change::Closed { session: remembered.session });
+                continue;
             };
+            let Remembered { session, aliases, guests, members, expelled, departed, marks, .. } =
+                remembered;
             let id = RoomId(self.next_id());
             self.agenda.add(until, Subject::Room(id));
             let mut room = Room::restored(id, session, venue, aliases, until);
@@ -38,6 +40,9 @@ impl Focus {
             room.marks = marks;
             room.expel(&expelled);
             room.expiry.begin(now);
+            for guest in guests {
+                room.welcome(&[guest]);
+            }
             for user in departed {
                 room.forget_member(&[user]);
             }
@@ -47,6 +52,26 @@ impl Focus {
             self.hold(room);
             self.check_expiry(now, id);
         }
+    }
+
+    /// Where a session of the process before is held, if it still is anywhere. An ad-hoc group is one for
+    /// as long as there are such groups, by the rules there are now.
+    fn venue_of(&self, remembered: &Remembered) -> Option<Arc<Venue>> {
+        if !matches!(self.directory.find(&remembered.session), Place::NoSession) {
+            return None;
+        }
+        let Some(Founding { creator, subject }) = &remembered.founding else {
+            let Place::Venue(venue) = self.directory.find(&remembered.room) else { return None };
+            return Some(venue);
+        };
+        let rules = self.config.ad_hoc.as_ref()?;
+        let company = Company::of(std::slice::from_ref(creator), rules);
+        Some(Arc::new(Venue {
+            uri: remembered.session.clone(),
+            subject: subject.clone(),
+            policy: Arc::new(Policy::AdHoc(Box::new(company))),
+            media: Arc::clone(self.directory.media()),
+        }))
     }
 
     /// A member of the session before is one of this, and where members are kept it is missed. Of one
@@ -89,12 +114,12 @@ impl Focus {
         let Some(room) = self.rooms.get(&room).filter(|_| !self.is_stopping) else { return };
         let Some(user) = keys.first().cloned() else { return };
         let (session, has_departed) = (room.identity.clone(), room.has_departed(keys));
-        self.record(|| {
-            if has_departed {
-                Change::Departed { session, user }
-            } else {
-                Change::Left { session, user }
-            }
+        let is_guest = matches!(*room.venue.policy, Policy::AdHoc(_));
+        self.record(|| match (has_departed, is_guest) {
+            (true, _) => Change::Departed { session, user },
+            // Nothing else says that it may come back (PUB-14).
+            (false, true) => Change::Welcomed { session, user },
+            (false, false) => Change::Left { session, user },
         });
     }
 
@@ -103,6 +128,23 @@ impl Focus {
         let Some(room) = self.rooms.get(&room) else { return };
         let session = room.identity.clone();
         self.record(|| Change::Left { session, user });
+    }
+
+    /// Notes how an ad-hoc group was made, and who may come to its session.
+    pub(super) fn record_founded(
+        &mut self,
+        room: RoomId,
+        originator: &Originator,
+        guests: &[UserKey],
+    ) {
+        let Some(room) = self.rooms.get(&room) else { return };
+        let (session, subject) = (room.identity.clone(), room.venue.subject.clone());
+        let Some(creator) = originator.keys.first().cloned() else { return };
+        let founding = Founding { creator, subject };
+        self.record(|| Change::Founded { session: session.clone(), founding });
+        for user in guests {
+            self.record(|| Change::Welcomed { session: session.clone(), user: user.clone() });
+        }
     }
 
     /// Notes what a new session is called by its clients (RCS-01).

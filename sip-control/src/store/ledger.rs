@@ -1,4 +1,4 @@
-//! The file: four tables, and one transaction per batch of changes. The only door to redb.
+//! The file: five tables, and one transaction per batch of changes. The only door to redb.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -6,7 +6,7 @@ use redb::{
     Database, Error, ReadableDatabase, ReadableTable, Table, TableDefinition, WriteTransaction,
 };
 
-use super::{Change, Remembered, RememberedMember};
+use super::{Change, Founding, Remembered, RememberedMember};
 use crate::{focus::UserKey, message::Marks};
 
 /// Identity of a session to the URI of its room.
@@ -19,10 +19,14 @@ const ALIASES: TableDefinition<'_, &str, u64> = TableDefinition::new("aliases");
 /// Identity of a session to its Contribution-ID and Conversation-ID; an empty one is none.
 const MARKS: TableDefinition<'_, &str, (&str, &str)> = TableDefinition::new("marks");
 
+/// Identity of the session of an ad-hoc group to who made it and to its subject; an empty one is none.
+const FOUNDINGS: TableDefinition<'_, &str, (&str, &str)> = TableDefinition::new("foundings");
+
 const MEMBER: u8 = 1;
 const EXPELLED: u8 = 2;
 const HIDDEN_MEMBER: u8 = 3;
 const DEPARTED: u8 = 4;
+const GUEST: u8 = 5;
 
 /// Behind every key of [`USERS`] that begins with a session: no URI has it.
 const BEHIND_ALL: &str = "\u{10ffff}";
@@ -42,6 +46,7 @@ impl Ledger {
         transaction.open_table(USERS)?;
         transaction.open_table(ALIASES)?;
         transaction.open_table(MARKS)?;
+        transaction.open_table(FOUNDINGS)?;
         transaction.commit()?;
         Ok(Self { database })
     }
@@ -71,6 +76,15 @@ impl Ledger {
                 remembered.marks = Marks { contribution, conversation };
             }
         }
+        for entry in transaction.open_table(FOUNDINGS)?.iter()? {
+            let (session, founding) = entry?;
+            if let Some(remembered) = sessions.get_mut(session.value()) {
+                let (creator, subject) = founding.value();
+                let subject = Some(subject.to_owned()).filter(|subject| !subject.is_empty());
+                remembered.founding =
+                    UserKey::of(creator).map(|creator| Founding { creator, subject });
+            }
+        }
         for entry in transaction.open_table(USERS)?.iter()? {
             let (key, standing) = entry?;
             let (session, user) = key.value();
@@ -79,6 +93,7 @@ impl Ledger {
             match standing.value() {
                 EXPELLED => remembered.expelled.push(user),
                 DEPARTED => remembered.departed.push(user),
+                GUEST => remembered.guests.push(user),
                 standing => {
                     let is_anonymous = standing == HIDDEN_MEMBER;
                     remembered.members.push(RememberedMember { user, is_anonymous });
@@ -102,10 +117,18 @@ fn apply(transaction: &WriteTransaction, changes: &[Change]) -> Result<(), Error
     let mut users = transaction.open_table(USERS)?;
     let mut aliases = transaction.open_table(ALIASES)?;
     let mut names = transaction.open_table(MARKS)?;
+    let mut foundings = transaction.open_table(FOUNDINGS)?;
     for change in changes {
         match change {
             Change::Opened { session, room } => {
                 sessions.insert(&**session, &**room)?;
+            }
+            Change::Founded { session, founding: Founding { creator, subject } } => {
+                let subject = subject.as_deref().unwrap_or_default();
+                foundings.insert(&**session, (creator.uri(), subject))?;
+            }
+            Change::Welcomed { session, user } => {
+                users.insert((&**session, user.uri()), GUEST)?;
             }
             Change::Joined { session, user, is_anonymous } => {
                 let standing = if *is_anonymous { HIDDEN_MEMBER } else { MEMBER };
@@ -132,6 +155,7 @@ fn apply(transaction: &WriteTransaction, changes: &[Change]) -> Result<(), Error
                 sessions.remove(&**session)?;
                 aliases.remove(&**session)?;
                 names.remove(&**session)?;
+                foundings.remove(&**session)?;
                 forget_users(&mut users, session)?;
             }
         }

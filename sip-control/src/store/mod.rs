@@ -41,6 +41,20 @@ pub enum Change {
         /// The URI of the room.
         room: String,
     },
+    /// It is that of an ad-hoc group: it is held nowhere but in itself.
+    Founded {
+        /// Its identity.
+        session: String,
+        /// Whose group it is, and what it is about.
+        founding: Founding,
+    },
+    /// Somebody may come to it, who is not in it (PUB-14).
+    Welcomed {
+        /// Its identity.
+        session: String,
+        /// Who.
+        user: UserKey,
+    },
     /// Somebody is in it.
     Joined {
         /// Its identity.
@@ -92,6 +106,15 @@ pub enum Change {
     },
 }
 
+/// How an ad-hoc group was made.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Founding {
+    /// Who made it.
+    pub creator: UserKey,
+    /// What it is about.
+    pub subject: Option<String>,
+}
+
 /// A session as it was when the last process ended.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Remembered {
@@ -99,6 +122,10 @@ pub struct Remembered {
     pub session: String,
     /// The URI of its room.
     pub room: String,
+    /// How it was made, if it is that of an ad-hoc group.
+    pub founding: Option<Founding>,
+    /// Who was not in it, and may come.
+    pub guests: Vec<UserKey>,
     /// Who was in it.
     pub members: Vec<RememberedMember>,
     /// Who was put out of it.

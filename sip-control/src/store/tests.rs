@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::{Change, Remembered, RememberedMember, Store};
+use super::{Change, Founding, Remembered, RememberedMember, Store};
 use crate::{focus::UserKey, message::Marks};
 
 /// A file of one test, gone with it.
@@ -38,6 +38,10 @@ fn marks() -> Marks {
     Marks { contribution: Some("c0ffee".to_owned()), conversation: None }
 }
 
+fn founding() -> Founding {
+    Founding { creator: user("alice"), subject: Some("Roses".to_owned()) }
+}
+
 fn member(name: &str, is_anonymous: bool) -> RememberedMember {
     RememberedMember { user: user(name), is_anonymous }
 }
@@ -56,6 +60,10 @@ fn life(session: &str) -> Vec<Change> {
         Change::Joined { session: session(), user: user("dave"), is_anonymous: true },
         Change::Departed { session: session(), user: user("erin") },
         Change::Marked { session: session(), marks: marks() },
+        Change::Founded { session: session(), founding: founding() },
+        Change::Welcomed { session: session(), user: user("frank") },
+        Change::Joined { session: session(), user: user("grace"), is_anonymous: false },
+        Change::Welcomed { session: session(), user: user("grace") },
     ]
 }
 
@@ -72,6 +80,8 @@ fn what_was_written_is_read_when_it_is_opened_again() {
     let expected = Remembered {
         session: SESSION.to_owned(),
         room: ROOM.to_owned(),
+        founding: Some(founding()),
+        guests: vec![user("frank"), user("grace")],
         members: vec![member("alice", false), member("dave", true)],
         expelled: vec![user("carol")],
         departed: vec![user("erin")],
@@ -99,6 +109,7 @@ fn nothing_is_left_of_a_session_that_is_over() {
     let (_store, again) = file.open();
     let anew = again.iter().find(|one| one.session == SESSION).expect("it is there");
     assert_eq!((again.len(), anew.members.len(), anew.aliases), (2, 0, 0));
+    assert_eq!((&anew.founding, anew.guests.len()), (&None, 0));
     assert_eq!(anew.marks, Marks::default());
 }
 

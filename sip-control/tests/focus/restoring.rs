@@ -44,6 +44,15 @@ pub fn remembered(changes: &[Change]) -> Vec<Remembered> {
                 let member = RememberedMember { user: user.clone(), is_anonymous: *is_anonymous };
                 all[at].members.push(member);
             }
+            Change::Founded { session, founding } => {
+                let at = of(session);
+                all[at].founding = Some(founding.clone());
+            }
+            Change::Welcomed { session, user } => {
+                let at = of(session);
+                let at = forget(&mut all, at, user);
+                all[at].guests.push(user.clone());
+            }
             Change::Left { session, user } => {
                 let at = of(session);
                 forget(&mut all, at, user);
@@ -77,10 +86,11 @@ pub fn remembered(changes: &[Change]) -> Vec<Remembered> {
 
 /// Whatever was known of the user is not any more.
 fn forget(all: &mut [Remembered], at: usize, user: &UserKey) -> usize {
-    let Remembered { members, expelled, departed, .. } = &mut all[at];
+    let Remembered { members, guests, expelled, departed, .. } = &mut all[at];
     members.retain(|member| member.user != *user);
-    expelled.retain(|key| key != user);
-    departed.retain(|key| key != user);
+    for others in [guests, expelled, departed] {
+        others.retain(|key| key != user);
+    }
     at
 }
 
@@ -155,6 +165,7 @@ fn a_yes_that_comes_twice_makes_one_leg() {
     assert_eq!((count("ACK "), count("BYE ")), (1, 0));
 }
 
+/// OPS-10: identity, members and aliases are as before, and nobody is connected.
 #[test]
 fn a_rejoin_finds_the_session_of_the_process_before() {
     let mut world = World::new(keeping());
@@ -184,6 +195,7 @@ fn a_rejoin_finds_the_session_of_the_process_before() {
     assert_eq!(connected(&roster), [ALICE, alias], "no alias is given twice");
 }
 
+/// OPS-10: who was expelled is expelled.
 #[test]
 fn who_was_put_out_stays_out() {
     let mut world = World::new(keeping());
@@ -220,4 +232,68 @@ fn a_session_whose_room_is_gone_does_not_come_back() {
     assert_eq!(world.changes, [Change::Closed { session: session.clone() }]);
     let rejoin = invite(&mut world, &session, ALICE, "", OFFER);
     assert_eq!(world.ask(&rejoin).status(), 403);
+}
+
+const CAROL: &str = "sip:carol@example.com";
+const DAVE: &str = "sip:dave@example.com";
+
+/// OPS-10: an ad-hoc group comes back as it was: whose it is, what it is about, and who may come to it,
+/// called or once in it. It is held nowhere but in its own identity.
+#[test]
+fn an_ad_hoc_group_comes_back() {
+    let config = || Config { persist_sessions: keeping().persist_sessions, ..adhoc::config() };
+    let mut world = World::new(config());
+    let called = format!("<entry uri=\"{BOB}\"/><entry uri=\"{CAROL}\"/>");
+    let (alice, _) = adhoc::created(&mut world, ALICE, "Subject: Pruning\n", &called);
+    let identity = alice.identity();
+    let mut bob = world.join(&identity, BOB);
+    bob.bye(&mut world);
+    let carol = world.join(&identity, CAROL);
+    let put_out = carol.identity();
+    let refer = |world: &mut World, by: &mut super::harness::Call, user: &str| {
+        let lines = format!(
+            "Refer-To: <{user};method=BYE>\nRefer-Sub: false\nSupported: norefersub\n\
+             Contact: <sip:u@192.0.2.22:50300;transport=tcp>\nContent-Length: 0\n\n"
+        );
+        let refer = by.next(world, "REFER", &lines);
+        world.ask_for("SIP/2.0", &refer).status()
+    };
+    assert_eq!(refer(&mut world, &mut alice.clone(), CAROL), 202);
+    let kept = remembered(&world.changes);
+    assert_eq!(kept[0].room, identity);
+
+    let mut world = World::new(config());
+    world.restore(kept.clone());
+    for (user, status) in [(DAVE, 403), (CAROL, 403), (BOB, 200)] {
+        let rejoin = invite(&mut world, &put_out, user, "", OFFER);
+        assert_eq!(world.ask_for("SIP/2.0", &rejoin).status(), status, "{user}");
+    }
+    let mut alice = world.join(&identity, ALICE);
+    let (_, roster) = world.watch(&identity, ALICE);
+    assert_eq!(connected(&roster), [BOB, ALICE]);
+    assert!(roster.body().contains("<subject>Pruning</subject>"));
+    assert_eq!(refer(&mut world, &mut alice, BOB), 202, "it is still hers");
+
+    // Where there are no such groups any more, it is over.
+    let mut world = World::new(keeping());
+    world.restore(kept);
+    assert_eq!(world.changes, [Change::Closed { session: identity.clone() }]);
+    let rejoin = invite(&mut world, &identity, BOB, "", OFFER);
+    assert_eq!(world.ask(&rejoin).status(), 403);
+}
+
+/// OPS-10: what nobody saved is not there any more: neither dialogs nor sessions.
+#[test]
+fn nothing_comes_back_that_was_not_kept() {
+    let mut world = World::new(vectors());
+    let mut alice = world.join(GARDEN, ALICE);
+    assert_eq!(world.changes, [], "nothing is kept unasked");
+    let mut world = World::new(vectors());
+    for method in ["BYE", "UPDATE", "REFER", "SUBSCRIBE"] {
+        let request = alice.next(&mut world, method, "Content-Length: 0\n\n");
+        assert_eq!(world.ask(&request).status(), 481, "{method}");
+    }
+    let rejoin = invite(&mut world, &alice.identity(), ALICE, "", OFFER);
+    let gone = Some("399 im.example.com \"IM Session does not exist\"");
+    assert_eq!(world.ask(&rejoin).verdict(), (403, gone));
 }
