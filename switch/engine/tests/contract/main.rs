@@ -12,7 +12,7 @@ use proptest::prelude::*;
 use said::Said;
 use world::{Order, Step, Taken, World};
 
-fn said() -> impl Strategy<Value = Said> {
+fn said() -> BoxedStrategy<Said> {
     prop_oneof![
         2 => Just(Said::Bind),
         3 => (0..3000usize).prop_map(|size| Said::Whole { size }),
@@ -33,6 +33,7 @@ fn said() -> impl Strategy<Value = Said> {
             Just(Said::Garbage),
         ],
     ]
+    .boxed()
 }
 
 /// What a recipient may say of its copy.
@@ -40,7 +41,7 @@ fn code() -> impl Strategy<Value = u16> {
     prop::sample::select(vec![200, 204, 400, 408, 413, 413, 415, 481, 506, 699])
 }
 
-fn order() -> impl Strategy<Value = Order> {
+fn order() -> BoxedStrategy<Order> {
     let session = 0..6u8;
     let room = 0..2u8;
     prop_oneof![
@@ -57,9 +58,11 @@ fn order() -> impl Strategy<Value = Order> {
         1 => room.clone().prop_map(|room| Order::Close { room }),
         3 => (room, 0..8u8).prop_map(|(room, cores)| Order::Spread { room, cores }),
     ]
+    .boxed()
 }
 
-fn step() -> impl Strategy<Value = Step> {
+/// Boxed: what proptest makes of it would be moved about by the kilobyte.
+fn step() -> BoxedStrategy<Step> {
     let taken = prop_oneof![
         4 => Just(Taken::All),
         3 => (1..500usize).prop_map(Taken::Some),
@@ -82,6 +85,7 @@ fn step() -> impl Strategy<Value = Step> {
         // The runtime drains only after a whole batch of completions.
         8 => Just(Step::Drain),
     ]
+    .boxed()
 }
 
 proptest! {
