@@ -195,6 +195,8 @@ impl App {
             "" => None,
             "/nick" => Some(Order::Nickname(rest.trim().to_owned())),
             "/msg" => self.whisper(at, rest.trim()),
+            "/add" => self.add(rest.trim()),
+            "/remove" => self.remove(rest.trim()),
             "/who" => {
                 self.list_people();
                 None
@@ -232,6 +234,30 @@ impl App {
             return None;
         };
         Some(self.say(at, Some(to), text.trim()))
+    }
+
+    /// Has somebody called in. Whoever is not here has no name, and so it takes an address.
+    fn add(&mut self, who: &str) -> Option<Order> {
+        let known = self.resolve(who).or_else(|| who.starts_with("tel:").then(|| who.to_owned()));
+        let Some(uri) = known.filter(|_| !who.contains(char::is_whitespace)) else {
+            self.note(
+                "/add URI: the address of who is to be called in, such as sip:bob@example.com.",
+            );
+            return None;
+        };
+        self.note(format!("Calling {} …", self.name_of(&uri)));
+        Some(Order::Add(uri))
+    }
+
+    /// Has a member put out.
+    fn remove(&mut self, who: &str) -> Option<Order> {
+        let Some(uri) = self.resolve(who) else {
+            self.note(
+                "/remove URI: the address of who is to go, or a name in the roster without blanks.",
+            );
+            return None;
+        };
+        Some(Order::Remove(uri))
     }
 
     fn say(&mut self, at: &str, to: Option<String>, text: &str) -> Order {
@@ -277,6 +303,20 @@ impl App {
                     (true, false) => "You are in. /nick works here, /msg does not.",
                     (false, true) => "You are in. /msg works here, /nick does not.",
                     (false, false) => "You are in. Neither /nick nor /msg works here.",
+                });
+            }
+            News::Added(who, outcome) => {
+                let who = self.name_of(&who);
+                self.note(match outcome {
+                    Ok(()) => format!("{who} has answered the call."),
+                    Err(why) => format!("{who} was called: {why}."),
+                });
+            }
+            News::Removed(who, outcome) => {
+                let who = self.name_of(&who);
+                self.note(match outcome {
+                    Ok(()) => format!("{who} was removed."),
+                    Err(why) => format!("{who} was not removed: {why}."),
                 });
             }
             News::Lost { why, wait } => {
@@ -421,6 +461,8 @@ impl App {
 const HELP: &[&str] = &[
     "/nick NAME    take a nickname; without a name, give it back",
     "/msg WHO TEXT write to one person alone",
+    "/add URI      have somebody called in",
+    "/remove URI   have somebody put out",
     "/who          who is here, with addresses",
     "/leave        leave the chat (Ctrl-C)",
     "//TEXT        say something that begins with a slash",

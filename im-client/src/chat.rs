@@ -9,8 +9,8 @@
 use std::time::Duration;
 
 use sip_control::client::{
-    CallError, CannotSend, Conversation, Ending, Failure, Happening, NotSaid, Privacy, Received,
-    Refusal, Roster, Saying, Session, User, Voice,
+    CallError, CannotRefer, CannotSend, Conversation, Ending, Failure, Happening, NotReferred,
+    NotSaid, Privacy, Received, Referred, Referrer, Refusal, Roster, Saying, Session, User, Voice,
 };
 use tokio::sync::mpsc;
 use tokio::time::sleep;
@@ -43,6 +43,10 @@ pub enum Order {
     Compose(composing::State),
     /// Take this nickname; empty gives back what there is.
     Nickname(String),
+    /// Have somebody called in, a URI.
+    Add(String),
+    /// Have a member put out, a URI.
+    Remove(String),
     /// Leave.
     Leave,
 }
@@ -91,6 +95,10 @@ pub enum News {
     },
     /// The nickname is ours, or why not.
     Nickname(String, Result<(), String>),
+    /// Somebody was called in, or why not.
+    Added(String, Result<(), String>),
+    /// A member was put out, or why not.
+    Removed(String, Result<(), String>),
     /// Who is in the chat.
     Roster(Roster),
 }
@@ -208,6 +216,10 @@ impl Chat {
                         session.leave().await;
                         return Outcome::Left;
                     }
+                    Some(order @ (Order::Add(_) | Order::Remove(_))) => {
+                        // It may take a minute, in which others are to be heard.
+                        tokio::spawn(refer(session.referrer(), order, self.news.clone()));
+                    }
                     Some(order) => {
                         if let Order::Nickname(asked) = &order {
                             self.nickname.clone_from(asked);
@@ -282,6 +294,8 @@ fn refuse(news: &mpsc::UnboundedSender<News>, order: Order, why: &str) {
     let refused = match order {
         Order::Say { id, .. } => News::Said(id, Err(why.to_owned())),
         Order::Nickname(name) => News::Nickname(name, Err(why.to_owned())),
+        Order::Add(who) => News::Added(who, Err(why.to_owned())),
+        Order::Remove(who) => News::Removed(who, Err(why.to_owned())),
         Order::Compose(_) | Order::Leave => return,
     };
     let _ = news.send(refused);
@@ -310,12 +324,51 @@ async fn speak(voice: Voice, mut orders: mpsc::Receiver<Order>, news: mpsc::Unbo
                 let _ = voice.send(composing::CONTENT_TYPE, document.as_bytes()).await;
                 continue;
             }
-            Order::Leave => return,
+            Order::Add(_) | Order::Remove(_) | Order::Leave => continue,
         };
         if news.send(heard).is_err() {
             return;
         }
     }
+}
+
+/// Has the focus call somebody in or put a member out, and tells what came of it.
+async fn refer(referrer: Referrer, order: Order, news: mpsc::UnboundedSender<News>) {
+    let told = match order {
+        Order::Add(who) => {
+            let outcome = referrer.add(&who).await;
+            News::Added(who, referred(outcome))
+        }
+        Order::Remove(who) => {
+            let outcome = referrer.expel(&who).await;
+            News::Removed(who, referred(outcome))
+        }
+        _ => return,
+    };
+    // Whoever does not listen any more is on the way out.
+    let _ = news.send(told);
+}
+
+/// What came of it, for reading.
+fn referred(outcome: Result<Referred, NotReferred>) -> Result<(), String> {
+    Err(match outcome {
+        Ok(Referred::Done) => return Ok(()),
+        Ok(Referred::Tried) => "the focus tries, and says no more".to_owned(),
+        Ok(Referred::Unheard) => "nothing was heard of it".to_owned(),
+        Ok(Referred::Refused(403)) => "you may not do that here".to_owned(),
+        Ok(Referred::Refused(404)) => "there is nobody of this address".to_owned(),
+        Ok(Referred::Refused(status)) => format!("the focus refused ({status})"),
+        Ok(Referred::Failed(486 | 600)) => "busy".to_owned(),
+        Ok(Referred::Failed(408 | 480)) => "no answer".to_owned(),
+        Ok(Referred::Failed(603)) => "declined".to_owned(),
+        Ok(Referred::Failed(status)) => format!("not reached ({status})"),
+        Err(NotReferred::Cannot(CannotRefer::NotServed)) => {
+            "the focus does no such thing".to_owned()
+        }
+        Err(NotReferred::Cannot(CannotRefer::NoTarget)) => "that is no address".to_owned(),
+        Err(NotReferred::Cannot(CannotRefer::NotJoined)) => "not connected".to_owned(),
+        Err(NotReferred::Stopped) => "the client has stopped".to_owned(),
+    })
 }
 
 /// Tells the author of a message that we have it.

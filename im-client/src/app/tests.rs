@@ -97,6 +97,14 @@ fn commands_are_carried_out_or_explained() {
     assert_eq!(to(orders("/msg bobbytables Psst, you")), whisper(BOB, "Psst, you"));
     assert_eq!(to(orders("/msg bob x")), whisper(BOB, "x"));
     assert_eq!(to(orders("/msg sip:eve@example.org x")), whisper("sip:eve@example.org", "x"));
+    let eve = "sip:eve@example.org";
+    assert_eq!(orders("/add sip:eve@example.org"), Some(Order::Add(eve.to_owned())));
+    assert_eq!(orders("/add tel:+12125550147"), Some(Order::Add("tel:+12125550147".to_owned())));
+    assert_eq!(orders("/remove bob"), Some(Order::Remove(BOB.to_owned())));
+    assert_eq!(orders("/remove sip:eve@example.org"), Some(Order::Remove(eve.to_owned())));
+    for line in ["/add", "/add eve", "/add sip:eve@example.org now", "/remove", "/remove carol"] {
+        assert_eq!(orders(line), None, "{line}");
+    }
     assert_eq!(to(orders("//shrug")), (None, "/shrug".to_owned()));
     for line in ["", "/msg", "/msg bob", "/msg carol x", "/frobnicate", "/help", "/who"] {
         assert_eq!(orders(line), None, "{line}");
@@ -105,6 +113,26 @@ fn commands_are_carried_out_or_explained() {
         app.entries.contains(&Entry::Note("There is nobody here who is called carol.".to_owned()))
     );
     assert!(app.entries.iter().any(|it| matches!(it, Entry::Note(note) if note.contains(BOB))));
+}
+
+#[test]
+fn what_became_of_a_call_or_a_removal_is_told() {
+    let mut app = joined();
+    let now = Instant::now();
+    let eve = || "sip:eve@example.org".to_owned();
+    let mut told = |news| {
+        app.handle_news(now, "", news);
+        match last(&app) {
+            Entry::Note(note) => note.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(told(News::Added(eve(), Ok(()))), "eve has answered the call.");
+    let busy = told(News::Added(eve(), Err("busy".to_owned())));
+    assert_eq!(busy, "eve was called: busy.");
+    assert!(told(News::Removed(BOB.to_owned(), Ok(()))).ends_with(" was removed."));
+    let refused = told(News::Removed(eve(), Err("you may not do that here".to_owned())));
+    assert_eq!(refused, "eve was not removed: you may not do that here.");
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::event::{Event, Joined, LegId};
 use super::leg::{Calling, Connected, Leg, Phase, Procedure};
 use super::media::{Agreement, Offer, Unusable};
 use super::outcome::{Ending, Failed, Failure, Refusal, Refused};
+use super::referral::Referred;
 use super::refresh::Timer;
 use super::{CannotCall, Client, Purpose, Usage, callable};
 use crate::dialog::Dialog;
@@ -215,6 +216,9 @@ impl Client {
                 ..200,
             ) => {}
             (Purpose::Refer { leg }, status) => self.referred(leg, Some(status)),
+            (Purpose::Referral { referral, .. }, _) => {
+                self.referral_answered(referral, response);
+            }
             (Purpose::Refresh { leg }, _) => self.refreshed(now, leg, transaction, response),
             (Purpose::Bye { leg }, _) => self.end(now, leg, Ending::Left),
             (Purpose::Subscribe { leg }, _) => self.subscribed(now, leg, transaction, response),
@@ -243,6 +247,9 @@ impl Client {
             Some(Purpose::Bye { leg }) => self.end(now, leg, Ending::Left),
             Some(Purpose::Subscribe { leg }) => self.unsubscribed(leg, transaction),
             Some(Purpose::Refer { leg }) => self.referred(leg, None),
+            Some(Purpose::Referral { referral, .. }) => {
+                self.conclude(referral, Referred::Unheard);
+            }
             Some(Purpose::Farewell) | None => {}
         }
     }

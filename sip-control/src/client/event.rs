@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::conversation::{ContactMissing, Conversation};
 use super::media::Agreement;
 use super::outcome::{Ending, Failed, Refused};
+use super::referral::{ReferralId, Referred};
 use super::watch::Roster;
 
 /// One leg of ours, from the first INVITE to the end. Never given twice.
@@ -69,6 +70,15 @@ pub enum Event {
         /// The status code: 202 if it tries. `None` if there was no answer.
         status: Option<u16>,
     },
+    /// What the focus was asked to do with a member has come to its end.
+    Concluded {
+        /// Which leg.
+        leg: LegId,
+        /// What was asked.
+        referral: ReferralId,
+        /// What became of it.
+        outcome: Referred,
+    },
     /// Nothing more will be heard of who is in the conference. The leg itself lives on.
     Unwatched {
         /// Which leg asked for it.
@@ -86,6 +96,7 @@ impl Event {
             | Self::Deferred { leg, .. }
             | Self::Joined { leg, .. }
             | Self::Referred { leg, .. }
+            | Self::Concluded { leg, .. }
             | Self::Failed { leg, .. }
             | Self::Ended { leg, .. }
             | Self::Roster { leg, .. }

@@ -131,14 +131,7 @@ impl Client {
         let Some(Hop::Unknown(destination)) = dialog.map(|dialog| self.hop_of(&dialog)) else {
             return false;
         };
-        let is_copy = |waiting: &Waiting| match waiting {
-            Waiting::Accepted(of, known) => *of == transaction && known.to_tag() == ok.to_tag(),
-            Waiting::Request(_) => false,
-        };
-        let is_known = self.waiting.get(&destination).is_some_and(|all| all.iter().any(is_copy));
-        if !is_known {
-            self.look_up(destination, Waiting::Accepted(transaction, ok.clone()));
-        }
+        self.look_up(destination, Waiting::Accepted(transaction, ok.clone()));
         true
     }
 

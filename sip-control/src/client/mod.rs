@@ -23,6 +23,7 @@ mod media_session;
 mod outcome;
 mod receive;
 mod refer;
+mod referral;
 mod refresh;
 mod restart;
 mod run;
@@ -46,14 +47,16 @@ pub use self::media_session::{
 };
 pub use self::outcome::{Ending, Failed, Failure, Refusal, Refused, Warning};
 pub use self::refer::CannotRefer;
+pub use self::referral::{ReferralId, Referred};
 pub use self::restart::Restart;
-pub use self::run::{CallError, User, listen, start};
+pub use self::run::{CallError, NotReferred, Referrer, User, listen, start};
 pub use self::session::{Happening, NotSaid, Session, SessionError, Voice};
 pub use self::watch::{Member, Roster};
 
 use self::digest::Keyring;
 use self::hop::Waiting;
 use self::leg::{Leg, Phase};
+use self::referral::Referral;
 use self::send::Sent;
 use self::watch::Watch;
 use crate::dialog::DialogId;
@@ -92,6 +95,8 @@ pub struct Client {
     legs: HashMap<LegId, Leg>,
     /// Subscriptions, by the legs they were made for. They outlive those by one NOTIFY.
     watches: HashMap<LegId, Watch>,
+    /// What the focus was asked for and is to report on.
+    referrals: HashMap<ReferralId, Referral>,
     dialogs: HashMap<DialogId, Usage>,
     requests: HashMap<ClientId, Sent>,
     keyring: Keyring,
@@ -105,6 +110,7 @@ pub struct Client {
     reinvites: HashMap<ServerId, LegId>,
     events: VecDeque<Event>,
     last_leg: u64,
+    last_referral: u64,
 }
 
 /// What a dialog is for.
@@ -127,6 +133,8 @@ enum Purpose {
     Subscribe { leg: LegId },
     /// Has others called in.
     Refer { leg: LegId },
+    /// The same, or has one put out, and wants to hear of it.
+    Referral { leg: LegId, referral: ReferralId },
     /// Ends what is forgotten already: no answer changes anything.
     Farewell,
 }
@@ -141,6 +149,7 @@ impl Client {
             tokens,
             legs: HashMap::new(),
             watches: HashMap::new(),
+            referrals: HashMap::new(),
             dialogs: HashMap::new(),
             requests: HashMap::new(),
             keyring: Keyring::default(),
@@ -150,6 +159,7 @@ impl Client {
             reinvites: HashMap::new(),
             events: VecDeque::new(),
             last_leg: 0,
+            last_referral: 0,
         }
     }
 
@@ -186,6 +196,7 @@ impl Client {
         for id in watches {
             self.look_after(now, id);
         }
+        self.give_up_referrals(now);
         self.settle(now);
     }
 
@@ -203,7 +214,8 @@ impl Client {
     pub fn poll_timeout(&self) -> Option<Instant> {
         let legs = self.legs.values().filter_map(Leg::due).min();
         let watches = self.watches.values().filter_map(Watch::due).min();
-        [self.transactions.poll_timeout(), legs, watches].into_iter().flatten().min()
+        let referrals = self.referrals.values().map(|referral| referral.until).min();
+        [self.transactions.poll_timeout(), legs, watches, referrals].into_iter().flatten().min()
     }
 
     /// Legs that are not over, attempts among them.

@@ -10,8 +10,8 @@ use tokio::time::sleep_until;
 
 use super::session::{Session, SessionError};
 use super::{
-    CannotCall, Client, Config, Conversation, Ending, Event, LegId, Media, NextHop, Privacy,
-    Restart, Roster,
+    CannotCall, CannotRefer, Client, Config, Conversation, Ending, Event, LegId, Media, NextHop,
+    Privacy, ReferralId, Referred, Restart, Roster,
 };
 use crate::locate::{Destination, Dns, Locator};
 use crate::transport::{self, Incoming, Protocol, Transport};
@@ -56,8 +56,9 @@ pub fn start(config: Config, transport: Transport) -> io::Result<User> {
     getrandom::fill(&mut lots).map_err(io::Error::other)?;
     let locator = Locator::new(name_servers(&config), &[Protocol::Udp, Protocol::Tcp], lots);
     let client = Client::new(config, seed);
-    let legs = HashMap::new();
-    tokio::spawn(Running { client, transport, locator, orders: inbox, legs }.run());
+    let (legs, referrals) = (HashMap::new(), HashMap::new());
+    let running = Running { client, transport, locator, orders: inbox, legs, referrals };
+    tokio::spawn(running.run());
     Ok(user)
 }
 
@@ -171,6 +172,53 @@ impl User {
     }
 }
 
+/// Asks the focus of a session to call others in, or to put members out. There may be several.
+#[derive(Clone, Debug)]
+pub struct Referrer {
+    leg: LegId,
+    orders: mpsc::UnboundedSender<Order>,
+}
+
+/// Why nothing became of it.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum NotReferred {
+    /// Nothing was sent at all.
+    Cannot(CannotRefer),
+    /// The client does not run any more.
+    Stopped,
+}
+
+impl Referrer {
+    /// Has a user called in, by its URI (REF-01), and waits for what becomes of it: that may take a
+    /// minute.
+    pub async fn add(&self, user: &str) -> Result<Referred, NotReferred> {
+        self.ask(Wish::Add(user.to_owned())).await
+    }
+
+    /// Has a member put out, by the URI that the roster has for it (REF-05), and waits for what becomes
+    /// of it.
+    pub async fn expel(&self, member: &str) -> Result<Referred, NotReferred> {
+        self.ask(Wish::Expel(member.to_owned())).await
+    }
+
+    async fn ask(&self, wish: Wish) -> Result<Referred, NotReferred> {
+        let (answer, heard) = oneshot::channel();
+        let order = Order::Refer { leg: self.leg, wish, answer };
+        self.orders.send(order).map_err(|_| NotReferred::Stopped)?;
+        heard.await.map_err(|_| NotReferred::Stopped)?.map_err(NotReferred::Cannot)
+    }
+}
+
+/// What a focus is asked to do with somebody.
+#[derive(Debug)]
+enum Wish {
+    Add(String),
+    Expel(String),
+}
+
+/// Who waits for what becomes of it.
+type Waiting = oneshot::Sender<Result<Referred, CannotRefer>>;
+
 /// What becomes of an order to call.
 type Called = Result<(LegId, News), CannotCall>;
 
@@ -218,6 +266,11 @@ enum Order {
         privacy: Privacy,
         answer: oneshot::Sender<Called>,
     },
+    Refer {
+        leg: LegId,
+        wish: Wish,
+        answer: Waiting,
+    },
     Leave(LegId),
     Abandon(LegId),
 }
@@ -248,6 +301,11 @@ impl Line {
                 Some(Event::Roster { leg, roster })
             }
         }
+    }
+
+    /// Something to ask the focus with.
+    pub(super) fn referrer(&self) -> Referrer {
+        Referrer { leg: self.leg, orders: self.orders.clone() }
     }
 
     /// Waits for the end, and keeps what comes before it.
@@ -304,6 +362,8 @@ struct Running {
     locator: Locator<Destination>,
     orders: mpsc::UnboundedReceiver<Order>,
     legs: HashMap<LegId, Herald>,
+    /// Those who wait for what becomes of what the focus was asked.
+    referrals: HashMap<ReferralId, Waiting>,
 }
 
 impl Running {
@@ -338,6 +398,13 @@ impl Running {
             self.transport.send(transmit);
         }
         while let Some(event) = self.client.poll_event() {
+            if let Event::Concluded { referral, outcome, .. } = event {
+                if let Some(waiting) = self.referrals.remove(&referral) {
+                    // Whoever asked may have stopped waiting.
+                    let _ = waiting.send(Ok(outcome));
+                }
+                continue;
+            }
             let Some(herald) = self.legs.get(&event.leg()) else {
                 continue;
             };
@@ -388,6 +455,18 @@ impl Running {
             Order::Restart { restart, privacy, answer } => {
                 let called = self.client.restart(now, *restart, privacy);
                 self.called(now, called, answer);
+            }
+            Order::Refer { leg, wish, answer } => {
+                let asked = match &wish {
+                    Wish::Add(user) => self.client.add(now, leg, user),
+                    Wish::Expel(member) => self.client.expel(now, leg, member),
+                };
+                match asked {
+                    Ok(referral) => drop(self.referrals.insert(referral, answer)),
+                    Err(cannot) => {
+                        let _ = answer.send(Err(cannot));
+                    }
+                }
             }
             Order::Leave(leg) => self.client.leave(now, leg),
             Order::Abandon(leg) => {

@@ -143,6 +143,12 @@ impl Client {
                     watch.follow((old, new), sequence);
                 }
             }
+            Purpose::Referral { leg, referral } => {
+                self.renumber_referral(*referral, sequence);
+                if self.config.refers_within {
+                    self.count(*leg, sequence);
+                }
+            }
             Purpose::Refer { leg } if self.config.refers_within => self.count(*leg, sequence),
             Purpose::Refer { .. } | Purpose::Farewell => {}
         }

@@ -10,7 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{sleep_until, timeout};
 
-use super::run::Line;
+use super::run::{Line, Referrer};
 use super::{
     CannotSend, ContactMissing, Conversation, Ending, Event, Joined, Media, MediaEvent,
     MediaSession, MessageNumber, Received, Roster, Saying, Unwatched,
@@ -170,6 +170,11 @@ impl Session {
     /// Something to speak with while another listens.
     pub fn voice(&self) -> Voice {
         self.voice.clone()
+    }
+
+    /// Something to have others called in with, or put out.
+    pub fn referrer(&self) -> Referrer {
+        self.line.referrer()
     }
 
     /// Says something to the room, and waits until the room has taken it. Meanwhile somebody has to

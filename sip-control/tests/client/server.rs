@@ -6,13 +6,17 @@ use std::time::Duration;
 use mailbox::{Command, Doorbell, Event, Receiver, Sender, ring};
 use msrp::UriBuf;
 use sip_control::client::{
-    CallError, Conversation, Ending, Failure, Happening, Privacy, Refusal, Session,
+    CallError, CannotRefer, Conversation, Ending, Failure, Happening, NotReferred, Privacy,
+    Referred, Refusal, Session,
 };
-use sip_control::config::{self, Listen};
+use sip_control::config::{self, Listen, Users};
+use sip_control::message::Message;
 use sip_control::placement::CoreLink;
 use sip_control::server::{Cores, bind};
 use sip_control::transport::{Protocol, Target};
 
+use super::dns::Zone;
+use super::peer::answer;
 use super::running::{run, user};
 use super::switch::Switch;
 
@@ -187,5 +191,47 @@ fn a_focus_refuses_in_words_that_are_understood() {
         };
         assert_eq!(refusal(bob.rejoin(dead, Privacy::None).await), (Refusal::Forbidden, 403));
         session.leave().await;
+    });
+}
+
+/// DLG-21, REF-01, REF-03, REF-07: somebody is called in whose device the DNS alone knows, and who asked
+/// for it hears what becomes of it; so does who asks for what it may not.
+#[test]
+fn who_asks_for_somebody_hears_what_becomes_of_it() {
+    run_local(async {
+        let switch = Switch::answering("200 OK").await;
+        let carol = tokio::net::UdpSocket::bind("127.0.0.1:0").await.unwrap();
+        let port = carol.local_addr().unwrap().port();
+        let zone = Zone::default()
+            .server("_sip._udp.sea.test", 1, port, b"\x05phone\x03sea\x04test\0")
+            .host("phone.sea.test");
+        let name_server = zone.serve().await;
+        let [udp, _] = focus(switch.address, |config| {
+            config.any_room.as_mut().unwrap().inviters = Users::Everyone;
+            config.dns_servers = vec![name_server];
+        })
+        .await;
+        tokio::task::spawn_local(async move {
+            let mut buffer = [0; 4096];
+            loop {
+                let (size, from) = carol.recv_from(&mut buffer).await.unwrap();
+                let message = Message::from_datagram(buffer[..size].to_vec().into()).unwrap();
+                if message.method_text() == "INVITE" {
+                    let no = answer(&message, "603 Decline", "").replace('\n', "\r\n");
+                    carol.send_to(no.as_bytes(), from).await.unwrap();
+                }
+            }
+        });
+        let alice = user("alice", Target::new(Protocol::Udp, udp), true).await;
+        let session = alice.join(ROOM, Privacy::None).await.unwrap();
+        let asks = session.referrer();
+        assert_eq!(asks.add("sip:carol@sea.test").await, Ok(Referred::Failed(603)));
+        assert_eq!(asks.add("sip:carol@nowhere.test").await, Ok(Referred::Failed(503)));
+        assert_eq!(asks.expel("sip:eve@example.com").await, Ok(Referred::Refused(403)));
+        let nobody = Err(NotReferred::Cannot(CannotRefer::NoTarget));
+        assert_eq!(asks.add("carol").await, nobody);
+        session.leave().await;
+        let gone = Err(NotReferred::Cannot(CannotRefer::NotJoined));
+        assert_eq!(asks.add("sip:carol@sea.test").await, gone);
     });
 }

@@ -17,7 +17,7 @@ use self::roster::Applied;
 pub use self::roster::{Member, Roster};
 use super::compose::{Names, Privacy};
 use super::event::{Event, LegId, Unwatched};
-use super::{Client, Purpose, Usage};
+use super::{Client, Purpose, Usage, referral};
 use crate::dialog::{Dialog, DialogId};
 use crate::message::{self, Header, Method, Reply, Response, SubscriptionState};
 use crate::transaction::ClientId;
@@ -235,6 +235,9 @@ impl Client {
         let (Some(event), Some(state)) = (event, state) else {
             return Reply::new(400);
         };
+        if event.package.eq_ignore_ascii_case(referral::PACKAGE) {
+            return self.reported(notify, &event, &state);
+        }
         if !event.package.eq_ignore_ascii_case(PACKAGE) {
             return Reply::new(489);
         }
