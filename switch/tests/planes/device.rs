@@ -155,7 +155,10 @@ impl Device {
                         known.roster = None;
                     }
                 }
-                Event::Progress { .. } | Event::Deferred { .. } | Event::Referred { .. } => {}
+                Event::Progress { .. }
+                | Event::Deferred { .. }
+                | Event::Referred { .. }
+                | Event::Concluded { .. } => {}
             }
         }
     }
