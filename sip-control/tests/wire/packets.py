@@ -374,10 +374,13 @@ class Storm:
         if not octets:
             return self.close(stream)
         pending += octets
-        # Two empty lines are answered by one (RFC 5626 section 4.4.1).
-        while pending.startswith(b"\r\n"):
-            del pending[:2]
-        while (end := pending.find(b"\r\n\r\n")) >= 0:
+        while True:
+            # Two empty lines are answered by one (RFC 5626 section 4.4.1).
+            while pending.startswith(b"\r\n"):
+                del pending[:2]
+            end = pending.find(b"\r\n\r\n")
+            if end < 0:
+                return
             length = re.search(rb"\r\nContent-Length: (\d+)\r\n", pending[: end + 4])
             if length is None:
                 raise Fault(f"no length in {bytes(pending)!r}")

@@ -8,4 +8,5 @@ mod orders;
 mod ports;
 mod reload;
 mod start;
+mod stranger;
 mod survival;
