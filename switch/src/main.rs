@@ -38,8 +38,14 @@ use crate::{
 /// go by ourselves.
 const CORES_STOP_MAX: Duration = Duration::from_millis(1500);
 
+#[cfg(not(test))]
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Counts, for `runtime/footprint.rs`.
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: &stats_alloc::StatsAlloc<std::alloc::System> = &stats_alloc::INSTRUMENTED_SYSTEM;
 
 /// A chat switch: rooms over MSRP (RFC 4975, RFC 7701) behind a SIP conference focus.
 #[derive(Debug, Parser)]

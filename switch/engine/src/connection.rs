@@ -125,7 +125,7 @@ pub(crate) enum Incoming {
     /// The chunk was answered or needs no answer (RESP-17).
     Discarded,
     /// Octets of a message; the answer is due at the end-line.
-    Chunk(Chunk),
+    Chunk(Box<Chunk>),
 }
 
 /// A chunk that arrives in several reads: what its answer needs.

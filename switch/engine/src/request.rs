@@ -284,6 +284,10 @@ impl Core {
         self.timers.idle_connections.clear(id);
         if let Some(connection) = self.connections.get_mut(id) {
             if is_newcomer {
+                // Nearly every connection has one session.
+                if connection.sessions.is_empty() {
+                    connection.sessions.reserve_exact(1);
+                }
                 connection.sessions.push(key);
                 connection.newcomer = Some(key);
             }

@@ -85,7 +85,7 @@ impl Core {
         if !self.receive(now, &asker, message, arrived, &headers) {
             return Incoming::Discarded;
         }
-        let mut chunk = Chunk {
+        let mut chunk = Box::new(Chunk {
             session,
             message: serial,
             transaction: reply.transaction,
@@ -93,7 +93,7 @@ impl Core {
             failure_report: reply.failure_report,
             at: range.start,
             allowance,
-        };
+        });
         chunk.advance(body.len());
         Incoming::Chunk(chunk)
     }
@@ -103,14 +103,14 @@ impl Core {
         &mut self,
         now: Instant,
         connection: ConnectionId,
-        mut chunk: Chunk,
+        mut chunk: Box<Chunk>,
         piece: &Piece<'_>,
     ) -> Incoming {
         let session = chunk.session;
         let Some(message) = self.take_message(session, |it| it.serial == chunk.message) else {
             return Incoming::Discarded;
         };
-        let Chunk { at, allowance, .. } = chunk;
+        let Chunk { at, allowance, .. } = *chunk;
         let Piece { body, end } = *piece;
         let arrived = Arrived { at, body, end, allowance };
         let (reply, way_back) = (chunk.reply(), &chunk.way_back);

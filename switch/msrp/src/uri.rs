@@ -218,10 +218,12 @@ impl fmt::Display for Uri<'_> {
 }
 
 /// A valid MSRP URI, owned. Compares as [`Uri`] does.
+///
+/// It is its text alone: most are kept to be written again as they are, and one look at the text
+/// tells whether another is written alike.
 #[derive(Clone)]
 pub struct UriBuf {
     text: Box<str>,
-    parts: Parts,
 }
 
 impl UriBuf {
@@ -230,9 +232,9 @@ impl UriBuf {
         Uri::parse(text).map(Self::from)
     }
 
-    /// A view of it.
+    /// A view of it, for which it is read anew.
     pub fn as_uri(&self) -> Uri<'_> {
-        Uri { text: &self.text, parts: self.parts }
+        Uri::parse(self.as_bytes()).expect("it was read before")
     }
 
     /// The URI as it is written.
@@ -254,7 +256,7 @@ impl UriBuf {
 
 impl From<Uri<'_>> for UriBuf {
     fn from(uri: Uri<'_>) -> Self {
-        Self { text: uri.text.into(), parts: uri.parts }
+        Self { text: uri.text.into() }
     }
 }
 

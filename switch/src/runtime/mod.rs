@@ -289,4 +289,6 @@ impl<B: Backend<Batch>> Runtime<B> {
 }
 
 #[cfg(test)]
+mod footprint;
+#[cfg(test)]
 mod tests;

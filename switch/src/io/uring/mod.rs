@@ -51,7 +51,7 @@ struct Tenant<P> {
     /// While it is `Connecting` the kernel holds the connect.
     stage: Stage,
     /// Where the kernel is to connect it to, if it was not accepted.
-    address: Option<SocketAddrAny>,
+    address: Option<Box<SocketAddrAny>>,
     /// Whether the kernel holds the receive.
     receiving: bool,
     /// What the kernel is sending.
@@ -332,7 +332,7 @@ impl<P: Payload> Backend<P> for Uring<P> {
     fn connect(&mut self, token: Token, socket: OwnedFd, address: SocketAddr) {
         let tenant = Self::admit(&mut self.tenants, token, socket, Stage::Connecting);
         let socket = Fd(tenant.socket.as_raw_fd());
-        let address = tenant.address.insert(SocketAddrAny::from(address));
+        let address = tenant.address.insert(Box::new(address.into()));
         let connect = opcode::Connect::new(socket, address.as_ptr().cast(), address.addr_len())
             .build()
             .user_data(Operation::Connect(token).encode());
