@@ -216,6 +216,16 @@ impl Connection {
             && matches!(self.phase, Phase::Open | Phase::Flushing | Phase::Fresh { .. })
     }
 
+    /// Whether what has come is read to its end. A branch that is about to go is, too: it stays if there
+    /// is more, and has to know then where in its messages it is.
+    pub(crate) fn reads_on(&self) -> bool {
+        match self.phase {
+            Phase::Fresh { .. } | Phase::Open => true,
+            Phase::Flushing => matches!(self.side, Side::Branch(_)),
+            Phase::Opening { .. } | Phase::Departing { .. } | Phase::Closing => false,
+        }
+    }
+
     /// Something was queued for it: `list`, of those to be flushed, has it from now on.
     pub(crate) fn mark_dirty(&mut self, id: ConnectionId, list: &mut VecDeque<ConnectionId>) {
         if !std::mem::replace(&mut self.dirty, true) {

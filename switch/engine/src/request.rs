@@ -7,7 +7,7 @@ use mailbox::{Event, FailureCause};
 use msrp::{FailureReport, Frame, Head, Method, Piece, Start, TransactionId};
 
 use crate::{
-    connection::{Chunk, ConnectionId, Incoming, Phase},
+    connection::{Chunk, Connection, ConnectionId, Incoming, Phase},
     core::{Core, Match},
     limits::{FIRST_HEAD_SIZE_MAX, STRAY_REQUESTS_MAX},
     message::Refusal,
@@ -63,11 +63,7 @@ impl Core {
                 }
                 Frame::Body(piece) => self.handle_body(now, id, &piece),
             }
-            let reading = self
-                .connections
-                .get(id)
-                .is_some_and(|it| matches!(it.phase, Phase::Fresh { .. } | Phase::Open));
-            if !reading {
+            if !self.connections.get(id).is_some_and(Connection::reads_on) {
                 return;
             }
         }

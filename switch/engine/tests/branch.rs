@@ -231,3 +231,32 @@ fn a_connection_that_a_core_has_no_place_for_is_closed() {
     node.feed(peer, bind("bind0002", &elsewhere, bob().path).as_bytes());
     assert!(node.is_closed(peer) && !node.is_closed(occupant));
 }
+
+/// CONN-09, CONN-12: a branch that was about to go, because too much on it found no session, knows
+/// where in its messages it is when there is more: nothing in them is taken for a beginning, what
+/// comes next is served, and it goes with its last session.
+#[test]
+fn a_branch_about_to_go_reads_on() {
+    let mut shared = Shared::new();
+    let gone = shared.bob.1.clone();
+    shared.node.remove(1, shared.bob.0);
+    let (session, uri) = shared.node.join(&there());
+    shared.node.hold_sends(shared.peer);
+    for tid in ["stray001", "stray002", "stray003", "stray004"] {
+        shared.say(&bind(tid, &gone, bob().path));
+    }
+    let said = room_message("stray005", "", HELLO)
+        .replace("{alice}", &gone)
+        .replace(alice().path, bob().path);
+    let (begin, rest) = said.split_at(said.len() - 30);
+    shared.say(begin);
+    shared.say(rest);
+    shared.say(&bind("bind0003", &uri, bob().path));
+    shared.node.take_sends(shared.peer, usize::MAX);
+    let heard = shared.heard();
+    assert_eq!(heard.matches(" 481 ").count(), 5, "{heard}");
+    assert!(heard.contains("MSRP bind0003 200 OK"), "{heard}");
+    shared.node.remove(1, session);
+    assert_eq!(shared.node.cores[1].occupancy().0, 0, "nothing is left of the branch");
+    assert!(!shared.node.is_closed(shared.peer) && shared.failures().is_empty());
+}
