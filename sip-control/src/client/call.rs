@@ -207,7 +207,9 @@ impl Client {
                 self.accepted(now, leg, transaction, &request_uri, response);
             }
             (Purpose::Invite { leg, .. }, _) => self.refused(now, leg, transaction, response),
-            (Purpose::Farewell, _)
+            (Purpose::Register, 200..) => self.registered(now, transaction, Some(response)),
+            (Purpose::Register, _)
+            | (Purpose::Farewell, _)
             | (
                 Purpose::Refresh { .. }
                 | Purpose::Bye { .. }
@@ -250,6 +252,7 @@ impl Client {
             Some(Purpose::Referral { referral, .. }) => {
                 self.conclude(referral, Referred::Unheard);
             }
+            Some(Purpose::Register) => self.registered(now, transaction, None),
             Some(Purpose::Farewell) | None => {}
         }
     }

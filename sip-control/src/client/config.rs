@@ -35,6 +35,11 @@ pub struct Config {
     /// Whether that hop belongs to the trust domain. Only then it is told who the user is where From
     /// does not say so (IMS-03, RFC 3325 section 6).
     pub is_hop_trusted: bool,
+    /// By which access the user comes, as P-Access-Network-Info has it. It may be told where somebody is,
+    /// so it goes to a trusted hop only (IMS-06, RFC 7315 section 4.4).
+    pub access_network: Option<String>,
+    /// The network that is told where the user is, if one wants to know (IMS-06).
+    pub registrar: Option<Registrar>,
     /// Whether INVITE and SUBSCRIBE say that they are of the service of CPM group sessions, as GSMA
     /// networks route by it (RCS-02).
     pub marks_service: bool,
@@ -76,6 +81,32 @@ pub enum NextHop {
 impl From<Target> for NextHop {
     fn from(target: Target) -> Self {
         Self::At(target)
+    }
+}
+
+/// A network that is told where its users are.
+#[derive(Clone, Debug)]
+pub struct Registrar {
+    /// The domain of the user's home, a SIP URI without a user part.
+    pub uri: String,
+    /// The proxies on the way there, each in angle brackets: in an IMS the P-CSCF. All requests go by
+    /// them, and then by those that the network names (RFC 3608 section 6.1).
+    pub route: Vec<String>,
+    /// How long the network is asked to know, in seconds.
+    pub expires: u32,
+    /// What the host can do below SIP for the protection of what is sent, as Security-Client has it.
+    /// None: nothing is negotiated, and nothing required (RFC 3329).
+    pub security: Vec<String>,
+}
+
+/// What an IMS is asked for (TS 24.229 section 5.1.1.2).
+const REGISTRATION: u32 = 600_000;
+
+impl Registrar {
+    /// The home of a user, by these proxies.
+    pub fn new(uri: &str, route: Vec<String>) -> Self {
+        let (expires, security) = (REGISTRATION, Vec::new());
+        Self { uri: uri.to_owned(), route, expires, security }
     }
 }
 
@@ -145,6 +176,8 @@ impl Config {
             next_hop,
             dns_servers: Vec::new(),
             is_hop_trusted: false,
+            access_network: None,
+            registrar: None,
             marks_service: false,
             credentials: None,
             media: Media::new(contact.ip()),

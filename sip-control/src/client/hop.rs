@@ -71,6 +71,17 @@ impl Client {
         leads(uri, None)
     }
 
+    /// Where a REGISTER goes: by the proxies that it takes, and not by those which it is to find out.
+    pub(super) fn first_hop_of_register(&self, uri: &str) -> Hop {
+        let route = self.config.registrar.as_ref().and_then(|registrar| registrar.route.first());
+        let route = route.and_then(|route| NameAddr::parse(route));
+        match (&self.config.next_hop, &route) {
+            (NextHop::Located, Some(route)) => leads(route.uri(), None),
+            (NextHop::Located, None) => leads(uri, None),
+            (NextHop::At(_) | NextHop::Proxy(_), _) => self.first_hop(uri),
+        }
+    }
+
     /// Where the next request of a dialog goes.
     pub(super) fn hop_of(&self, dialog: &Dialog) -> Hop {
         self.hop(dialog.next_hop())

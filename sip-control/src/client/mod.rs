@@ -25,6 +25,8 @@ mod receive;
 mod refer;
 mod referral;
 mod refresh;
+mod register;
+mod registration;
 mod restart;
 mod run;
 mod send;
@@ -37,7 +39,7 @@ use std::collections::{HashMap, VecDeque};
 use std::time::Instant;
 
 pub use self::compose::Privacy;
-pub use self::config::{Config, Media, NextHop};
+pub use self::config::{Config, Media, NextHop, Registrar};
 pub use self::conversation::{ContactMissing, Conversation};
 pub use self::digest::Credentials;
 pub use self::event::{Event, Joined, LegId, Unwatched};
@@ -48,6 +50,7 @@ pub use self::media_session::{
 pub use self::outcome::{Ending, Failed, Failure, Refusal, Refused, Warning};
 pub use self::refer::CannotRefer;
 pub use self::referral::{ReferralId, Referred};
+pub use self::registration::Standing;
 pub use self::restart::Restart;
 pub use self::run::{CallError, NotReferred, Referrer, User, listen, start};
 pub use self::session::{Happening, NotSaid, Session, SessionError, Voice};
@@ -57,6 +60,7 @@ use self::digest::Keyring;
 use self::hop::Waiting;
 use self::leg::{Leg, Phase};
 use self::referral::Referral;
+use self::registration::Registration;
 use self::send::Sent;
 use self::watch::Watch;
 use crate::dialog::DialogId;
@@ -109,6 +113,9 @@ pub struct Client {
     /// INVITEs of the focus whose 200 is not acknowledged.
     reinvites: HashMap<ServerId, LegId>,
     events: VecDeque<Event>,
+    registration: Option<Registration>,
+    /// What has become of it.
+    standings: VecDeque<Standing>,
     last_leg: u64,
     last_referral: u64,
 }
@@ -131,6 +138,8 @@ enum Purpose {
     Bye { leg: LegId },
     /// Asks who is in the conference.
     Subscribe { leg: LegId },
+    /// Tells the network where the user is.
+    Register,
     /// Has others called in.
     Refer { leg: LegId },
     /// The same, or has one put out, and wants to hear of it.
@@ -158,6 +167,8 @@ impl Client {
             lookups: VecDeque::new(),
             reinvites: HashMap::new(),
             events: VecDeque::new(),
+            registration: None,
+            standings: VecDeque::new(),
             last_leg: 0,
             last_referral: 0,
         }
@@ -197,6 +208,7 @@ impl Client {
             self.look_after(now, id);
         }
         self.give_up_referrals(now);
+        self.renew_registration(now);
         self.settle(now);
     }
 
@@ -215,7 +227,9 @@ impl Client {
         let legs = self.legs.values().filter_map(Leg::due).min();
         let watches = self.watches.values().filter_map(Watch::due).min();
         let referrals = self.referrals.values().map(|referral| referral.until).min();
-        [self.transactions.poll_timeout(), legs, watches, referrals].into_iter().flatten().min()
+        let registration = self.registration.as_ref().and_then(Registration::due);
+        let own = [self.transactions.poll_timeout(), registration];
+        own.into_iter().chain([legs, watches, referrals]).flatten().min()
     }
 
     /// Legs that are not over, attempts among them.
@@ -223,9 +237,10 @@ impl Client {
         self.legs.len()
     }
 
-    /// Whether nothing is left that anybody has to be told of: no leg, and no subscription.
+    /// Whether nothing is left that anybody has to be told of: no leg, no subscription and no
+    /// registration.
     pub fn is_idle(&self) -> bool {
-        self.legs.is_empty() && self.watches.is_empty()
+        self.legs.is_empty() && self.watches.is_empty() && !self.is_registered()
     }
 
     /// Acts upon what the transactions say.

@@ -11,7 +11,7 @@ use tokio::time::sleep_until;
 use super::session::{Session, SessionError};
 use super::{
     CannotCall, CannotRefer, Client, Config, Conversation, Ending, Event, LegId, Media, NextHop,
-    Privacy, ReferralId, Referred, Restart, Roster,
+    Privacy, ReferralId, Referred, Restart, Roster, Standing,
 };
 use crate::locate::{Destination, Dns, Locator};
 use crate::transport::{self, Incoming, Protocol, Transport};
@@ -51,27 +51,27 @@ pub fn start(config: Config, transport: Transport) -> io::Result<User> {
     getrandom::fill(&mut seed).map_err(io::Error::other)?;
     let (orders, inbox) = mpsc::unbounded_channel();
     let Config { user: address, media, factory, .. } = config.clone();
-    let user = User { orders, address, media, makes_groups: factory.is_some() };
+    let (standing, stands) = watch::channel(None);
+    let user = User { orders, address, media, makes_groups: factory.is_some(), stands };
     let mut lots = [0; 32];
     getrandom::fill(&mut lots).map_err(io::Error::other)?;
     let locator = Locator::new(name_servers(&config), &[Protocol::Udp, Protocol::Tcp], lots);
     let client = Client::new(config, seed);
     let (legs, referrals) = (HashMap::new(), HashMap::new());
-    let running = Running { client, transport, locator, orders: inbox, legs, referrals };
+    let orders = inbox;
+    let running = Running { client, transport, locator, orders, legs, standing, referrals };
     tokio::spawn(running.run());
     Ok(user)
 }
 
 /// Whom to ask for names, if there is anything to ask.
 fn name_servers(config: &Config) -> Option<Dns> {
-    let is_told = matches!(config.next_hop, NextHop::At(_));
+    if matches!(config.next_hop, NextHop::At(_)) {
+        return None;
+    }
     let dns = Dns::new(&config.dns_servers);
-    dns.inspect_err(|error| {
-        if !is_told {
-            tracing::warn!(%error, "no name server: only addresses can be called");
-        }
-    })
-    .ok()
+    dns.inspect_err(|error| tracing::warn!(%error, "no name server: only addresses can be called"))
+        .ok()
 }
 
 /// One user, who joins and rejoins conferences.
@@ -81,6 +81,7 @@ pub struct User {
     address: String,
     media: Media,
     makes_groups: bool,
+    stands: watch::Receiver<Option<Standing>>,
 }
 
 /// Why there is no session.
@@ -98,6 +99,12 @@ pub enum CallError {
 }
 
 impl User {
+    /// What the network knows of the user, once it has said anything. Registering begins by itself,
+    /// where a [`Registrar`](super::Registrar) is configured, and ends when nobody needs it any more.
+    pub fn standing(&self) -> watch::Receiver<Option<Standing>> {
+        self.stands.clone()
+    }
+
     /// Joins a public conference (CR 7.1.1.10). Whoever drops the future withdraws the attempt.
     pub async fn join(&self, public_uri: &str, privacy: Privacy) -> Result<Session, CallError> {
         let public_uri = public_uri.to_owned();
@@ -362,6 +369,7 @@ struct Running {
     locator: Locator<Destination>,
     orders: mpsc::UnboundedReceiver<Order>,
     legs: HashMap<LegId, Herald>,
+    standing: watch::Sender<Option<Standing>>,
     /// Those who wait for what becomes of what the focus was asked.
     referrals: HashMap<ReferralId, Waiting>,
 }
@@ -369,7 +377,11 @@ struct Running {
 impl Running {
     async fn run(mut self) {
         let mut has_users = true;
+        self.client.register(Instant::now());
         while has_users || !self.client.is_idle() {
+            if !has_users && self.client.legs() == 0 {
+                self.client.deregister(Instant::now());
+            }
             self.drain();
             let due = self.client.poll_timeout();
             tokio::select! {
@@ -391,6 +403,9 @@ impl Running {
 
     /// Transmits go first: the ACK is on its way before anybody connects.
     fn drain(&mut self) {
+        while let Some(standing) = self.client.poll_standing() {
+            self.standing.send_replace(Some(standing));
+        }
         while let Some(destination) = self.client.poll_lookup() {
             self.locator.begin(destination.clone(), &destination);
         }

@@ -46,7 +46,13 @@ impl Client {
     ) -> ClientId {
         let who = self.config.credentials.as_ref();
         let credentials = who.map(|who| self.keyring.credentials(who, &draft, &mut self.tokens));
-        let credentials = credentials.unwrap_or_default();
+        let mut credentials = credentials.unwrap_or_default();
+        if let (Purpose::Register, Some(registration)) = (&purpose, &self.registration)
+            && credentials.is_empty()
+        {
+            let introduction = registration.introduction(&self.config);
+            credentials.extend(introduction.map(|value| (Header::Authorization, value)));
+        }
         let transaction = self.transactions.reserve();
         let sent = Sent { purpose, draft, hop: hop.clone(), credentials, tries };
         self.requests.insert(transaction, sent);
@@ -66,6 +72,7 @@ impl Client {
         };
         sent.hop = Hop::Known(targets.to_vec());
         let complete = with(sent.draft.clone(), &sent.credentials);
+        let complete = self.for_network(complete);
         self.transactions.begin(now, transaction, &complete, targets);
     }
 
@@ -95,6 +102,9 @@ impl Client {
         let Some(who) = &self.config.credentials else {
             return false;
         };
+        if let (Purpose::Register, Some(registration)) = (&sent.purpose, &mut self.registration) {
+            registration.agree(refusal);
+        }
         let mut tries = sent.tries.clone();
         if self.is_withdrawn(&sent.purpose) || !self.keyring.handle(who, refusal, &mut tries) {
             return false;
@@ -150,6 +160,11 @@ impl Client {
                 }
             }
             Purpose::Refer { leg } if self.config.refers_within => self.count(*leg, sequence),
+            Purpose::Register => {
+                if let Some(registration) = &mut self.registration {
+                    registration.follow((old, new), sequence);
+                }
+            }
             Purpose::Refer { .. } | Purpose::Farewell => {}
         }
     }

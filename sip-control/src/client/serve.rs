@@ -38,7 +38,10 @@ impl Client {
         } else {
             stranger(request)
         };
-        let reply = reply.header(Header::UserAgent, &self.config.user_agent());
+        let mut reply = reply.header(Header::UserAgent, &self.config.user_agent());
+        if let Some(access) = self.access_network() {
+            reply = reply.header(Header::PAccessNetworkInfo, access);
+        }
         self.transactions.respond(now, transaction, &reply);
     }
 

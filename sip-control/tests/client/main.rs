@@ -11,6 +11,7 @@ mod media;
 mod peer;
 mod proving;
 mod referring;
+mod registering;
 mod running;
 mod server;
 mod staying;
