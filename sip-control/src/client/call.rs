@@ -208,8 +208,7 @@ impl Client {
             }
             (Purpose::Invite { leg, .. }, _) => self.refused(now, leg, transaction, response),
             (Purpose::Register, 200..) => self.registered(now, transaction, Some(response)),
-            (Purpose::Register, _)
-            | (Purpose::Farewell, _)
+            (Purpose::Register | Purpose::Farewell, _)
             | (
                 Purpose::Refresh { .. }
                 | Purpose::Bye { .. }

@@ -253,7 +253,8 @@ impl Registration {
         let seconds = seconds.or_else(|| ok.seconds(Header::Expires)).unwrap_or(self.expires);
         let expires = Duration::from_secs(seconds.into());
         self.failures = 0;
-        self.state = State::Registered { refresh_at: now + expires - (expires / 2).min(LEAD) };
+        self.state =
+            State::Registered { refresh_at: now + expires.saturating_sub((expires / 2).min(LEAD)) };
         let identities = ok.addresses(Header::PAssociatedUri).flatten();
         let identities = identities.map(|identity: NameAddr<'_>| identity.uri().to_owned());
         let service = ok.list(Header::ServiceRoute).map(str::to_owned);

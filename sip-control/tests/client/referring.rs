@@ -192,7 +192,7 @@ fn who_does_not_report_is_not_waited_for() {
     assert_eq!(outcome(&mut scene), Some((third, Referred::Unheard)));
 }
 
-/// REF-01, RFC 3515 section 2.4.6: inside the dialog of the leg, REFERs are told apart by their numbers.
+/// REF-01: inside the dialog of the leg, REFERs are told apart by their numbers (RFC 3515 section 2.4.6).
 #[test]
 fn reports_inside_a_dialog_are_told_apart() {
     let mut scene = Scene::with(sip_control::client::Config { refers_within: true, ..config() });
