@@ -171,9 +171,10 @@ impl Run {
         self.progress.begin("warming up", whole.as_millis() as u64);
         let begun = Instant::now();
         self.traffic.borrow_mut().start(self.clock.now());
-        if let Load::Open { rate } = self.scenario.load {
-            tokio::task::spawn_local(self.pace(rate)?);
-        }
+        let paced = match self.scenario.load {
+            Load::Open { rate } => Some(tokio::task::spawn_local(self.pace(rate, whole)?)),
+            Load::Idle | Load::Closed { .. } | Load::Transfer { .. } => None,
+        };
         let mut stalled = self.hold(begun, begun + self.scenario.warmup).await;
 
         self.progress.phase("measuring");
@@ -191,6 +192,10 @@ impl Run {
         let mut loaded = self.close_window(opened)?;
 
         self.progress.phase("draining");
+        if let Some(paced) = paced.filter(|_| !stalled && !self.interrupted.get()) {
+            // What was due is sent, however late it has become: else a stall would hide what it held up.
+            paced.await.map_err(io::Error::other)?;
+        }
         self.traffic.borrow_mut().stop();
         self.drain().await;
         loaded.begun = begun.into_std();
@@ -226,14 +231,17 @@ impl Run {
         traffic.outstanding() > 0 && u128::from(quiet) > self.scenario.patience.as_nanos()
     }
 
-    /// The open loop, as a task that ends when sending does.
-    fn pace(&self, rate: f64) -> io::Result<impl Future<Output = ()> + use<>> {
+    /// The open loop, as a task that ends with the last message that is due within `whole`, or when
+    /// sending does.
+    fn pace(&self, rate: f64, whole: Duration) -> io::Result<impl Future<Output = ()> + use<>> {
         let Scenario { rooms, senders, seed, .. } = self.scenario;
         let (clock, traffic) = (self.clock, Rc::clone(&self.traffic));
         let pacer = Pacer::new()?;
-        let mut schedule = Schedule::new(rooms, senders, rate, clock.now(), seed);
+        let start = clock.now();
+        let span = start..start + whole.as_nanos() as u64;
+        let mut schedule = Schedule::new(rooms, senders, rate, span, seed);
         Ok(async move {
-            while traffic.borrow().is_sending() {
+            while traffic.borrow().is_sending() && !schedule.is_over() {
                 // Also when the next message is late already: what was sent goes to the kernel
                 // only when all tasks sleep.
                 let pause = schedule.due().saturating_sub(clock.now());

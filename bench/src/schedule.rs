@@ -4,6 +4,8 @@
 //! this tool, fell behind is still timed from when it was due, so a stall shows in every message
 //! that it held up.
 
+use std::ops::Range;
+
 use crate::content::Random;
 
 /// Messages at even distances, dealt over all senders in a seeded order.
@@ -13,8 +15,8 @@ pub struct Schedule {
     turns: Vec<Turn>,
     /// Messages per second.
     rate: f64,
-    /// When message 0 is due.
-    start: u64,
+    /// When message 0 is due, and from when on none is.
+    span: Range<u64>,
     /// The number of the next message.
     next: u64,
 }
@@ -29,9 +31,9 @@ pub struct Turn {
 }
 
 impl Schedule {
-    /// From `start` (nanoseconds) on, `rate` messages per second by the first `senders` members of
-    /// each of `rooms` rooms.
-    pub fn new(rooms: usize, senders: usize, rate: f64, start: u64, seed: u64) -> Self {
+    /// Within `span` (nanoseconds), `rate` messages per second by the first `senders` members of each
+    /// of `rooms` rooms.
+    pub fn new(rooms: usize, senders: usize, rate: f64, span: Range<u64>, seed: u64) -> Self {
         let mut turns: Vec<_> = (0..senders)
             .flat_map(|sender| (0..rooms).map(move |room| Turn { room, sender }))
             .collect();
@@ -39,19 +41,24 @@ impl Schedule {
         for place in (1..turns.len()).rev() {
             turns.swap(place, (random.next() % (place as u64 + 1)) as usize);
         }
-        Self { turns, rate, start, next: 0 }
+        Self { turns, rate, span, next: 0 }
     }
 
     /// When the next message is due.
     #[expect(clippy::cast_sign_loss, reason = "a count over a positive rate")]
     pub fn due(&self) -> u64 {
-        self.start + (self.next as f64 * 1e9 / self.rate) as u64
+        self.span.start + (self.next as f64 * 1e9 / self.rate) as u64
+    }
+
+    /// Whether nothing more will be due.
+    pub fn is_over(&self) -> bool {
+        self.due() >= self.span.end
     }
 
     /// The next message, if it is due by `now`: when it was, and whose it is.
     pub fn pop(&mut self, now: u64) -> Option<(u64, Turn)> {
         let due = self.due();
-        if due > now {
+        if due > now || self.is_over() {
             return None;
         }
         let turn = self.turns[(self.next % self.turns.len() as u64) as usize];
@@ -70,7 +77,7 @@ mod tests {
 
     #[test]
     fn messages_are_due_at_even_distances() {
-        let mut schedule = Schedule::new(3, 1, 1000.0, 5_000_000, 1);
+        let mut schedule = Schedule::new(3, 1, 1000.0, 5_000_000..u64::MAX, 1);
         assert_eq!(drain(&mut schedule, 4_999_999), []);
         assert_eq!(drain(&mut schedule, 7_000_000), [5_000_000, 6_000_000, 7_000_000]);
         assert_eq!(schedule.due(), 8_000_000);
@@ -78,15 +85,24 @@ mod tests {
 
     #[test]
     fn what_was_missed_keeps_the_time_at_which_it_was_due() {
-        let mut schedule = Schedule::new(1, 1, 10_000.0, 0, 1);
+        let mut schedule = Schedule::new(1, 1, 10_000.0, 0..u64::MAX, 1);
         let late = drain(&mut schedule, 1_000_000_000);
         assert_eq!(late.len(), 10_001);
         assert_eq!(late[5000], 500_000_000);
     }
 
     #[test]
+    fn what_was_due_before_the_end_is_sent_however_late_it_has_become() {
+        let mut schedule = Schedule::new(1, 1, 1000.0, 0..3_000_000, 1);
+        assert_eq!(drain(&mut schedule, 1_500_000), [0, 1_000_000]);
+        assert!(!schedule.is_over());
+        assert_eq!(drain(&mut schedule, 9_000_000), [2_000_000]);
+        assert!(schedule.is_over());
+    }
+
+    #[test]
     fn every_sender_has_its_turn_before_any_has_a_second() {
-        let mut schedule = Schedule::new(5, 2, 1e9, 0, 42);
+        let mut schedule = Schedule::new(5, 2, 1e9, 0..u64::MAX, 42);
         let mut turns: Vec<_> = (0..10).map(|now| schedule.pop(now).unwrap().1).collect();
         let again: Vec<_> = (10..20).map(|now| schedule.pop(now).unwrap().1).collect();
         assert_eq!(turns, again);
@@ -97,7 +113,7 @@ mod tests {
 
     #[test]
     fn an_hour_at_a_steady_rate_does_not_drift() {
-        let mut schedule = Schedule::new(1, 1, 3.0, 0, 1);
+        let mut schedule = Schedule::new(1, 1, 3.0, 0..u64::MAX, 1);
         schedule.next = 3 * 3600;
         assert_eq!(schedule.due(), 3600 * 1_000_000_000);
     }

@@ -8,10 +8,7 @@ use proptest::{
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
 
-use crate::{
-    step,
-    world::{Step, World},
-};
+use crate::{step, steps::Step, world::World};
 
 fn history() -> impl Strategy<Value = (usize, u8, Vec<Step>)> {
     (1..=2usize, 0..5u8, vec(step(), 0..200))

@@ -5,12 +5,15 @@
 mod client;
 mod fuzz;
 mod said;
+mod socket;
+mod steps;
 mod world;
 
 use proptest::prelude::*;
 
 use said::Said;
-use world::{Order, Step, Taken, World};
+use steps::{Order, Step, Taken};
+use world::World;
 
 fn said() -> BoxedStrategy<Said> {
     prop_oneof![

@@ -2,15 +2,13 @@
 //! moment it would rely on it.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
+    collections::{HashMap, HashSet},
     net::{Ipv4Addr, SocketAddr},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use engine::{
-    BATCH_SLICES_MAX, Batch, ConnectionId, Core, CoreConfig, Limits, Operation, SendFailed,
-};
+use engine::{BATCH_SLICES_MAX, ConnectionId, Core, CoreConfig, Limits, Operation, SendFailed};
 use mailbox::{
     Command, CoreId, CoreSet, Direction, Epoch, Event, FailureCause, NicknamePolicy, ParticipantId,
     PeerMedia, Remote, Rights, RoomId, RoomPolicy, RoomTerms, Route, SessionId,
@@ -18,143 +16,13 @@ use mailbox::{
 use msrp::{AcceptTypes, AddressBuf, PathBuf, UriBuf};
 
 use super::{
-    client::Client,
     said::{Said, own_path},
+    socket::{Socket, State},
+    steps::{Order, Step, Taken},
 };
 
 const SESSIONS: u8 = 6;
 const ROOMS: u8 = 2;
-
-/// Something that happens. Numbers choose among what there is at the time.
-#[derive(Clone, Debug)]
-pub enum Step {
-    Accept {
-        core: u8,
-    },
-    /// A peer has this to say, as the session it usually speaks for or as any other; it is not on
-    /// the wire yet.
-    Write {
-        socket: u8,
-        session: Option<u8>,
-        said: Said,
-    },
-    /// So many octets of it arrive.
-    Receive {
-        socket: u8,
-        octets: usize,
-    },
-    Disconnect {
-        socket: u8,
-    },
-    Sent {
-        socket: u8,
-        taken: Taken,
-    },
-    /// A socket that is to be closed or handed over is.
-    Finish {
-        socket: u8,
-    },
-    Relay {
-        way: u8,
-    },
-    /// From the focus, `late` epochs behind the newest.
-    Order {
-        core: u8,
-        late: u64,
-        order: Order,
-    },
-    Wait {
-        milliseconds: u64,
-    },
-    /// The runtime asks what is to be done.
-    Drain,
-}
-
-#[derive(Clone, Debug)]
-pub enum Taken {
-    All,
-    Some(usize),
-    Failed,
-}
-
-#[derive(Clone, Debug)]
-pub enum Order {
-    /// `unmet`: the peer has not said yet what it takes.
-    Install {
-        session: u8,
-        room: u8,
-        unmet: bool,
-    },
-    Activate {
-        session: u8,
-    },
-    Remove {
-        session: u8,
-    },
-    /// To one of the places, which may have several addresses, or to one that is nobody else's.
-    Connect {
-        session: u8,
-        addresses: u8,
-        place: Option<u8>,
-    },
-    Meet {
-        session: u8,
-        direction: u8,
-    },
-    Terms {
-        room: u8,
-        size_max: u64,
-    },
-    Close {
-        room: u8,
-    },
-    Spread {
-        room: u8,
-        cores: u8,
-    },
-}
-
-/// What the core has been promised of a socket, and has promised.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum State {
-    /// The switch is to connect it.
-    Opening,
-    Open,
-    Detaching,
-    Closing,
-    Gone,
-}
-
-struct Socket {
-    core: usize,
-    id: ConnectionId,
-    state: State,
-    /// With the kernel.
-    sending: Option<Batch>,
-    /// Said, and not yet arrived.
-    outbox: VecDeque<u8>,
-    /// Octets that were written and that have arrived, from the beginning.
-    written: usize,
-    arrived: usize,
-    /// Transactions that are owed an answer once so many octets have arrived.
-    asked: Vec<(String, usize)>,
-    ended: bool,
-    /// Which URI its peer speaks to.
-    voice: usize,
-    client: Client,
-}
-
-impl Socket {
-    /// What needs no answer.
-    fn say(&mut self, octets: &[u8]) {
-        self.written += octets.len();
-        self.outbox.extend(octets);
-    }
-
-    fn has_something_to_say(&self) -> bool {
-        !(self.outbox.is_empty() && self.client.unanswered.is_empty())
-    }
-}
 
 #[derive(Default)]
 struct Tally {
@@ -313,19 +181,8 @@ impl World {
     }
 
     fn know(&mut self, core: usize, id: ConnectionId, state: State) {
-        self.sockets.push(Socket {
-            core,
-            id,
-            state,
-            sending: None,
-            outbox: VecDeque::new(),
-            written: 0,
-            arrived: 0,
-            asked: Vec::new(),
-            ended: false,
-            voice: self.uris.len().saturating_sub(1),
-            client: Client::default(),
-        });
+        let voice = self.uris.len().saturating_sub(1);
+        self.sockets.push(Socket::new(core, id, state, voice));
     }
 
     fn write(&mut self, at: usize, session: Option<u8>, said: &Said) {
