@@ -7,6 +7,7 @@ use std::time::Duration;
 use common::{
     Member, Node, Peer,
     lobby::{ALICE, BOB, Fixture, HELLO, TV_01, alice, bob, room_message},
+    status,
 };
 use engine::Limits;
 use mailbox::{Chatroom, Event, FailureCause, RoomPolicy};
@@ -14,10 +15,6 @@ use mailbox::{Chatroom, Event, FailureCause, RoomPolicy};
 /// A whole room message of Alice's with so many octets after the wrapper.
 fn text(tid: &str, size: usize) -> String {
     room_message(tid, "", &format!("{HELLO}{}", "x".repeat(size)))
-}
-
-fn status(answer: &str) -> &str {
-    answer.split(' ').nth(2).unwrap_or("none").split("\r\n").next().unwrap_or_default()
 }
 
 fn to(address: &str, content_type: &str, body: &str) -> String {
@@ -390,7 +387,7 @@ fn what_one_session_says_has_a_rate() {
     for _ in 0..5 {
         room.say(&room_message(&common::fresh_id(), "", &status));
         let [alice, _, carol] = room.heard();
-        assert_eq!(self::status(&alice), "200");
+        assert_eq!(common::status(&alice), "200");
         heard += usize::from(carol.contains("active"));
     }
     assert_eq!((heard, room.node.counters(0).copies_delivered - before), (0, 0), "not accepted");

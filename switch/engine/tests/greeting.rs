@@ -3,7 +3,7 @@
 mod common;
 
 use common::{
-    Member, Node, Peer,
+    Member, Node,
     lobby::{ALICE, alice, bob, carol},
     masked,
 };
@@ -17,19 +17,6 @@ fn unaware(member: Member<'static>) -> Member<'static> {
     Member { chatroom: None, ..member }
 }
 
-/// Binds by its first request; returns the connection, the session's URI and all that came back.
-fn enter(node: &mut Node, member: &Member<'_>) -> (Peer, String, String) {
-    let (_, uri) = node.join(member);
-    let peer = node.connect(member.core);
-    let bind = format!(
-        "MSRP bind0001 SEND\r\nTo-Path: {uri}\r\nFrom-Path: {}\r\n-------bind0001$\r\n",
-        member.path
-    );
-    node.feed(peer, bind.as_bytes());
-    let output = node.output(peer);
-    (peer, uri, output)
-}
-
 /// CHAT-32, CHAT-33, CHAT-34, CPIM-15: once, after the answer to its first request, it is told in two
 /// texts where it is and who is there: an anonymous participant under its alias. Positions count the
 /// wrapper.
@@ -40,7 +27,7 @@ fn who_does_not_know_chat_rooms_is_told() {
         let hidden = "sip:anonymous1@anonymous.invalid";
         node.bound(&Member { address: hidden, is_anonymous: true, ..bob() });
         node.bound(&Member { core: cores - 1, ..carol() });
-        let (peer, uri, output) = enter(&mut node, &unaware(alice()));
+        let (peer, uri, _, output) = node.enter(&unaware(alice()));
         let (answer, texts) = output.split_once("bind0001$\r\n").expect("it is answered first");
         assert!(answer.starts_with("MSRP bind0001 200 OK\r\n"));
         let second = texts[5..].find("MSRP ").expect("two texts") + 5;
@@ -92,10 +79,10 @@ fn others_are_told_nothing() {
         unaware(Member { size_max: Some(100), ..alice() }),
         unaware(Member { direction: mailbox::Direction::FromPeer, ..alice() }),
     ] {
-        let (_, _, output) = enter(&mut node, &member);
+        let (.., output) = node.enter(&member);
         assert_eq!(output.matches("MSRP ").count(), 1, "{output}");
     }
-    let (_, _, output) = enter(&mut Node::new(1), &unaware(alice()));
+    let (.., output) = Node::new(1).enter(&unaware(alice()));
     assert_eq!(output.matches("MSRP ").count(), 1, "{output}");
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use common::{
     Node,
     lobby::{ALICE, Fixture, HELLO, RELAYED, TV_01, alice},
-    masked,
+    masked, status,
 };
 use engine::Limits;
 
@@ -20,10 +20,6 @@ fn chunk(tid: &str, mid: &str, headers: &str, body: &str, flag: char) -> String 
         "MSRP {tid} SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\nMessage-ID: {mid}\r\n\
         {headers}\r\nContent-Type: message/cpim\r\n\r\n{body}\r\n-------{tid}{flag}\r\n"
     )
-}
-
-fn status(answer: &str) -> &str {
-    answer.split(' ').nth(2).unwrap_or("none").split("\r\n").next().unwrap_or_default()
 }
 
 /// A room whose recipients may take their time to answer.

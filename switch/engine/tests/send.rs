@@ -5,6 +5,7 @@ mod common;
 use common::{
     Node,
     lobby::{ALICE, BOB, Fixture, HELLO, room_message},
+    status,
 };
 use engine::Limits;
 
@@ -14,10 +15,6 @@ fn chunk(tid: &str, headers: &str, body: &str, flag: char) -> String {
         "MSRP {tid} SEND\r\nTo-Path: {{alice}}\r\nFrom-Path: {ALICE}\r\nMessage-ID: {tid}\r\n\
         {headers}Content-Type: message/cpim\r\n\r\n{body}\r\n-------{tid}{flag}\r\n"
     )
-}
-
-fn status(answer: &str) -> &str {
-    answer.split(' ').nth(2).unwrap_or("none").split("\r\n").next().unwrap_or_default()
 }
 
 /// TV-14, CHUNK-12, CHUNK-13, CHUNK-15, CHUNK-22, CHUNK-23, WIRE-36, CODE-02, CODE-07: what a range

@@ -328,6 +328,13 @@ impl Node {
 
     /// The same, and the session's id.
     pub fn bound_as(&mut self, member: &Member<'_>) -> (Peer, String, SessionId) {
+        let (peer, uri, session, answer) = self.enter(member);
+        assert!(answer.starts_with("MSRP bind0001 200 "), "binding was answered {answer:?}");
+        (peer, uri, session)
+    }
+
+    /// The same, whatever came back.
+    pub fn enter(&mut self, member: &Member<'_>) -> (Peer, String, SessionId, String) {
         let (session, uri) = self.join(member);
         let peer = self.connect(member.core);
         let bind = format!(
@@ -335,9 +342,8 @@ impl Node {
             member.path
         );
         self.feed(peer, bind.as_bytes());
-        let answer = self.output(peer);
-        assert!(answer.starts_with("MSRP bind0001 200 "), "binding was answered {answer:?}");
-        (peer, uri, session)
+        let output = self.output(peer);
+        (peer, uri, session, output)
     }
 
     /// From now on the kernel takes nothing that is sent to this peer.
@@ -447,6 +453,11 @@ impl Node {
             }
         }
     }
+}
+
+/// The status of an answer.
+pub fn status(answer: &str) -> &str {
+    answer.split(' ').nth(2).unwrap_or("none").split("\r\n").next().unwrap_or_default()
 }
 
 /// A Message-ID that no other message of the test has: what comes of one that was refused is answered

@@ -24,12 +24,6 @@ fn fuzz_engine() {
         let mut runner = TestRunner::new_with_rng(Config::default(), random);
         let Ok(history) = history().new_tree(&mut runner) else { return };
         let (cores, members, steps) = history.current();
-        let mut world = World::new(cores);
-        world.populate(members);
-        for step in steps {
-            world.take(step);
-        }
-        world.settle();
-        world.tear_down();
+        World::live(cores, members, steps);
     });
 }

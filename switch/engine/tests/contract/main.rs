@@ -113,13 +113,7 @@ proptest! {
         members in 0..5u8,
         steps in prop::collection::vec(step(), 0..200),
     ) {
-        let mut world = World::new(cores);
-        world.populate(members);
-        for step in steps {
-            world.take(step);
-        }
-        world.settle();
-        world.tear_down();
+        World::live(cores, members, steps);
     }
 
     /// A core that is told to drain says so once its last connection is gone, and not before.

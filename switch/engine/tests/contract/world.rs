@@ -110,6 +110,17 @@ impl World {
         }
     }
 
+    /// All that happens to some cores and the members of a room, from the beginning to the end.
+    pub fn live(cores: usize, members: u8, steps: Vec<Step>) {
+        let mut world = Self::new(cores);
+        world.populate(members);
+        for step in steps {
+            world.take(step);
+        }
+        world.settle();
+        world.tear_down();
+    }
+
     /// A room with some members, each on a connection of its own.
     pub fn populate(&mut self, members: u8) {
         for session in 0..members {
