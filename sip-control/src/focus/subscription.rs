@@ -42,7 +42,7 @@ pub struct Subscription {
     pub owed: Option<Owed>,
     /// When a change may be told again (NTF-04).
     pub quiet_until: Option<Instant>,
-    /// When it is planned to be looked at for that.
+    /// When it is planned to be looked at next, for that or because it ends.
     pub alarm: Option<Instant>,
 }
 

@@ -178,7 +178,7 @@ impl Focus {
             .header(Header::Contact, &contact)
             .header(Header::Expires, &granted.as_secs().to_string());
         self.reply(incoming.transaction, reply);
-        self.agenda.add(now + granted, Subject::Subscription(id));
+        self.plan_subscription(id, now + granted);
         self.tell(now, id);
     }
 
@@ -228,7 +228,22 @@ impl Focus {
     pub(super) fn look_at_subscription(&mut self, now: Instant, id: SubscriptionId) {
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
             subscription.alarm = subscription.alarm.filter(|alarm| *alarm > now);
+            let expires = subscription.expires;
             self.tell(now, id);
+            // If it is over already, the answer to the NOTIFY under way says when it can be ended.
+            if expires > now {
+                self.plan_subscription(id, expires);
+            }
+        }
+    }
+
+    /// Plans to look at a subscription at that time, unless it is looked at before that anyway: then it
+    /// is planned anew. However often it is refreshed, it is planned for once.
+    fn plan_subscription(&mut self, id: SubscriptionId, at: Instant) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
+        if subscription.alarm.is_none_or(|alarm| at < alarm) {
+            subscription.alarm = Some(at);
+            self.agenda.add(at, Subject::Subscription(id));
         }
     }
 
@@ -246,11 +261,7 @@ impl Focus {
         let change = self.rooms.get(&subscription.room).map_or(subscription.told, Room::change);
         match subscription.due(now, change) {
             Due::Nothing => {}
-            Due::At(at) if subscription.alarm == Some(at) => {}
-            Due::At(at) => {
-                subscription.alarm = Some(at);
-                self.agenda.add(at, Subject::Subscription(id));
-            }
+            Due::At(at) => self.plan_subscription(id, at),
             Due::State => self.tell_state(now, id),
             Due::Last(ending) => self.tell_last(now, id, ending),
         }

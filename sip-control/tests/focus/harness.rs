@@ -336,6 +336,12 @@ impl World {
         self.agent.is_idle()
     }
 
+    /// How many entries that book of the control plane has.
+    pub fn holding(&self, name: &str) -> usize {
+        let holdings = self.agent.holdings();
+        holdings.into_iter().find(|(book, _)| *book == name).expect("a book").1
+    }
+
     pub fn refusals(&self, reason: &str) -> u64 {
         self.agent.counters().refusals.get(reason).copied().unwrap_or(0)
     }

@@ -313,6 +313,25 @@ fn a_refresh_repeats_the_state() {
     assert!(state.start().starts_with("NOTIFY sip:moved@192.0.2.23:5060"));
 }
 
+/// A watcher that refreshes all the time costs no more than one that does not, and is told of its end.
+#[test]
+fn refreshes_without_end_leave_nothing_behind() {
+    let (mut world, identity) = garden();
+    let (mut watch, _) = world.watch(&identity, ALICE);
+    let planned = world.holding("agenda");
+    for _ in 0..50 {
+        let rest = format!("{EVENT}Expires: 600\nContent-Length: 0\n\n");
+        let refresh = watch.next(&mut world, "SUBSCRIBE", &rest);
+        assert_eq!(world.ask_for("SIP/2.0", &refresh).status(), 200);
+        world.notified();
+        world.wait(Duration::from_millis(100));
+    }
+    assert!(world.holding("agenda") <= planned + 1, "{} plans", world.holding("agenda"));
+    world.wait(Duration::from_secs(600));
+    let last = world.notified().pop().expect("the last NOTIFY");
+    assert_eq!(last.header("Subscription-State"), "terminated;reason=timeout");
+}
+
 /// NTF-06: a subscription that is not refreshed ends with the state as it is.
 #[test]
 fn a_subscription_ends_with_its_time() {

@@ -2,6 +2,8 @@
 //! our own client never would. What it says is written here; only repetition and matching are left to
 //! the transactions.
 
+mod serve;
+
 use std::{collections::HashMap, net::SocketAddr, time::Instant};
 
 use msrp::{AcceptTypes, PathBuf, UriBuf};
@@ -16,7 +18,7 @@ use sip_control::{
 use crate::{
     dice::Dice,
     wire::{Call, Key, Wish},
-    world::{FOCUS, ROOMS, address_of},
+    world::{FACTORY, FOCUS, ROOMS, address_of},
 };
 
 const TALKS_MAX: usize = 3;
@@ -138,7 +140,13 @@ impl Phone {
     pub fn act(&mut self, now: Instant, dice: &mut Dice, users: &[String]) {
         let some = (!self.talks.is_empty()).then(|| dice.below(self.talks.len()));
         match (dice.below(20), some) {
-            (0..4, _) if self.talks.len() + self.asked.len() < TALKS_MAX => self.join(now, dice),
+            (0..4, _) if self.talks.len() + self.asked.len() < TALKS_MAX => {
+                if dice.chance(15) {
+                    self.create(now, dice, users);
+                } else {
+                    self.join(now, dice);
+                }
+            }
             (4 | 5, _) => self.cancel(now, dice),
             (6 | 7, _) if !self.owing.is_empty() => {
                 let at = dice.below(self.owing.len());
@@ -264,6 +272,30 @@ impl Phone {
         self.ask(now, &draft, Purpose::Join { session, has_offer });
     }
 
+    /// Makes a group of its own with one or two others, who are called into it.
+    fn create(&mut self, now: Instant, dice: &mut Dice, users: &[String]) {
+        let session = self.next();
+        let mut list = String::new();
+        for _ in 0..=dice.below(2) {
+            let whom = &users[dice.below(users.len())];
+            list = format!("{list}<entry uri=\"{whom}\"/>");
+        }
+        let body = format!(
+            "--b1\r\nContent-Type: application/sdp\r\n\r\n{}\r\n--b1\r\n\
+             Content-Type: application/resource-lists+xml\r\n\
+             Content-Disposition: recipient-list\r\n\r\n\
+             <resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list>{list}</list>\
+             </resource-lists>\r\n--b1--\r\n",
+            self.description(session, false)
+        );
+        let draft = self
+            .outside(Method::Invite, FACTORY)
+            .header(Header::Require, "recipient-list-invite")
+            .header(Header::Allow, ALLOW)
+            .body("multipart/mixed;boundary=b1", body);
+        self.ask(now, &draft, Purpose::Join { session, has_offer: true });
+    }
+
     fn cancel(&mut self, now: Instant, dice: &mut Dice) {
         let is_join =
             |asked: &Asked| matches!(asked.purpose, Purpose::Join { .. } | Purpose::Again { .. });
@@ -364,81 +396,6 @@ impl Phone {
     fn acknowledge(&mut self, at: usize) {
         let Owing { transaction, ack } = self.owing.remove(at);
         self.transactions.acknowledge(transaction, &ack, self.target());
-    }
-
-    /// A request of the focus.
-    fn serve(
-        &mut self,
-        now: Instant,
-        dice: &mut Dice,
-        transaction: ServerId,
-        request: Request,
-        tag: String,
-    ) {
-        // Nobody at home. But who has gone has gone.
-        if !self.is_calm && request.method() != Method::Bye && dice.chance(3) {
-            return;
-        }
-        let dialog = DialogId::of_request(&request);
-        let at = dialog.and_then(|id| self.talks.iter().position(|talk| *talk.dialog.id() == id));
-        let reply = match (request.method(), at) {
-            (Method::Invite, None) if request.to_tag().is_none() => {
-                if dice.chance(50) {
-                    self.transactions.respond(now, transaction, &Reply::new(180));
-                }
-                self.ringing.push((transaction, request, tag));
-                if self.is_calm || dice.chance(70) {
-                    self.decide(now, dice, self.ringing.len() - 1);
-                }
-                return;
-            }
-            (Method::Bye, Some(at)) => {
-                let talk = self.talks.remove(at);
-                self.close(talk.session);
-                Reply::new(200)
-            }
-            (Method::Invite | Method::Update, Some(_)) if !self.is_calm && dice.chance(15) => {
-                Reply::new(dice.one_of(&[491, 500]))
-            }
-            (Method::Invite | Method::Update, Some(at)) => {
-                let talk = &mut self.talks[at];
-                let _ = talk.dialog.handle_request(&request);
-                let is_described = !request.body().is_empty() || request.method() == Method::Invite;
-                let sdp = self.description(self.talks[at].session, false);
-                let reply = Reply::new(200).header(Header::Contact, &self.contact());
-                let reply = reply.header(Header::Allow, ALLOW);
-                if is_described { reply.body("application/sdp", sdp) } else { reply }
-            }
-            (Method::Notify, _) if !self.is_calm && dice.chance(6) => match dice.below(2) {
-                0 => Reply::new(481),
-                _ => Reply::new(503).header(Header::RetryAfter, "3"),
-            },
-            (Method::Notify | Method::Options, _) => Reply::new(200),
-            _ => Reply::new(481),
-        };
-        self.transactions.respond(now, transaction, &reply);
-    }
-
-    /// Yes or no.
-    fn decide(&mut self, now: Instant, dice: &mut Dice, at: usize) {
-        let (transaction, request, tag) = self.ringing.remove(at);
-        let path = path_in(&request);
-        let is_welcome = self.is_calm || dice.chance(70);
-        let dialog = Dialog::accept(&request, &tag).expect("a focus says where it is");
-        let Some(remote) = path.filter(|_| is_welcome) else {
-            self.transactions.respond(now, transaction, &Reply::new(486));
-            return;
-        };
-        let session = self.next();
-        let reply = Reply::new(200)
-            .header(Header::Contact, &self.contact())
-            .header(Header::Allow, ALLOW)
-            .body("application/sdp", self.description(session, false));
-        self.transactions.respond(now, transaction, &reply);
-        self.answered.insert(transaction, dialog.id().clone());
-        let room = dialog.remote_target().to_owned();
-        self.connect(session, remote.clone(), &room);
-        self.talks.push(Talk { dialog, session, remote: Some(remote), room, is_lost: false });
     }
 
     fn connect(&mut self, session: u64, remote: PathBuf, to: &str) {

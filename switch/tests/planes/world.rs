@@ -16,7 +16,7 @@ use engine::{Batch, Commons, Core, CoreConfig, Limits};
 use mailbox::{Command, CoreId, Doorbell, Event, Receiver, Relay, Sender, ring};
 use sip_control::{
     client::Media,
-    config::{self, Config, Deal, Network as Block, Room, RoomKind, Rules, Timers, Users},
+    config::{self, AdHoc, Config, Deal, Network as Block, Room, RoomKind, Rules, Timers, Users},
     focus::WallClock,
     message::Method,
     placement::CoreLink,
@@ -36,6 +36,7 @@ use crate::{
 
 pub const FOCUS: &str = "192.0.2.100:5060";
 pub const ROOMS: [&str; 2] = ["sip:lobby@chat.example.com", "sip:cellar@chat.example.com"];
+pub const FACTORY: &str = "sip:factory@chat.example.com";
 /// Seats in the first room.
 const SEATS: usize = 3;
 
@@ -427,6 +428,7 @@ fn configuration(dice: &mut Dice) -> Config {
         trusted: vec![Block::parse("192.0.2.0/24").unwrap()],
         rooms: vec![room(ROOMS[0], Some(SEATS)), room(ROOMS[1], None)],
         any_room: None,
+        ad_hoc: Some(AdHoc::new(FACTORY)),
         media: config::Media { placement: deal, ..config::Media::default() },
         timers: Timers {
             session_interval: seconds(90),
