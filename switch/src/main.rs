@@ -127,7 +127,8 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             tokio::spawn(control::heed(control::bind(path)?, sip.desk()));
         }
         tokio::spawn(reload::heed(hangup, arguments.config, as_written, sip.desk()));
-        serve(&config, sip).await
+        // All of the control plane is in it, which is much for a stack.
+        Box::pin(serve(&config, sip)).await
     })
 }
 

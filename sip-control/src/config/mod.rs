@@ -95,6 +95,8 @@ pub struct Config {
     pub min_participants: Option<usize>,
     /// A message that is accepted has members called who are not there (RCS-08).
     pub recalls_members: bool,
+    /// What an IMS core is told for its bills, if there is one (IMS-05).
+    pub charging: Option<Charging>,
     /// Rosters tell of who is invited whether the device rings (EVT-06).
     pub transient_states: bool,
     /// Who watches a roster is told what has changed, and all of it only when it asks (EVT-10).
@@ -208,6 +210,15 @@ impl Config {
     }
 }
 
+/// Whose bills sessions are on, in an IMS core: inter-operator identifiers (RFC 7315 section 4.6).
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Charging {
+    /// Who we are in requests of ours.
+    pub orig_ioi: Option<String>,
+    /// Who we are in answers of ours.
+    pub term_ioi: Option<String>,
+}
+
 /// A family of clients (sip-control.md section 0).
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
 pub enum Profile {
@@ -256,6 +267,7 @@ impl Default for Config {
             dns_servers: Vec::new(),
             min_participants: None,
             recalls_members: false,
+            charging: None,
             transient_states: false,
             partial_rosters: true,
             warn_detail: true,

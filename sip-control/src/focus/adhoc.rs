@@ -42,7 +42,8 @@ impl Focus {
         let rules = self.config.ad_hoc.as_ref().ok_or(Refusal::NotFound)?;
         screen::contact(request)?;
         screen::service(&self.config, request)?;
-        let link = Link::accept(request, &incoming.tag, incoming.source)?;
+        let vector = self.vectors.get(&incoming.transaction).cloned();
+        let link = Link::accept(request, &incoming.tag, incoming.source)?.charged(vector);
         let recipients = self.recipients(request, originator, content)?;
 
         let policy = Arc::new(Policy::AdHoc(Box::new(Company::of(&originator.keys, rules))));

@@ -125,6 +125,7 @@ impl Focus {
             ("calls", self.calls.len()),
             ("requests", self.requests.len()),
             ("agenda", self.agenda.len()),
+            ("charging vectors", self.vectors.len()),
         ]
     }
 }

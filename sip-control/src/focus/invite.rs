@@ -18,6 +18,7 @@ use msrp::UriBuf;
 
 use super::{
     Focus, RequestId,
+    charging::Vector,
     conference_info::{Disconnection, Progress},
     errand::Postponed,
     exchange::{Exchange, Theirs},
@@ -101,6 +102,8 @@ pub struct Call {
     pub draft: Draft,
     /// The least interval that somebody on its way has asked for, in seconds.
     pub min_se: Option<u32>,
+    /// By what an IMS core knows the dialog that it makes.
+    pub vector: Option<Vector>,
 }
 
 const SDP: &str = "application/sdp";
@@ -208,7 +211,12 @@ impl Focus {
         let history = inviting.invitation.history.clone();
         let (call_id, tag) = (self.tokens.token(), self.tokens.token());
         let draft = self.draft_invite(session, targets, &call_id, &tag);
-        let Some(draft) = draft else { return };
+        let Some(mut draft) = draft else { return };
+        let charging = self.config.charging.as_ref().filter(|_| self.are_trusted(targets));
+        let vector = charging.map(|ours| Vector::new(&call_id, ours));
+        if let Some(vector) = &vector {
+            draft = draft.header(Header::PChargingVector, &vector.in_request());
+        }
         let draft = match &history {
             Some(history) => {
                 let boundary = self.tokens.token();
@@ -220,8 +228,14 @@ impl Focus {
         };
         let request = RequestId(self.next_id());
         let targets = targets.to_vec();
-        let call =
-            Call { session, uri, targets: targets.clone(), draft: draft.clone(), min_se: None };
+        let call = Call {
+            session,
+            uri,
+            targets: targets.clone(),
+            draft: draft.clone(),
+            min_se: None,
+            vector,
+        };
         self.calls.insert(request, call);
         self.counters.invitations += 1;
         self.outputs.push_back(Output::Send { request, draft, targets });
@@ -256,7 +270,7 @@ impl Focus {
             .header(Header::Contact, &contact_of(&room.identity))
             .header(Header::AcceptContact, "*;+g.oma.sip-im");
         // Nobody outside the trust domain is told who we are by another's word (ID-09).
-        if targets.iter().all(|target| screen::is_trusted(&self.config, target.remote.ip())) {
+        if self.are_trusted(targets) {
             draft = draft.header(Header::PAssertedIdentity, &format!("<{own}>"));
         }
         if let Some(referred_by) = &inviting.invitation.referred_by {
@@ -279,6 +293,11 @@ impl Focus {
                 .header(Header::Supported, SUPPORTED)
                 .header(Header::SessionExpires, &SessionTimer::asked(&self.config.timers, 0)),
         )
+    }
+
+    /// Whether all of these belong to the trust domain.
+    fn are_trusted(&self, targets: &[Target]) -> bool {
+        targets.iter().all(|target| screen::is_trusted(&self.config, target.remote.ip()))
     }
 
     /// An INVITE of ours is answered, or never will be.
@@ -346,7 +365,7 @@ impl Focus {
     /// makes comes after that (DLG-06).
     fn accepted(&mut self, now: Instant, request: RequestId, ok: &Response) {
         let Some(call) = self.calls.get(&request) else { return };
-        let session = call.session;
+        let (session, call_vector) = (call.session, call.vector.clone());
         let Some(&target) = call.targets.first() else { return };
         let is_wanted = self.is_called(session, request);
         let Some(link) = Link::begin(&call.uri, ok, target) else {
@@ -355,6 +374,7 @@ impl Focus {
             }
             return;
         };
+        let link = link.charged(call_vector);
         let (ack, target) = link.ack(ok.sequence());
         self.outputs.push_back(Output::Acknowledge { request, ack, target });
         self.take_yes(now, request, session, link, ok);

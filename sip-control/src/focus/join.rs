@@ -64,7 +64,8 @@ impl Focus {
         let request = &incoming.request;
         screen::contact(request)?;
         screen::service(&self.config, request)?;
-        let link = Link::accept(request, &incoming.tag, incoming.source)?;
+        let vector = self.vectors.get(&incoming.transaction).cloned();
+        let link = Link::accept(request, &incoming.tag, incoming.source)?.charged(vector);
         let Examined { venue, room, is_anonymous, offer } =
             self.examine(now, request, originator, content)?;
         if self.has_to_ask(now, offer.as_ref(), incoming, originator, content) {

@@ -1,6 +1,6 @@
 //! A dialog, and the way by which its peer is reached.
 
-use super::refusal::Refusal;
+use super::{charging::Vector, refusal::Refusal};
 use crate::{
     dialog::{Dialog, DialogId},
     locate::Destination,
@@ -18,6 +18,8 @@ pub struct Link {
     met: Target,
     /// Whether the Call-ID is ours.
     is_ours: bool,
+    /// By what an IMS core knows it.
+    vector: Option<Vector>,
 }
 
 impl Link {
@@ -26,13 +28,24 @@ impl Link {
     pub fn accept(request: &Request, tag: &str, source: Source) -> Result<Self, Refusal> {
         let dialog = Dialog::accept(request, tag);
         let dialog = dialog.map_err(|_| Refusal::Malformed(Header::Contact))?;
-        Ok(Self { dialog, met: back_to(source), is_ours: false })
+        Ok(Self { dialog, met: back_to(source), is_ours: false, vector: None })
     }
 
     /// The dialog that a 2xx makes of our INVITE to `uri`, which went to `met`. `None` when the
     /// answer names none.
     pub fn begin(uri: &str, answer: &Response, met: Target) -> Option<Self> {
-        Some(Self { dialog: Dialog::begin(uri, answer)?, met, is_ours: true })
+        Some(Self { dialog: Dialog::begin(uri, answer)?, met, is_ours: true, vector: None })
+    }
+
+    /// The same, with what an IMS core knows it by.
+    #[must_use]
+    pub fn charged(self, vector: Option<Vector>) -> Self {
+        Self { vector, ..self }
+    }
+
+    /// By what an IMS core knows it.
+    pub fn vector(&self) -> Option<&Vector> {
+        self.vector.as_ref()
     }
 
     /// The name of the dialog.
@@ -65,7 +78,12 @@ impl Link {
 
     /// The next request to the peer, and where it goes.
     pub fn request(&mut self, method: Method) -> (Draft, Target) {
-        (self.dialog.request(method), self.target())
+        let draft = self.dialog.request(method);
+        let draft = match &self.vector {
+            Some(vector) => draft.header(Header::PChargingVector, &vector.in_request()),
+            None => draft,
+        };
+        (draft, self.target())
     }
 
     /// The ACK of the 2xx to our INVITE of that number, and where it goes.

@@ -11,6 +11,7 @@
 mod adhoc;
 mod agenda;
 mod audit;
+mod charging;
 mod conference_info;
 mod content;
 mod counters;
@@ -61,6 +62,7 @@ use mailbox::{RoomId, SessionId};
 
 use self::{
     agenda::Agenda,
+    charging::Vector,
     content::Content,
     dialogs::Dialogs,
     directory::{Directory, Place},
@@ -137,6 +139,8 @@ pub struct Focus {
     /// Requests of ours that are not answered, INVITEs left out.
     requests: HashMap<RequestId, Purpose>,
     agenda: Agenda<Subject>,
+    /// The charging vectors of requests that are not answered.
+    vectors: HashMap<ServerId, Vector>,
     /// What waits for names.
     errands: BTreeMap<ErrandId, Errand>,
     /// What was looked up for what is served now.
@@ -196,6 +200,7 @@ impl Focus {
             calls: HashMap::new(),
             requests: HashMap::new(),
             agenda: Agenda::default(),
+            vectors: HashMap::new(),
             errands: BTreeMap::new(),
             names: Names::default(),
             outputs: VecDeque::new(),
@@ -210,6 +215,9 @@ impl Focus {
 
     /// Serves a request. ACK and CANCEL come by ways of their own.
     pub fn handle_request(&mut self, now: Instant, incoming: &Incoming) {
+        if let Some(vector) = self.vector_of(incoming) {
+            self.vectors.insert(incoming.transaction, vector);
+        }
         let served = match incoming.request.to_tag() {
             Some(_) => self.serve_in_dialog(now, incoming),
             None => self.serve_outside(now, incoming),
@@ -526,6 +534,14 @@ impl Focus {
     }
 
     fn reply(&mut self, to: ServerId, reply: Reply) {
+        let vector = match reply.status() {
+            ..200 => self.vectors.get(&to).cloned(),
+            _ => self.vectors.remove(&to),
+        };
+        let reply = match vector {
+            Some(vector) => reply.header(Header::PChargingVector, &vector.in_answer()),
+            None => reply,
+        };
         self.outputs.push_back(Output::Reply { to, reply });
     }
 

@@ -36,7 +36,8 @@ impl Focus {
         originator: &Originator,
     ) -> Result<(), Refusal> {
         let request = &incoming.request;
-        let link = Link::accept(request, &incoming.tag, incoming.source)?;
+        let vector = self.vectors.get(&incoming.transaction).cloned();
+        let link = Link::accept(request, &incoming.tag, incoming.source)?.charged(vector);
         let event_id = event_of(request)?;
         takes_document(request)?;
         let room_id = match self.directory.find(request.request_uri()) {

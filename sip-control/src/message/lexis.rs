@@ -182,7 +182,7 @@ impl<'a> Params<'a> {
 
     /// Parses `;a=b;c`, or nothing at all. `None` when a name is no token, or a value is neither
     /// token, host nor quoted-string.
-    pub(super) fn parse(raw: &'a str) -> Option<Self> {
+    pub fn parse(raw: &'a str) -> Option<Self> {
         let raw = trim(raw);
         if !raw.is_empty() && !raw.starts_with(';') {
             return None;

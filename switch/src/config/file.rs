@@ -8,7 +8,7 @@ use std::{
 
 use mailbox::RoomPolicy;
 use serde::Deserialize;
-use sip_control::config::{AdHoc, Additions, Digest, Room, Rules, Users, default_chat};
+use sip_control::config::{AdHoc, Additions, Charging, Digest, Room, Rules, Users, default_chat};
 use toml::Spanned;
 
 use super::{
@@ -95,6 +95,13 @@ struct MsrpTable {
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+struct ImsTable {
+    orig_ioi: Option<String>,
+    term_ioi: Option<String>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
 struct SipTable {
     host: Option<String>,
     listen_udp: Option<Vec<Address>>,
@@ -103,6 +110,7 @@ struct SipTable {
     trusted: Option<Vec<Block>>,
     identity_from_from_header: Option<bool>,
     digest: Option<DigestTable>,
+    ims: Option<ImsTable>,
     one_leg_per_user: Option<bool>,
     strict_feature_tag: Option<bool>,
     preconditions: Option<bool>,
@@ -420,6 +428,8 @@ impl SipTable {
             session_interval_min as time, subscription_max as time, subscription_min as time,
             digest_nonce as time, digest_window as time, digest_penalty as time,
         );
+        sip.charging =
+            self.ims.map(|table| Charging { orig_ioi: table.orig_ioi, term_ioi: table.term_ioi });
         sip.digest = self.digest.map(|table| table.check(&sip.host)).transpose()?;
         Ok(())
     }

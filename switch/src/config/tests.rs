@@ -108,6 +108,9 @@ fn the_example_names_every_key() {
     assert_eq!(config.advertise.unwrap().to_string(), "chat.example.com:2855");
     assert_eq!(config.sip.rooms[0].subject.as_deref(), Some("Gardens"));
     let ad_hoc = config.sip.ad_hoc.unwrap();
+    let charging = config.sip.charging.unwrap();
+    assert_eq!(charging.orig_ioi.as_deref(), Some("chat.localhost"));
+    assert_eq!(charging.term_ioi.as_deref(), Some("chat.localhost"));
     assert_eq!((&*ad_hoc.factory, ad_hoc.size_max), ("sip:chat-factory@chat.localhost", 100));
 }
 
