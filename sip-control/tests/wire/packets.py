@@ -449,8 +449,7 @@ class Storm:
         raise Fault("the node answers no more")
 
 
-def run(arguments, folder):
-    node = Node(arguments.node, folder)
+def run(arguments, node):
     storm = Storm(node, arguments.seed)
     storm.ping()
     memory, each = [], arguments.packets // PHASES
@@ -474,7 +473,6 @@ def run(arguments, folder):
     print(f"{sum(storm.counts.values())} packets, {how}; {sum(storm.answers.values())} answers:")
     print("  " + ", ".join(f"{what}: {count}" for what, count in sorted(storm.answers.items())))
     print("  MiB resident after each part: " + ", ".join(f"{it / 2**20:.1f}" for it in memory))
-    return node
 
 
 if __name__ == "__main__":
@@ -485,9 +483,13 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
+        node = Node(arguments.node, folder)
         try:
-            run(arguments, folder)
+            run(arguments, node)
         except Fault as fault:
             print(f"FAILED (--seed {arguments.seed}): {fault}", file=sys.stderr)
             print((folder / "node.log").read_text()[-4000:], file=sys.stderr)
             sys.exit(1)
+        finally:
+            # Gone already, if all has gone well.
+            node.process.kill()
