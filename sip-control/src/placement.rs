@@ -10,6 +10,7 @@
 //! kept, so no more than four commands per live session and one per room can be.
 
 mod audit;
+mod loss;
 mod reach;
 
 use std::{
@@ -59,6 +60,8 @@ struct Core {
     /// What did not fit into the ring, oldest first.
     kept: VecDeque<Command>,
     drained: bool,
+    /// It does not serve any more (OPS-09).
+    is_lost: bool,
     /// Percent of a CPU, as it says.
     load: u8,
 }
@@ -119,6 +122,9 @@ impl Room {
 impl Core {
     /// Hands `command` over now, or keeps it behind what is kept already.
     fn tell(&mut self, command: Command) {
+        if self.is_lost {
+            return;
+        }
         if !self.kept.is_empty() {
             self.kept.push_back(command);
         } else if let Err(Full(command)) = self.link.commands.send(command) {
@@ -128,7 +134,7 @@ impl Core {
 
     /// Whether `count` commands would go through now.
     fn has_room(&self, count: usize) -> bool {
-        self.kept.is_empty() && self.link.commands.room() >= count
+        !self.is_lost && self.kept.is_empty() && self.link.commands.room() >= count
     }
 
     fn retry(&mut self) {
@@ -154,6 +160,7 @@ impl Placement {
             link,
             kept: VecDeque::new(),
             drained: false,
+            is_lost: false,
             load: 0,
         };
         Self {
@@ -195,6 +202,10 @@ impl Placement {
     /// Takes in what the cores have to say, and hands them what was kept for them.
     pub fn handle_events(&mut self) {
         for number in 0..self.cores.len() {
+            // What it said last was said of sessions that are not there any more.
+            if self.cores[number].is_lost {
+                continue;
+            }
             self.cores[number].retry();
             while let Some(event) = self.cores[number].link.events.pop() {
                 self.handle_event(number, event);
@@ -216,13 +227,14 @@ impl Placement {
 
     /// Whether some core has said something that is not taken in yet.
     pub fn has_events(&self) -> bool {
-        self.cores.iter().any(|core| !core.link.events.is_empty())
+        self.cores.iter().any(|core| !core.is_lost && !core.link.events.is_empty())
     }
 
     /// How busy the cores are, all together: percent of what they could do.
     pub fn load(&self) -> u8 {
-        let sum: usize = self.cores.iter().map(|core| usize::from(core.load)).sum();
-        (sum / self.cores.len()) as u8
+        let serving = || self.cores.iter().filter(|core| !core.is_lost);
+        let sum: usize = serving().map(|core| usize::from(core.load)).sum();
+        (sum / serving().count().max(1)) as u8
     }
 
     /// Tells every core to finish.
@@ -234,7 +246,7 @@ impl Placement {
 
     /// Whether every core has finished.
     pub fn is_drained(&self) -> bool {
-        self.cores.iter().all(|core| core.drained)
+        self.cores.iter().all(|core| core.drained || core.is_lost)
     }
 
     fn open(
@@ -366,9 +378,13 @@ impl Placement {
     }
 
     fn next_core(&mut self) -> CoreId {
-        let core = self.cores[self.turn].id;
-        self.turn = (self.turn + 1) % self.cores.len();
-        core
+        let count = self.cores.len();
+        let turns = (0..count).map(|step| (self.turn + step) % count);
+        let serving = turns.clone().find(|turn| !self.cores[*turn].is_lost);
+        // Where none serves, all is refused.
+        let chosen = serving.unwrap_or(self.turn);
+        self.turn = (chosen + 1) % count;
+        self.cores[chosen].id
     }
 
     fn handle_event(&mut self, from: usize, event: Event) {

@@ -132,7 +132,7 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
     })
 }
 
-/// Serves until the process is told to stop, or a core breaks.
+/// Serves until the process is told to stop, or its last core breaks.
 async fn serve(config: &Config, sip: server::Bound) -> Result<(), Failure> {
     let mut terminate = await_signal(SignalKind::terminate())?;
     let mut interrupt = await_signal(SignalKind::interrupt())?;
@@ -150,13 +150,28 @@ async fn serve(config: &Config, sip: server::Bound) -> Result<(), Failure> {
     );
     let cores = links.len();
     let links = Cores { links, doorbell: bell, listeners: addresses };
-    let mut first_end = None;
+    let desk = sip.desk();
+    let (mut first_end, mut lost) = (None, 0);
     let (told, was_told) = tokio::sync::oneshot::channel::<()>();
     let stop = async {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-            end = ended.recv() => first_end = end,
+        loop {
+            let end = tokio::select! {
+                _ = terminate.recv() => break,
+                _ = interrupt.recv() => break,
+                end = ended.recv() => end,
+            };
+            match end {
+                // The others go on without it (sip/OPS-09).
+                Some((core, Err(error))) if lost + 1 < cores => {
+                    lost += 1;
+                    tracing::error!("core {} does not serve any more: {error}", core.index());
+                    desk.lose(core).await;
+                }
+                end => {
+                    first_end = end;
+                    break;
+                }
+            }
         }
         // Nobody shall be sent here to be refused (sip/OPS-02).
         readiness.set(false);
@@ -177,7 +192,7 @@ async fn serve(config: &Config, sip: server::Bound) -> Result<(), Failure> {
         return Err(broken(core, end));
     }
     let ends = async {
-        for _ in 0..cores {
+        for _ in lost..cores {
             match ended.recv().await {
                 Some((core, Ok(counters))) => {
                     tracing::info!("core {} counted: {counters:?}", core.index());

@@ -15,6 +15,8 @@ pub struct Limits {
     pub subscriptions: usize,
     /// Subscriptions of one user to one session (SUB-09).
     pub subscriptions_per_user: usize,
+    /// Legs lost with one core from which on none is moved to another, and all are ended (OPS-09).
+    pub moved_legs: usize,
     /// Percent of the media plane's CPUs in use, above which nothing new is begun (OPS-01).
     pub media_load: u8,
     /// Requests that start something, of one source that nobody vouches for, in a second (OPS-07).
@@ -42,6 +44,7 @@ impl Default for Limits {
             legs_per_user: 4,
             subscriptions: 500_000,
             subscriptions_per_user: 4,
+            moved_legs: 1_000,
             media_load: 90,
             source_requests: 50,
             source_refusals: 10,

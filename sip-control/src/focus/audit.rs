@@ -29,6 +29,7 @@ impl Focus {
                 exchange.route == *route
                     || exchange.retiring.is_some_and(|retiring| retiring.route == *route)
                     || exchange.change().is_some_and(|change| change.route == *route)
+                    || exchange.relocation.is_some_and(|relocation| relocation.route == *route)
             });
             assert!(is_used, "{route:?} is of {session:?}, which does not use it");
         }

@@ -18,6 +18,8 @@ figures! {
         pub farewells: BTreeMap<&'static str, u64>,
         /// Legs that failed, by why (PEER-15).
         pub failures: BTreeMap<&'static str, u64>,
+        /// Cores of the media plane that were lost (OPS-09).
+        pub cores_lost: u64,
         /// Requests refused, by the machine-readable reason (OPS-08).
         pub refusals: BTreeMap<&'static str, u64>,
         /// Subscriptions made.

@@ -11,7 +11,10 @@ use bytes::Bytes;
 use mailbox::{Direction, PeerMedia, SessionId};
 use msrp::UriBuf;
 
-use super::{content::Content, output::RequestId, refusal::Refusal, session_timer::SessionTimer};
+use super::{
+    content::Content, loss::Relocation, output::RequestId, refusal::Refusal,
+    session_timer::SessionTimer,
+};
 use crate::{
     message::{Message, Request},
     offer_answer::{
@@ -43,6 +46,8 @@ pub struct Exchange {
     pub is_plain: bool,
     /// When an offer of ours that met one of the peer's is made again (RFC 3261 section 14.1).
     pub offers_at: Option<Instant>,
+    /// What is to take the place of the session in force, which is lost with its core (OPS-09).
+    pub relocation: Option<Relocation>,
 }
 
 /// The peer's description.
@@ -142,6 +147,7 @@ impl Exchange {
             origin,
             is_plain: false,
             offers_at: None,
+            relocation: None,
         }
     }
 

@@ -55,6 +55,11 @@ impl Expiry {
         self.began.get_or_insert(now);
     }
 
+    /// Whoever knew when it was last spoken in is gone.
+    pub fn note_loss(&mut self, now: Instant) {
+        (self.is_asked, self.heard) = (false, Some(now));
+    }
+
     /// Whether nothing was said for too long.
     fn is_idle(&self, now: Instant, bounds: &Bounds) -> bool {
         self.idle_at(bounds).is_some_and(|at| at <= now)

@@ -24,7 +24,7 @@ use super::{
     exchange::{Exchange, Open, Theirs},
     invite::UNAVAILABLE,
     keep_alive::allows_update,
-    leg::{Ack, Connected, Installing, Leg, Media, Phase},
+    leg::{Ack, Connected, Farewell, Installing, Leg, Media, Phase},
     link::Link,
     order::Order,
     participant::Originator,
@@ -274,6 +274,9 @@ impl Focus {
     /// The media plane expects the leg: it is answered, activated, and told of (steps 6 to 11).
     pub(super) fn installed(&mut self, now: Instant, session: SessionId, path: &UriBuf) {
         if let Some(leg) = self.routes.get(&session).copied() {
+            if self.awaits_relocation(leg, session) {
+                return self.relocated(now, leg, path);
+            }
             return self.rerouted(now, leg, session, path);
         }
         let Some(leg) = self.legs.get(&session) else { return };
@@ -367,6 +370,9 @@ impl Focus {
     /// The media plane did not take the leg (FOC-22).
     pub(super) fn not_installed(&mut self, now: Instant, session: SessionId) {
         if let Some(leg) = self.routes.get(&session).copied() {
+            if self.awaits_relocation(leg, session) {
+                return self.end_leg(now, leg, Farewell::CoreLost);
+            }
             return self.drop_change(leg, &Refusal::MediaPlane);
         }
         self.abandon(now, session, &Refusal::MediaPlane);

@@ -106,8 +106,11 @@ impl Focus {
         let dialog = connected.dialog.clone();
         let is_it = |open: &mut Open| matches!(open, Open::Sent(of) if *of == request);
         let is_invite = connected.exchange.open.take_if(is_it).is_some();
+        let is_moving = connected.exchange.relocation.is_some();
+        let unrefreshed = if is_moving { Farewell::CoreLost } else { Farewell::Unrefreshed };
+        let unanswered = if is_moving { Farewell::CoreLost } else { Farewell::Unanswered };
         let Some(answer) = answer else {
-            return self.end_leg(now, session, Farewell::Unrefreshed);
+            return self.end_leg(now, session, unrefreshed);
         };
         if is_invite && answer.code() < 300 {
             if let Some(link) = self.dialogs.link_mut(&dialog) {
@@ -123,7 +126,7 @@ impl Focus {
         let is_described = connected.exchange.peer().is_some() || connected.media == Media::Held;
         match answer.code() {
             ..300 => self.renew(now, session, answer),
-            408 | 481 => self.end_leg(now, session, Farewell::Unrefreshed),
+            408 | 481 => self.end_leg(now, session, unrefreshed),
             422 => {
                 let Some(timing) = &mut connected.timing else { return };
                 // More than it asked for before, or the two of us would never come to an end.
@@ -147,7 +150,7 @@ impl Focus {
             }
             // It says nothing about the session, which lives on to its expiry; but without an answer
             // to our first offer there is none.
-            _ if is_invite && !is_described => self.end_leg(now, session, Farewell::Unanswered),
+            _ if is_invite && !is_described => self.end_leg(now, session, unanswered),
             _ => {}
         }
     }

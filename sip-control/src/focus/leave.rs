@@ -167,6 +167,9 @@ impl Focus {
                 let refreshes = is_due(connected.timing.and_then(|timing| timing.refresh_at));
                 let replaces = is_due(connected.replaces_at);
                 let retires = is_due(exchange.retiring.map(|retiring| retiring.at));
+                if is_due(exchange.relocation.and_then(|relocation| relocation.deadline)) {
+                    return self.end_leg(now, session, Farewell::CoreLost);
+                }
                 if is_due(exchange.change().map(|change| change.deadline)) {
                     self.drop_change(session, &Refusal::MediaPlane);
                 }

@@ -168,6 +168,8 @@ pub enum Farewell {
     Unbound,
     /// The MSRP session was lost, and nobody came back (LEAVE-04).
     MediaLost,
+    /// Its core was lost, and it could not be moved to another (OPS-09).
+    CoreLost,
     /// The session was not refreshed (TMR-05).
     Unrefreshed,
     /// The session has ended for all (LEAVE-09).
@@ -253,6 +255,7 @@ impl Connected {
             self.exchange.change().map(|change| change.deadline),
             self.exchange.retiring.map(|retiring| retiring.at),
             self.exchange.offers_at,
+            self.exchange.relocation.and_then(|relocation| relocation.deadline),
         ];
         deadlines.into_iter().flatten().min()
     }
@@ -281,6 +284,7 @@ impl Farewell {
             Self::Unanswered => "unanswered",
             Self::Unbound => "unbound",
             Self::MediaLost => "media_lost",
+            Self::CoreLost => "core_lost",
             Self::Unrefreshed => "unrefreshed",
             Self::SessionOver => "session_over",
             Self::Gone => "gone",
@@ -300,6 +304,7 @@ impl Farewell {
             Self::Unanswered => "SIP;cause=488;text=\"No usable answer\"",
             Self::Unbound => "SIP;cause=480;text=\"MSRP connection not established\"",
             Self::MediaLost => "SIP;cause=480;text=\"MSRP connection lost\"",
+            Self::CoreLost => "SIP;cause=503;text=\"Media server lost\"",
             Self::Unrefreshed => "SIP;cause=408;text=\"Session not refreshed\"",
             Self::SessionOver => "SIP;cause=200;text=\"Session ended\"",
             Self::Gone => "SIP;cause=410;text=\"Gone\"",
@@ -325,6 +330,7 @@ impl Farewell {
             | Self::Unanswered
             | Self::Unbound
             | Self::MediaLost
+            | Self::CoreLost
             | Self::Unrefreshed
             | Self::NoSeat => Disconnection::Failed(self.reason().into()),
         }

@@ -28,6 +28,7 @@ mod keep_alive;
 mod leave;
 mod leg;
 mod link;
+mod loss;
 mod members;
 mod order;
 mod output;
@@ -317,6 +318,7 @@ impl Focus {
                 self.renamed(now, session, nickname.as_deref());
             }
             Report::Heard { room, last } => self.heard(now, room, last),
+            Report::CoreLost { sessions, rooms } => self.core_lost(now, &sessions, &rooms),
             Report::Failed { session, cause } => self.media_failed(now, session, cause),
         }
     }

@@ -116,6 +116,13 @@ pub enum Report {
         /// `None` when there was none.
         last: Option<Instant>,
     },
+    /// A core is gone.
+    CoreLost {
+        /// The sessions that were served there, or in rooms whose home it was.
+        sessions: Vec<SessionId>,
+        /// Rooms that have begun anew, without sessions.
+        rooms: Vec<RoomId>,
+    },
     /// It is dead.
     Failed {
         /// The leg.

@@ -202,6 +202,7 @@ impl Focus {
             return;
         }
         let Some(change) = exchange.take_change() else { return };
+        let superseded = exchange.relocation.take().map(|relocation| relocation.route);
         let Change { transaction, request, offer, timer, .. } = *change;
         let quiet = exchange.quiet_peer();
         let former = std::mem::replace(&mut exchange.route, route);
@@ -224,7 +225,10 @@ impl Focus {
         let retiring = Retiring { route: former, at: now + retirement };
         let earlier = std::mem::replace(&mut exchange.retiring, retires.then_some(retiring));
         let over = earlier.map(|earlier| earlier.route);
-        let over = over.into_iter().chain((!retires && before != Media::Held).then_some(former));
+        let over = over
+            .into_iter()
+            .chain(superseded)
+            .chain((!retires && before != Media::Held).then_some(former));
         for route in over {
             self.remove_route(route);
         }
@@ -275,7 +279,10 @@ impl Focus {
                 if exchange.falls_back(media, fault) {
                     self.fall_back(session);
                 } else if !had_peer {
-                    self.end_leg(now, session, Farewell::Unanswered);
+                    let is_moving = exchange.relocation.is_some();
+                    let farewell =
+                        if is_moving { Farewell::CoreLost } else { Farewell::Unanswered };
+                    self.end_leg(now, session, farewell);
                 }
                 return;
             }
@@ -283,6 +290,10 @@ impl Focus {
         let shape = exchange.shape();
         let (route, is_news) = (exchange.route, exchange.peer() != Some(&peer));
         exchange.theirs = Some(Theirs { shape, peer: Some(peer.clone()) });
+        if exchange.relocation.take().is_some() && connected.media != Media::Bound {
+            // From now on the peer knows where to come to.
+            (connected.media, connected.ack) = (Media::Awaited, Ack::Received(now));
+        }
         let is_bound = connected.media == Media::Bound;
         if is_first {
             connected.replaces_at = Some(replaces_at);
@@ -330,7 +341,8 @@ impl Focus {
         let in_force = (media != Media::Held).then_some(exchange.route);
         let retiring = exchange.retiring.map(|retiring| retiring.route);
         let changing = change.as_ref().map(|change| change.route);
-        for route in in_force.into_iter().chain(retiring).chain(changing) {
+        let moving = exchange.relocation.filter(|it| it.deadline.is_some()).map(|it| it.route);
+        for route in in_force.into_iter().chain(retiring).chain(changing).chain(moving) {
             self.remove_route(route);
         }
         change
@@ -358,7 +370,7 @@ impl Focus {
         }
     }
 
-    fn remove_route(&mut self, route: SessionId) {
+    pub(super) fn remove_route(&mut self, route: SessionId) {
         self.routes.remove(&route);
         self.order(Order::Remove { session: route });
     }

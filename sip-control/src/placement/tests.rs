@@ -43,6 +43,7 @@ fn name(command: &Command) -> &'static str {
         Command::Close { .. } => "Close",
         Command::Spread { .. } => "Spread",
         Command::Inquire { .. } => "Inquire",
+        Command::Forsake { .. } => "Forsake",
         Command::Drain => "Drain",
     }
 }
@@ -56,7 +57,7 @@ fn epoch(command: &Command) -> Epoch {
         | Command::Remove { epoch, .. }
         | Command::Close { epoch, .. }
         | Command::Spread { epoch, .. } => *epoch,
-        Command::Inquire { .. } | Command::Drain => Epoch(0),
+        Command::Inquire { .. } | Command::Forsake { .. } | Command::Drain => Epoch(0),
     }
 }
 

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mailbox::SessionId;
+use mailbox::{CoreId, SessionId};
 
 use crate::{
     config::Config,
@@ -164,6 +164,12 @@ impl Agent {
             tracing::warn!(key, "changed, which takes a restart");
         }
         self.focus.handle_config(now, Arc::new(config));
+    }
+
+    /// A core of the media plane is gone (OPS-09). What it said before that is taken in first.
+    pub fn handle_core_lost(&mut self, core: CoreId) {
+        self.handle_events();
+        self.placement.lose(core);
     }
 
     /// The operator wants the session of this room, or of this identity, to end (LEAVE-08). Whether

@@ -1,6 +1,7 @@
 //! Word to a control plane that serves, from whatever thread: what it is to do otherwise from now
 //! on, and the question what it has counted.
 
+use mailbox::CoreId;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::{config::Config, focus, store, transaction, transport};
@@ -36,6 +37,8 @@ pub(super) enum Instruction {
     Count(oneshot::Sender<Census>),
     /// Go by this configuration from now on (OPS-12).
     Reconfigure(Box<Config>),
+    /// That core of the media plane is gone (OPS-09).
+    Lose(CoreId),
     /// End the session of that URI, and say whether there was one (LEAVE-08).
     End(String, oneshot::Sender<bool>),
 }
@@ -52,6 +55,12 @@ impl Desk {
         let (answer, census) = oneshot::channel();
         self.instructions.send(Instruction::Count(answer)).await.ok()?;
         census.await.ok()
+    }
+
+    /// Tells that a core of the media plane is gone, while others serve (OPS-09).
+    pub async fn lose(&self, core: CoreId) {
+        // One that has ended has lost all of them.
+        let _ = self.instructions.send(Instruction::Lose(core)).await;
     }
 
     /// Ends the session that runs in this room, or has this identity (LEAVE-08). Whether there was

@@ -305,6 +305,7 @@ impl Running {
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(census);
             }
+            Instruction::Lose(core) => self.agent.handle_core_lost(core),
             Instruction::End(uri, answer) => {
                 // Whoever asked may have stopped waiting.
                 let _ = answer.send(self.agent.handle_end(Instant::now(), &uri));

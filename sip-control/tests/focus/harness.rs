@@ -12,8 +12,8 @@ use std::{
 };
 
 use mailbox::{
-    Command, Doorbell, Epoch, Event, FailureCause, InstallRefusal, PeerMedia, Receiver, Rights,
-    RoomId, Route, Sender, SessionId, ring,
+    Command, CoreId, Doorbell, Epoch, Event, FailureCause, InstallRefusal, PeerMedia, Receiver,
+    Rights, RoomId, Route, Sender, SessionId, ring,
 };
 use msrp::UriBuf;
 use sip_control::{
@@ -320,6 +320,12 @@ impl World {
         self.settle();
     }
 
+    /// A core is gone.
+    pub fn lose_core(&mut self, number: usize) {
+        self.agent.handle_core_lost(CoreId::new(number).unwrap());
+        self.settle();
+    }
+
     /// The operator ends the session of this URI.
     pub fn end(&mut self, uri: &str) -> bool {
         let was_there = self.agent.handle_end(self.now, uri);
@@ -487,7 +493,10 @@ impl FakeCore {
             Command::Close { room, epoch } => Some(Event::Closed { room, epoch }),
             Command::Inquire { room } => Some(Event::Heard { room, last: heard }),
             Command::Drain => Some(Event::Drained),
-            Command::Activate { .. } | Command::Connect { .. } | Command::Policy { .. } => None,
+            Command::Activate { .. }
+            | Command::Connect { .. }
+            | Command::Policy { .. }
+            | Command::Forsake { .. } => None,
         }
     }
 }
@@ -515,6 +524,7 @@ fn named(command: &Command) -> String {
         }
         Command::Policy { .. } => "Policy".to_owned(),
         Command::Inquire { .. } => "Inquire".to_owned(),
+        Command::Forsake { core } => format!("Forsake {}", core.index()),
         Command::Drain => "Drain".to_owned(),
     }
 }

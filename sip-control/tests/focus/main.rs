@@ -22,6 +22,7 @@ mod hostile;
 mod inviting;
 mod joining;
 mod locating;
+mod losing;
 mod members;
 mod naming;
 mod offerless;

@@ -56,6 +56,11 @@ impl Branches {
         self.passed.is_empty()
     }
 
+    /// Whether one of them is on that core.
+    pub(crate) fn lead_to(&self, core: CoreId) -> bool {
+        self.passed.iter().any(|(it, _)| *it == core)
+    }
+
     /// What was queued is with the kernel.
     pub(crate) fn handed_over(&mut self) {
         self.sending = std::mem::take(&mut self.queued);
@@ -72,7 +77,8 @@ impl Core {
     pub(crate) fn core_named(&self, head: &Head<'_>) -> Option<CoreId> {
         let uri = msrp::Uri::parse(head.to_path?.first())?;
         let core = core_of(uri.session_id()?.as_bytes())?;
-        (core != self.config.id && core.index() < self.config.cores).then_some(core)
+        let is_there = core.index() < self.config.cores && !self.gone.contains(core);
+        (core != self.config.id && is_there).then_some(core)
     }
 
     /// The other core whose session this message of an open connection is for. A malformed one is
@@ -275,7 +281,7 @@ impl Core {
         }
     }
 
-    fn branch_ended(
+    pub(crate) fn branch_ended(
         &mut self,
         now: Instant,
         id: ConnectionId,
@@ -340,12 +346,12 @@ impl Core {
     fn tell_branch(&mut self, id: ConnectionId, branch: CoreId, step: BranchStep) {
         let (trunk, connection) = (self.config.id, id.to_token());
         let relay = BranchRelay { trunk, connection, branch, step };
-        self.relays[branch.index()].push_back(Relay::Branch(relay));
+        self.tell(branch, Relay::Branch(relay));
     }
 
     fn tell_trunk(&mut self, trunk: CoreId, connection: u64, step: BranchStep) {
         let relay = BranchRelay { trunk, connection, branch: self.config.id, step };
-        self.relays[trunk.index()].push_back(Relay::Branch(relay));
+        self.tell(trunk, Relay::Branch(relay));
     }
 }
 

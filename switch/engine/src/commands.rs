@@ -34,6 +34,7 @@ impl Core {
             Command::Close { room, epoch } => self.close_room(now, room, epoch),
             Command::Spread { room, epoch, cores } => self.spread(&room, epoch, cores),
             Command::Inquire { room } => self.tell_heard(room),
+            Command::Forsake { core } => self.forsake(now, core),
             Command::Drain => self.drain(),
         }
     }

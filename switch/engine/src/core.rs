@@ -85,6 +85,8 @@ pub struct Core {
     pub(crate) events: VecDeque<Event>,
     /// What waits for each other core.
     pub(crate) relays: Box<[VecDeque<Relay>]>,
+    /// Other cores that are gone for good.
+    pub(crate) gone: CoreSet,
     pub(crate) counters: Counters,
     pub(crate) draining: Draining,
     pub(crate) spares: Spares,
@@ -159,6 +161,7 @@ impl Core {
             rooms_by_id: HashMap::new(),
             events: VecDeque::new(),
             relays: (0..config.cores).map(|_| VecDeque::new()).collect(),
+            gone: CoreSet::EMPTY,
             counters: Counters::default(),
             draining: Draining::No,
             spares: Spares::default(),

@@ -121,6 +121,9 @@ impl Core {
             self.distribute(room, flight, portion);
             return true;
         }
+        if self.gone.contains(terms.home) {
+            return false;
+        }
         let Some(backlog) = self.relays.get_mut(terms.home.index()) else { return false };
         // An abort takes next to nothing and must not be lost.
         if backlog.len() >= self.limits.relay_backlog_max && !matches!(portion, Portion::Abort) {
@@ -169,6 +172,9 @@ impl Core {
         (origin, message): FlightId,
         portion: &mut Portion<'_>,
     ) -> bool {
+        if self.gone.contains(core) {
+            return false;
+        }
         let Some(backlog) = self.relays.get_mut(core.index()) else { return false };
         let fits = backlog.len() < self.limits.relay_backlog_max;
         let piece = match portion {

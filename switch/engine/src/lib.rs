@@ -28,6 +28,7 @@ mod fanout;
 mod greeting;
 mod lanes;
 mod limits;
+mod loss;
 mod message;
 mod mint;
 mod nickname;

@@ -98,7 +98,9 @@ impl Core {
     /// Queues what must not be lost, however much waits for that core already: it is little, and no
     /// more of it than the focus orders and the limits of each session allow.
     pub(crate) fn tell(&mut self, core: CoreId, relay: Relay) {
-        if let Some(backlog) = self.relays.get_mut(core.index()) {
+        if let Some(backlog) = self.relays.get_mut(core.index())
+            && !self.gone.contains(core)
+        {
             backlog.push_back(relay);
         }
     }

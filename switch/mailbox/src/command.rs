@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use crate::{CoreSet, Epoch, PeerMedia, Remote, RoomId, RoomTerms, Route, SessionId};
+use crate::{CoreId, CoreSet, Epoch, PeerMedia, Remote, RoomId, RoomTerms, Route, SessionId};
 
 /// An order to one core. Repeating a command is harmless. One whose epoch is older than what the
 /// core has applied to the same session or room changes nothing, apart from its answer; `Remove` and
@@ -90,6 +90,12 @@ pub enum Command {
     Inquire {
         /// Which room.
         room: RoomId,
+    },
+    /// Another core is gone for good: nothing comes from it any more, and nothing gets there. What was
+    /// said in rooms whose home it was is not heard by anybody; the focus closes them (sip/OPS-09).
+    Forsake {
+        /// Which one.
+        core: CoreId,
     },
     /// Accept nothing new, send what is queued, close every connection. Answered by
     /// [`Event::Drained`].

@@ -145,6 +145,7 @@ struct SipLimitsTable {
     subscriptions: Option<usize>,
     subscriptions_per_user: Option<usize>,
     roster: Option<usize>,
+    moved_legs: Option<usize>,
     media_load: Option<u8>,
     source_requests: Option<NonZeroU32>,
     source_refusals: Option<u32>,
@@ -415,7 +416,7 @@ impl SipTable {
         sip.persist_sessions = self.persist_sessions;
         put!(self.limits => sip.limits;
             sessions as number, users_per_room as number, legs as number, legs_per_user as number,
-            subscriptions, subscriptions_per_user, roster, media_load, source_requests as number, source_refusals,
+            subscriptions, subscriptions_per_user, roster, moved_legs, media_load, source_requests as number, source_refusals,
             user_invites as number, user_subscribes as number, digest_failures as number,
         );
         put!(self.timers => sip.timers;

@@ -121,8 +121,14 @@ impl<B: Backend<Batch>> Runtime<B> {
     fn take_in(&mut self, now: Instant) {
         for _ in 0..TAKEN_MAX {
             let Some(command) = self.ends.commands.pop() else { break };
-            if matches!(command, Command::Drain) {
-                self.backend.stop_listening();
+            match command {
+                Command::Drain => self.backend.stop_listening(),
+                Command::Forsake { core } => {
+                    self.ends.peers[core.index()] = None;
+                    // Closed by that: whom they are for does not find a session any more.
+                    self.departing[core.index()].clear();
+                }
+                _ => {}
             }
             self.core.handle_command(now, command);
         }
@@ -242,7 +248,7 @@ impl<B: Backend<Batch>> Runtime<B> {
         if self.ends.have_something() {
             deadline = Some(now);
         }
-        let Self { core, lingering, departing, attaching, accept_at, .. } = self;
+        let Self { core, ends, lingering, departing, attaching, accept_at, .. } = self;
         // One reading of the clock for the whole batch, after the sleep.
         let mut woken = None;
         let mut feed = |completion: Completion<'_, Batch>| {
@@ -275,6 +281,7 @@ impl<B: Backend<Batch>> Runtime<B> {
                 Completion::Detached { token, socket } => {
                     if let Some(Departure { to, from, received }) =
                         core.handle_detached(connection(token))
+                        && ends.peers[to.index()].is_some()
                     {
                         departing[to.index()].push_back(Adoption { socket, from, received });
                     }

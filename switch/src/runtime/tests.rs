@@ -3,7 +3,10 @@
 use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -18,6 +21,7 @@ use msrp::{AcceptTypes, AddressBuf, PathBuf};
 use super::{Link, Runtime, mesh};
 use crate::io::{
     Backend, Readiness, Uring,
+    breaking::Breaking,
     faulty::{Cut, Faults, Faulty},
     socket::{PATIENCE, listen},
 };
@@ -39,6 +43,13 @@ struct Node {
 
 impl Node {
     fn start<B: Backend<engine::Batch> + 'static>(make: fn(Doorbell) -> B) -> Self {
+        Self::start_each(move |_, doorbell| make(doorbell))
+    }
+
+    /// With a backend for each core by its number.
+    fn start_each<B: Backend<engine::Batch> + 'static>(
+        make: impl Fn(usize, Doorbell) -> B + Clone + Send + 'static,
+    ) -> Self {
         let bell = Doorbell::new().unwrap();
         let ids: Vec<CoreId> = (0..2).filter_map(CoreId::new).collect();
         let (ends, links) = mesh(&ids, &bell).unwrap();
@@ -49,9 +60,10 @@ impl Node {
             let (mut listeners, address) = listen(any, 1, PATIENCE).unwrap();
             addresses.push(address);
             let config = CoreConfig { id, cores: 2, authority: "sw.example.com:2855".to_owned() };
+            let make = make.clone();
             threads.push(std::thread::spawn(move || {
                 let core = Core::new(config, Limits::default(), [id.index() as u8; 32]);
-                let backend = make(ends.doorbell.clone());
+                let backend = make(id.index(), ends.doorbell.clone());
                 Runtime::new(core, backend, ends, listeners.remove(0)).run()
             }));
         }
@@ -142,6 +154,46 @@ impl Node {
             thread.join().unwrap().unwrap();
         }
     }
+}
+
+/// sip/OPS-09: a core whose backend breaks ends, with its sockets. The other serves on, and nobody is
+/// sent to the one that is gone.
+#[test]
+fn a_core_that_breaks_leaves_the_other() {
+    let is_broken = Arc::new(AtomicBool::new(false));
+    let breaks = Arc::clone(&is_broken);
+    let mut node = Node::start_each(move |core, doorbell| {
+        let never = Arc::default();
+        let is_broken = if core == 1 { Arc::clone(&breaks) } else { never };
+        Breaking::new(Uring::new(doorbell).unwrap(), is_broken)
+    });
+    let for_alice = node.join(0, 1, "sip:alice@example.org", ALICE);
+    let for_bob = node.join(1, 2, "sip:bob@example.org", BOB);
+    let (mut alice, mut bob) = (node.connect(0), node.connect(1));
+    bind(&mut alice, &for_alice, ALICE);
+    bind(&mut bob, &for_bob, BOB);
+    is_broken.store(true, Ordering::SeqCst);
+    // It has to wake up to find out.
+    node.command(1, |epoch| Command::Activate { session: SessionId(2), epoch });
+    let broken = node.threads.remove(1).join().unwrap();
+    assert!(broken.is_err());
+    let end = bob.read(&mut [0; 1]).map_err(|error| error.kind());
+    assert!(matches!(end, Ok(0) | Err(ErrorKind::ConnectionReset)), "{end:?}");
+    assert!(TcpStream::connect(node.addresses[1]).is_err(), "nobody listens there any more");
+
+    node.command(0, |_| Command::Forsake { core: CoreId::new(1).unwrap() });
+    say(&mut alice, &for_alice, ALICE, "is anybody there?");
+    let mut late = node.connect(0);
+    let request = format!(
+        "MSRP 8cA1late SEND\r\nTo-Path: {for_bob}\r\nFrom-Path: {BOB}\r\nMessage-ID: 1\r\n\
+         Byte-Range: 1-0/0\r\n-------8cA1late$\r\n"
+    );
+    late.write_all(request.as_bytes()).unwrap();
+    let answer = read_until(&mut late, "-------8cA1late$\r\n");
+    assert!(answer.starts_with("MSRP 8cA1late 481"), "{answer}");
+    node.command(0, |_| Command::Drain);
+    while node.event(0) != Event::Drained {}
+    node.threads.remove(0).join().unwrap().unwrap();
 }
 
 const ALICE: &str = "msrp://alice.example.org:7654/aL4c8Vn1Xy0B;tcp";
