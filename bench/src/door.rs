@@ -11,7 +11,7 @@ use crate::scenario::Scenario;
 use crate::tally::Setback;
 
 /// Random octets of a session-id: more than the 80 bits of RFC 4975 section 14.1.
-const SESSION_ID_ENTROPY: usize = 12;
+pub const SESSION_ID_ENTROPY: usize = 12;
 /// Characters of a session-id at a bare server: those of a session-id of the switch, so that heads
 /// are as long as they would be there.
 const BARE_SESSION_ID_LEN: usize = 28;
@@ -46,7 +46,9 @@ impl Door {
     pub async fn find(scenario: &Scenario, run: &str) -> std::io::Result<Self> {
         Ok(match scenario.bare {
             Some(address) => Self::Bare { address, run: run.into() },
-            None => Self::Focus(Agent::start(scenario.sip, scenario.sip_transport, run).await?),
+            None => {
+                Self::Focus(Agent::start(scenario.sip, scenario.sip_transport, run, None).await?)
+            }
         })
     }
 
@@ -64,13 +66,11 @@ impl Door {
                 let offer = Offer::new(agent.address(), &session_id, serial);
                 let uri = scenario.member_uri(place.room, place.member);
                 let joined = agent.invite(&uri, target, &offer).await?;
+                let took = joined.took();
                 match Answer::parse(&joined.answer) {
-                    Ok(answer) => Ok(Admission {
-                        own: offer.path,
-                        answer,
-                        dialog: Some(joined.dialog),
-                        took: joined.took,
-                    }),
+                    Ok(answer) => {
+                        Ok(Admission { own: offer.path, answer, dialog: Some(joined.dialog), took })
+                    }
                     Err(why) => {
                         self.bye_unheard(joined.dialog).await;
                         Err(Setback::told(why))
@@ -104,7 +104,7 @@ impl Door {
     /// Ends a dialog.
     pub async fn bye(&self, dialog: Dialog) -> Result<(), Failure> {
         match self {
-            Self::Focus(agent) => agent.bye(dialog).await,
+            Self::Focus(agent) => agent.bye(&dialog).await,
             Self::Bare { .. } => Ok(()),
         }
     }

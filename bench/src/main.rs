@@ -12,6 +12,7 @@ mod content;
 mod crew;
 mod door;
 mod fault;
+mod joins;
 mod machine;
 mod pacer;
 mod peer;
@@ -35,7 +36,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::progress::Progress;
-use crate::scenario::Options;
+use crate::scenario::{Mode, Options};
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
@@ -44,32 +45,57 @@ static ALLOCATOR: MiMalloc = MiMalloc;
 const RING_ENTRIES: u32 = 4096;
 
 fn main() -> ExitCode {
-    let options = Options::parse();
-    let scenario = match options.check() {
-        Ok(scenario) => scenario,
-        Err(why) => <Options as clap::CommandFactory>::command()
-            .error(ErrorKind::ValueValidation, why)
-            .exit(),
-    };
-    let outcome = prepare(&options).and_then(|()| {
+    let mut options = Options::parse();
+    match options.mode.take() {
+        Some(Mode::Joins(options)) => measure_joins(options),
+        None => load(&options),
+    }
+}
+
+/// Messages, in rooms.
+fn load(options: &Options) -> ExitCode {
+    let scenario = options.check().unwrap_or_else(|why| make_sense_or_exit(why));
+    let outcome = prepare(options.cpu)
+        .and_then(|()| on_ring(run::run(scenario, Progress::new(options.quiet))));
+    conclude(outcome.map(|report| {
+        let text = if options.json { report.to_json() + "\n" } else { report.to_text() };
+        (text, report.exit_status())
+    }))
+}
+
+/// Rejoins and refreshes.
+fn measure_joins(options: joins::Options) -> ExitCode {
+    options.check().unwrap_or_else(|why| make_sense_or_exit(why));
+    let is_json = options.json;
+    let outcome = prepare(options.cpu).and_then(|()| {
         let progress = Progress::new(options.quiet);
-        // One thread, which enters the kernel often enough to be told there what has completed:
-        // no interrupt is needed for that.
-        let mut ring = tokio_uring::uring_builder();
-        ring.setup_single_issuer().setup_coop_taskrun();
-        tokio_uring::builder()
-            .entries(RING_ENTRIES)
-            .uring_builder(&ring)
-            .start(run::run(scenario, progress))
+        on_ring(joins::run(options, progress))
     });
+    conclude(outcome.map(|report| {
+        let text = if is_json { report.to_json() + "\n" } else { report.to_text() };
+        (text, report.exit_status())
+    }))
+}
+
+fn make_sense_or_exit(why: String) -> ! {
+    let mut command = <Options as clap::CommandFactory>::command();
+    command.error(ErrorKind::ValueValidation, why).exit()
+}
+
+/// One thread, which enters the kernel often enough to be told there what has completed: no interrupt
+/// is needed for that.
+fn on_ring<T>(run: impl Future<Output = io::Result<T>>) -> io::Result<T> {
+    let mut ring = tokio_uring::uring_builder();
+    ring.setup_single_issuer().setup_coop_taskrun();
+    tokio_uring::builder().entries(RING_ENTRIES).uring_builder(&ring).start(run)
+}
+
+/// Shows what a run came to.
+fn conclude(outcome: io::Result<(String, u8)>) -> ExitCode {
     match outcome {
-        Ok(report) => {
-            if options.json {
-                println!("{}", report.to_json());
-            } else {
-                print!("{}", report.to_text());
-            }
-            ExitCode::from(report.exit_status())
+        Ok((text, status)) => {
+            print!("{text}");
+            ExitCode::from(status)
         }
         Err(error) => {
             eprintln!("msrp-bench: {error}");
@@ -79,8 +105,8 @@ fn main() -> ExitCode {
 }
 
 /// Pins the process where it was asked to stay, and lets it have as many connections as it may.
-fn prepare(options: &Options) -> io::Result<()> {
-    if let Some(cpu) = options.cpu {
+fn prepare(cpu: Option<usize>) -> io::Result<()> {
+    if let Some(cpu) = cpu {
         let mut set = CpuSet::new();
         set.set(cpu);
         sched_setaffinity(None, &set)?;

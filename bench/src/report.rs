@@ -363,11 +363,11 @@ impl Report {
 }
 
 /// Zero where there is nothing to divide by.
-fn ratio(part: f64, whole: f64) -> f64 {
+pub fn ratio(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { part / whole } else { 0.0 }
 }
 
-fn megabytes(octets: u64) -> f64 {
+pub fn megabytes(octets: u64) -> f64 {
     octets as f64 / 1e6
 }
 
@@ -382,7 +382,7 @@ fn quantiles(histogram: &Histogram<u64>) -> [(&'static str, f64); 5] {
     ]
 }
 
-fn percentiles_text(histogram: &Histogram<u64>) -> String {
+pub fn percentiles_text(histogram: &Histogram<u64>) -> String {
     if histogram.is_empty() {
         return "nothing to time".into();
     }
@@ -390,7 +390,7 @@ fn percentiles_text(histogram: &Histogram<u64>) -> String {
     format!("{} us", quantiles.join("  "))
 }
 
-fn percentiles(histogram: &Histogram<u64>) -> Object {
+pub fn percentiles(histogram: &Histogram<u64>) -> Object {
     let mut object = Object::default();
     object.integer("count", histogram.len());
     for (name, value) in quantiles(histogram) {
@@ -432,7 +432,7 @@ fn quoted(text: &str) -> String {
 
 /// A JSON object being written.
 #[derive(Debug, Default)]
-struct Object(String);
+pub struct Object(String);
 
 impl Object {
     fn field(&mut self, name: &str, value: &str) -> &mut Self {
@@ -442,27 +442,27 @@ impl Object {
         self
     }
 
-    fn text(&mut self, name: &str, value: &str) -> &mut Self {
+    pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
         self.field(name, &quoted(value))
     }
 
-    fn integer(&mut self, name: &str, value: u64) -> &mut Self {
+    pub fn integer(&mut self, name: &str, value: u64) -> &mut Self {
         self.field(name, &value.to_string())
     }
 
-    fn number(&mut self, name: &str, value: f64) -> &mut Self {
+    pub fn number(&mut self, name: &str, value: f64) -> &mut Self {
         self.field(name, &format!("{value:.3}"))
     }
 
-    fn flag(&mut self, name: &str, value: bool) -> &mut Self {
+    pub fn flag(&mut self, name: &str, value: bool) -> &mut Self {
         self.field(name, &value.to_string())
     }
 
-    fn object(&mut self, name: &str, value: &Self) -> &mut Self {
+    pub fn object(&mut self, name: &str, value: &Self) -> &mut Self {
         self.field(name, &value.finish())
     }
 
-    fn finish(&self) -> String {
+    pub fn finish(&self) -> String {
         format!("{{{}}}", self.0)
     }
 }

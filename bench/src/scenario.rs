@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use clap::Parser;
 
-use crate::content;
+use crate::{content, joins};
 
 /// The largest body whose order over a whole room is promised: a chunk that nobody may interrupt
 /// (RFC 4975 section 7.1.1, CHAT-31 of the media-plane catalogue).
@@ -22,8 +22,16 @@ const NOTICE_SIZE_MAX: usize = 64 * 1024;
 /// Exit status: 0 when everything asked for was delivered once, in order and unharmed; 1 when
 /// anything was not, or when somebody could not join; 2 for a command line that makes no sense.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "msrp-bench", version, args_override_self = true)]
+#[command(
+    name = "msrp-bench",
+    version,
+    args_override_self = true,
+    args_conflicts_with_subcommands = true
+)]
 pub struct Options {
+    /// Something else than messages.
+    #[command(subcommand)]
+    pub mode: Option<Mode>,
     /// Rooms to fill.
     #[arg(long, default_value_t = 1)]
     pub rooms: u32,
@@ -105,6 +113,13 @@ pub struct Options {
     /// No progress bar.
     #[arg(long)]
     pub quiet: bool,
+}
+
+/// What is measured instead of messages.
+#[derive(Clone, Debug, clap::Subcommand)]
+pub enum Mode {
+    /// Rejoins and refreshes of sessions.
+    Joins(joins::Options),
 }
 
 /// How SIP travels.

@@ -34,6 +34,12 @@ impl Setback {
     }
 }
 
+impl fmt::Display for Setback {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.why)
+    }
+}
+
 /// What many attempts came to.
 #[derive(Debug)]
 pub struct Tally {

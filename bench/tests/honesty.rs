@@ -386,3 +386,90 @@ fn nobody_there_is_a_failure_and_nonsense_another() {
         assert_eq!(run(&fake, &arguments).status, Some(1), "{transport}");
     }
 }
+
+/// Runs the tool's other mode against `fake`, for a moment.
+fn run_joins(fake: &Fake, arguments: &str) -> Outcome {
+    let sip = fake.sip.to_string();
+    let output = Command::new(env!("CARGO_BIN_EXE_msrp-bench"))
+        .args(["joins", "--json", "--quiet", "--sip", &sip, "--seconds", "0.2", "--settle", "0"])
+        .args(arguments.split_whitespace())
+        .output()
+        .unwrap();
+    Outcome {
+        status: output.status.code(),
+        report: String::from_utf8(output.stdout).unwrap(),
+        complaints: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+/// sip/JOIN-12: an attempt is the whole procedure, from the INVITE to the first NOTIFY, and each of its
+/// steps has its time.
+#[test]
+fn an_attempt_is_the_whole_procedure_and_each_step_has_its_time() {
+    for transport in ["udp", "tcp"] {
+        let fake = Fake::start(Whim::None, Mischief::None);
+        let file = std::env::temp_dir()
+            .join(format!("msrp-bench-attempts-{}-{transport}.csv", std::process::id()));
+        let outcome = run_joins(
+            &fake,
+            &format!(
+                "--rooms 2 --members 2 --rate 20 --sip-transport {transport} --attempts {}",
+                file.display()
+            ),
+        );
+        let attempts = std::fs::read_to_string(&file).unwrap();
+        std::fs::remove_file(&file).unwrap();
+        assert_eq!(outcome.status, Some(0), "{}{}", outcome.report, outcome.complaints);
+        assert!(outcome.report.contains("\"rejoin_outcomes\":{\"200\":4}"), "{}", outcome.report);
+        let mut lines = attempts.lines();
+        let header = "due_s,invite_us,provisional_us,ok_us,ack_us,bound_us,notify_us";
+        assert_eq!(lines.next(), Some(header));
+        let mut count = 0;
+        for line in lines {
+            let times: Vec<f64> = line.split(',').map(|time| time.parse().unwrap()).collect();
+            assert_eq!(times.len(), 7, "{line}");
+            assert!(times[1..].is_sorted(), "{line}");
+            count += 1;
+        }
+        assert_eq!(count, 4, "{attempts}");
+
+        // Each of the 4 users has joined, and come back once to where the Contact sent it.
+        let requests = fake.requests();
+        let count = |start: &str| requests.iter().filter(|it| it.starts_with(start)).count();
+        let room = "INVITE sip:room";
+        let identity = "INVITE sip:s-room";
+        assert_eq!((count(room), count(identity)), (4, 4), "{requests:?}");
+        assert_eq!((count("ACK sip:s-room"), count("SUBSCRIBE sip:s-room")), (8, 8));
+        let notified = fake.answers();
+        assert_eq!(notified.iter().filter(|answer| *answer == "NOTIFY 200").count(), 8);
+        assert_eq!(count("BYE sip:s-room"), 4, "those that stand at the end");
+    }
+}
+
+/// sip/JOIN-12: what was refused is counted by its status and the text of its Warning, and is not among
+/// what was timed.
+#[test]
+fn refused_attempts_are_counted_by_status_and_warning() {
+    let fake = Fake::start(Whim::RoomFull, Mischief::None);
+    let outcome = run_joins(&fake, "--rooms 1 --members 2 --rate 20 --no-watch");
+    assert_eq!(outcome.status, Some(1), "{}{}", outcome.report, outcome.complaints);
+    assert!(
+        outcome.report.contains("\"refused: 486 (Too many participants)\":4"),
+        "{}",
+        outcome.report
+    );
+    assert_eq!(outcome.number(&["rejoin_failed"]), 4);
+    assert_eq!(outcome.number(&["invite_ok_us", "count"]), 0);
+    assert!(fake.requests().iter().all(|request| !request.starts_with("SUBSCRIBE")));
+}
+
+#[test]
+fn refreshes_are_counted_and_timed() {
+    let fake = Fake::start(Whim::None, Mischief::None);
+    let outcome = run_joins(&fake, "--rooms 1 --members 2 --rate 0 --refreshes 100 --no-watch");
+    assert_eq!(outcome.status, Some(0), "{}{}", outcome.report, outcome.complaints);
+    assert_eq!(outcome.number(&["rejoin_failed"]), 0);
+    assert_eq!(outcome.number(&["refresh_due_ok_us", "count"]), 20);
+    let updates = fake.requests();
+    assert_eq!(updates.iter().filter(|it| it.starts_with("UPDATE sip:s-room1")).count(), 20);
+}

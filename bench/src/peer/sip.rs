@@ -4,6 +4,7 @@
 mod message;
 mod timer;
 mod transport;
+mod watch;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
@@ -20,6 +21,7 @@ use tokio::sync::mpsc;
 
 use self::message::Outline;
 use self::timer::Retransmission;
+use self::watch::Watch;
 use crate::peer::sdp::Offer;
 use crate::scenario::SipTransport;
 
@@ -27,6 +29,19 @@ use crate::scenario::SipTransport;
 const BYE_PATIENCE: Duration = Duration::from_secs(10);
 /// Responses of one transaction that wait to be read: the focus sends a few at most.
 const RESPONSES_MAX: usize = 16;
+
+/// When an attempt to join got how far.
+#[derive(Clone, Copy, Debug)]
+pub struct Moments {
+    /// The INVITE was handed to the transport.
+    pub sent: Instant,
+    /// The first provisional response was read, if there was one.
+    pub provisional: Option<Instant>,
+    /// The final response was read.
+    pub answered: Instant,
+    /// The ACK was handed to the transport.
+    pub acknowledged: Instant,
+}
 
 /// One user agent, on one socket, for any number of members.
 #[derive(Debug)]
@@ -42,6 +57,10 @@ pub struct Agent {
     acks: RefCell<HashMap<String, Vec<u8>>>,
     /// Dialogs by Call-ID, as far as the focus may ask something in them.
     standings: RefCell<HashMap<String, Standing>>,
+    /// Subscriptions by Call-ID.
+    watches: RefCell<HashMap<String, Watch>>,
+    /// `Session-Expires` in seconds, if sessions are to be kept alive by us.
+    session_interval: Option<u32>,
     dismissed: Cell<u64>,
 }
 
@@ -72,6 +91,9 @@ pub struct Dialog {
     to: String,
     target: String,
     routes: Vec<String>,
+    contact: String,
+    /// The number of the last request in it.
+    number: Cell<u32>,
 }
 
 impl Dialog {
@@ -88,8 +110,15 @@ pub struct Joined {
     pub dialog: Dialog,
     /// The SDP answer, as it came.
     pub answer: Vec<u8>,
+    /// When it got how far.
+    pub moments: Moments,
+}
+
+impl Joined {
     /// From the first INVITE sent to the 200.
-    pub took: Duration,
+    pub fn took(&self) -> Duration {
+        self.moments.answered - self.moments.sent
+    }
 }
 
 /// Why a request came to nothing.
@@ -124,11 +153,13 @@ impl From<io::Error> for Failure {
 
 impl Agent {
     /// Opens the way to the focus and begins to listen to it. `run` must be a token that no other
-    /// run has used.
+    /// run has used. With a `session_interval`, in seconds, it is for us to refresh sessions; without
+    /// one the focus does.
     pub async fn start(
         focus: SocketAddr,
         transport: SipTransport,
         run: &str,
+        session_interval: Option<u32>,
     ) -> io::Result<Rc<Self>> {
         let (sender, receiver) = transport::open(focus, transport).await?;
         let agent = Rc::new(Self {
@@ -138,6 +169,8 @@ impl Agent {
             transactions: RefCell::default(),
             acks: RefCell::default(),
             standings: RefCell::default(),
+            watches: RefCell::default(),
+            session_interval,
             dismissed: Cell::new(0),
         });
         tokio::task::spawn_local(Rc::clone(&agent).listen(receiver));
@@ -181,20 +214,22 @@ impl Agent {
             routes: &[],
         };
         let other = |name: &str, value: String| Header::Other(name.into(), value);
-        let request = invite.write(
-            vec![
-                Header::Contact(headers::Contact::new(contact.clone())),
-                other("P-Asserted-Identity", format!("<{member}>")),
-                other("Accept-Contact", "*;+g.oma.sip-im".into()),
-                Header::Allow(headers::Allow::new(message::ALLOW)),
-            ],
-            Some(&offer.text),
-        );
+        let mut fields = vec![
+            Header::Contact(headers::Contact::new(contact.clone())),
+            other("P-Asserted-Identity", format!("<{member}>")),
+            other("Accept-Contact", "*;+g.oma.sip-im".into()),
+            Header::Allow(headers::Allow::new(message::ALLOW)),
+        ];
+        if let Some(seconds) = self.session_interval {
+            fields.push(Header::Supported(headers::Supported::new("timer")));
+            fields.push(other("Session-Expires", seconds.to_string()));
+        }
+        let request = invite.write(fields, Some(&offer.text));
 
-        let begun = Instant::now();
-        let timer = Retransmission::invite(begun, self.transport.is_reliable());
-        let response = self.transact(&branch, &request, timer).await?;
-        let took = begun.elapsed();
+        let sent = Instant::now();
+        let timer = Retransmission::invite(sent, self.transport.is_reliable());
+        let (response, provisional) = self.transact(&branch, &request, timer).await?;
+        let answered = Instant::now();
         let to = response.to_header().map_err(|_| Failure::Malformed("no To"))?.value().to_owned();
         let status = response.status_code().code();
         if status >= 300 {
@@ -210,6 +245,8 @@ impl Agent {
             call_id: call_id.clone(),
             from: from.clone(),
             to,
+            contact: contact.clone(),
+            number: Cell::new(1),
         };
         // This one belongs to the dialog: a branch of its own, the remote target, the route set.
         let (_, via) = self.new_branch();
@@ -217,18 +254,21 @@ impl Agent {
         let standing = Standing { local_tag, contact, offer: offer.text.clone(), life: Life::Open };
         self.standings.borrow_mut().insert(call_id, standing);
         self.acknowledge(branch, ack).await?;
-        Ok(Joined { dialog, answer: response.body, took })
+        let acknowledged = Instant::now();
+        let moments = Moments { sent, provisional, answered, acknowledged };
+        Ok(Joined { dialog, answer: response.body, moments })
     }
 
     /// Leaves. The dialog is over whatever comes back.
-    pub async fn bye(&self, dialog: Dialog) -> Result<(), Failure> {
-        self.leave(&dialog);
+    pub async fn bye(&self, dialog: &Dialog) -> Result<(), Failure> {
+        self.leave(dialog);
         let (branch, via) = self.new_branch();
         let reason = Header::Other("Reason".into(), "SIP;cause=200;text=\"Call completed\"".into());
-        let request = dialog.outline(Method::Bye, 2, &via).write(vec![reason], None);
+        let number = dialog.next_number();
+        let request = dialog.outline(Method::Bye, number, &via).write(vec![reason], None);
         let reliable = self.transport.is_reliable();
         let timer = Retransmission::request(Instant::now(), reliable, BYE_PATIENCE);
-        let response = self.transact(&branch, &request, timer).await?;
+        let (response, _) = self.transact(&branch, &request, timer).await?;
         if response.status_code().code() >= 300 {
             return Err(Failure::Refused(message::refusal(&response)));
         }
@@ -265,21 +305,25 @@ impl Agent {
         (branch, via)
     }
 
-    /// Sends a request until its final response is there.
+    /// Sends a request until its final response is there. Also tells when something was there before.
     async fn transact(
         &self,
         branch: &str,
         request: &[u8],
         mut timer: Retransmission,
-    ) -> Result<Response, Failure> {
+    ) -> Result<(Response, Option<Instant>), Failure> {
         let (sender, mut responses) = mpsc::channel(RESPONSES_MAX);
         self.transactions.borrow_mut().insert(branch.into(), sender);
+        let mut provisional = None;
         let outcome = async {
             self.transport.send(request).await?;
             loop {
                 match tokio::time::timeout_at(timer.wake().into(), responses.recv()).await {
-                    Ok(Some(response)) if response.status_code().code() < 200 => timer.settle(),
-                    Ok(Some(response)) => return Ok(response),
+                    Ok(Some(response)) if response.status_code().code() < 200 => {
+                        provisional.get_or_insert_with(Instant::now);
+                        timer.settle();
+                    }
+                    Ok(Some(response)) => return Ok((response, provisional)),
                     Ok(None) => return Err(Failure::Transport(io::ErrorKind::ConnectionRefused)),
                     Err(_) => match timer.handle_timeout(Instant::now()) {
                         Some(true) => self.transport.send(request).await?,
@@ -341,6 +385,11 @@ impl Agent {
         if request.method == Method::Ack {
             return None;
         }
+        if request.method == Method::Notify
+            && let Some(answer) = self.notified(request)
+        {
+            return Some(answer);
+        }
         let mut standings = self.standings.borrow_mut();
         let tag = request.to_header().ok().and_then(|to| message::tag(to.value()));
         let standing = message::call_id(request)
@@ -374,6 +423,12 @@ impl Agent {
 }
 
 impl Dialog {
+    /// The number of one more request in it.
+    fn next_number(&self) -> u32 {
+        self.number.set(self.number.get() + 1);
+        self.number.get()
+    }
+
     /// A request inside the dialog.
     fn outline<'a>(&'a self, method: Method, number: u32, via: &'a str) -> Outline<'a> {
         Outline {

@@ -52,6 +52,7 @@ impl Fake {
             invites: 0,
             acks: 0,
             answers: Vec::new(),
+            requests: Vec::new(),
             seen: HashSet::new(),
             unacknowledged: HashMap::new(),
             dialogs: HashMap::new(),
@@ -110,6 +111,11 @@ impl Fake {
         self.focus.lock().unwrap().answers.clone()
     }
 
+    /// What was asked, in order: method and target.
+    pub fn requests(&self) -> Vec<String> {
+        self.focus.lock().unwrap().requests.clone()
+    }
+
     /// Dialogs that are still up.
     pub fn dialogs(&self) -> usize {
         self.focus.lock().unwrap().dialogs.len()
@@ -141,6 +147,8 @@ struct Focus {
     invites: usize,
     acks: usize,
     answers: Vec<String>,
+    /// Method and target of everything that was asked.
+    requests: Vec<String>,
     /// Branches of INVITEs seen.
     seen: HashSet<String>,
     /// The 200s that no ACK has come for, by Call-ID.
@@ -159,6 +167,9 @@ struct Dialog {
 impl Focus {
     fn handle(&mut self, message: &str) -> Vec<String> {
         let call_id = header(message, "Call-ID").unwrap().to_owned();
+        if let Some((request, _)) = message.split_once(" SIP/2.0\r\n") {
+            self.requests.push(request.to_owned());
+        }
         match message.split(' ').next().unwrap() {
             "INVITE" => self.invite(message, call_id),
             "ACK" => {
@@ -192,6 +203,12 @@ impl Focus {
                 assert_eq!(method == "INVITE", attribute(message, "path").is_some());
                 vec![]
             }
+            "SUBSCRIBE" => {
+                let subscription = Dialog::of(message);
+                let accepted = reply(message, "200 OK", "Expires: 3600\r\n", "");
+                vec![accepted, subscription.ask("NOTIFY", &call_id, 1)]
+            }
+            "UPDATE" => vec![reply(message, "200 OK", "", "")],
             "BYE" if self.whim == Whim::Amnesia => {
                 vec![reply(message, "481 Call/Transaction Does Not Exist", "", "")]
             }
@@ -229,12 +246,7 @@ impl Focus {
              a=setup:passive\r\na=chatroom\r\n"
         );
         let contact = format!("Contact: <sip:s-{room}@chat.localhost;gr>;isfocus\r\n");
-        let dialog = Dialog {
-            user: user.clone(),
-            contact: uri(header(message, "Contact").unwrap()).into(),
-            from: format!("{};tag=focus", header(message, "To").unwrap()),
-            to: header(message, "From").unwrap().into(),
-        };
+        let dialog = Dialog::of(message);
         let ok = reply(message, "200 OK", &contact, &sdp);
         let replaced: Vec<_> = self
             .dialogs
@@ -254,6 +266,16 @@ impl Focus {
 }
 
 impl Dialog {
+    /// The one that this request makes.
+    fn of(request: &str) -> Self {
+        Self {
+            user: uri(header(request, "P-Asserted-Identity").unwrap()).to_owned(),
+            contact: uri(header(request, "Contact").unwrap()).into(),
+            from: format!("{};tag=focus", header(request, "To").unwrap()),
+            to: header(request, "From").unwrap().into(),
+        }
+    }
+
     /// Where the user listens, by its Contact.
     fn address(&self) -> SocketAddr {
         let address = self.contact.split_once('@').unwrap().1;

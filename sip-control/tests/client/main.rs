@@ -16,4 +16,5 @@ mod running;
 mod server;
 mod staying;
 mod switch;
+mod vectors;
 mod watching;

@@ -46,7 +46,7 @@ a=chatroom:nickname private-messages
 a=sendrecv
 ";
 
-/// FOC-24, FOC-25, FOC-26, FOC-29, TMR-01, TV-01, IMS-02: the answer to TV-01, line by line.
+/// FOC-24, FOC-25, FOC-26, FOC-29, TMR-01, TV-01, TV-02, IMS-02: the answer to TV-01, line by line.
 #[test]
 fn a_public_join_is_answered_with_all_that_the_client_needs() {
     let mut config = vectors();

@@ -70,10 +70,13 @@ pub async fn open(focus: SocketAddr, transport: SipTransport) -> io::Result<(Sen
 }
 
 async fn drain(mut queue: mpsc::Receiver<Vec<u8>>, mut writer: OwnedWriteHalf) {
-    while let Some(message) = queue.recv().await {
-        if writer.write_all(&message).await.is_err() {
+    let mut waiting = Vec::new();
+    while queue.recv_many(&mut waiting, OUTGOING_MAX).await > 0 {
+        // What came meanwhile goes in one write.
+        if writer.write_all(&waiting.concat()).await.is_err() {
             return;
         }
+        waiting.clear();
     }
 }
 
