@@ -47,7 +47,7 @@ pub async fn run(options: Options, progress: Progress) -> io::Result<Report> {
     // Who was told of the joins is told of them, before anything is measured.
     tokio::time::sleep(Duration::from_secs_f64(options.settle)).await;
 
-    progress.begin("measuring", options.seconds as u64);
+    progress.phase("measuring");
     let (switch, tool) = (usage_of(options.pid)?, Usage::of(None)?);
     let resident = switch.as_ref().map(|usage| usage.resident);
     let begun = Instant::now();

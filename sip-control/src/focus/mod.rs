@@ -48,6 +48,7 @@ mod roster;
 mod screen;
 mod session_timer;
 mod subscription;
+mod tidings;
 mod user;
 mod venue;
 mod watch;
@@ -76,6 +77,7 @@ use self::{
     refusal::Refusal,
     room::Room,
     subscription::{Subscription, SubscriptionId},
+    tidings::Tidings,
 };
 pub use mailbox::{Utc, WallClock};
 
@@ -142,6 +144,8 @@ pub struct Focus {
     agenda: Agenda<Subject>,
     /// The charging vectors of requests that are not answered.
     vectors: HashMap<ServerId, Vector>,
+    /// Who is to be told of changes.
+    tidings: Tidings,
     /// What waits for names.
     errands: BTreeMap<ErrandId, Errand>,
     /// What was looked up for what is served now.
@@ -202,6 +206,7 @@ impl Focus {
             requests: HashMap::new(),
             agenda: Agenda::default(),
             vectors: HashMap::new(),
+            tidings: Tidings::default(),
             errands: BTreeMap::new(),
             names: Names::default(),
             outputs: VecDeque::new(),
@@ -331,7 +336,7 @@ impl Focus {
         }
     }
 
-    /// Looks at everything whose time has come.
+    /// Looks at everything whose time has come, and tells some of those who wait to be told.
     pub fn handle_timeout(&mut self, now: Instant) {
         while let Some(subject) = self.agenda.pop(now) {
             match subject {
@@ -342,6 +347,7 @@ impl Focus {
                 Subject::Errand(errand) => self.run_errand(now, errand),
             }
         }
+        self.spread_tidings(now);
     }
 
     /// Ends all sessions and serves no new ones (LEAVE-09, OPS-02).
@@ -358,12 +364,15 @@ impl Focus {
 
     /// When [`handle_timeout`](Self::handle_timeout) wants to be called.
     pub fn poll_timeout(&self) -> Option<Instant> {
-        self.agenda.next()
+        [self.tidings.due(), self.agenda.next()].into_iter().flatten().min()
     }
 
     /// Whether nothing is left of what was told to end.
     pub fn is_idle(&self) -> bool {
-        self.legs.is_empty() && self.requests.is_empty() && self.errands.is_empty()
+        self.legs.is_empty()
+            && self.requests.is_empty()
+            && self.errands.is_empty()
+            && self.tidings.is_empty()
     }
 
     /// What it goes by.

@@ -70,6 +70,8 @@ pub struct Room {
     pub venue: Arc<Venue>,
     /// Who watches.
     pub watchers: Vec<SubscriptionId>,
+    /// Some of them are still to be told of a change.
+    pub has_tidings: bool,
     /// How long it waits for somebody to come back, since it was left by all (LEAVE-06).
     pub lingers_until: Option<Instant>,
     /// How long it waits for one of those to come back without whom it is over (LEAVE-07).
@@ -103,6 +105,7 @@ impl Room {
             identity,
             venue,
             watchers: Vec::new(),
+            has_tidings: false,
             lingers_until: None,
             forsaken_until: None,
             expiry: Expiry::default(),

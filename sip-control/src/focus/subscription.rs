@@ -42,6 +42,8 @@ pub struct Subscription {
     pub owed: Option<Owed>,
     /// When a change may be told again (NTF-04).
     pub quiet_until: Option<Instant>,
+    /// It is among those whose turn to be told is to come.
+    pub is_waiting: bool,
     /// When it is planned to be looked at next, for that or because it ends.
     pub alarm: Option<Instant>,
 }

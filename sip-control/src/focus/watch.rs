@@ -154,6 +154,7 @@ impl Focus {
             in_flight: None,
             owed: None,
             quiet_until: None,
+            is_waiting: false,
             alarm: None,
         };
         self.subscriptions.insert(id, subscription);
@@ -201,15 +202,6 @@ impl Focus {
         watchers.filter(|watcher| watcher.keys.iter().any(|k| keys.contains(k))).count()
     }
 
-    /// The roster has changed: everybody who watches is told, now or as soon as may be (FOC-34).
-    pub(super) fn notify_watchers(&mut self, now: Instant, room_id: RoomId) {
-        let Some(room) = self.rooms.get(&room_id) else { return };
-        for watcher in room.watchers.clone() {
-            self.tell(now, watcher);
-        }
-        self.forget_departures(room_id);
-    }
-
     /// A participant whose name has changed may be shown now, or nobody has come back.
     pub(super) fn look_at_room(&mut self, now: Instant, room_id: RoomId) {
         let at = self.clock.utc(now);
@@ -230,7 +222,7 @@ impl Focus {
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
             subscription.alarm = subscription.alarm.filter(|alarm| *alarm > now);
             let expires = subscription.expires;
-            self.tell(now, id);
+            self.notify_in_turn(now, id);
             // If it is over already, the answer to the NOTIFY under way says when it can be ended.
             if expires > now {
                 self.plan_subscription(id, expires);
@@ -252,12 +244,12 @@ impl Focus {
     pub(super) fn end_subscription(&mut self, now: Instant, id: SubscriptionId, ending: Ending) {
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
             subscription.owed = Some(Owed::Last(ending));
-            self.tell(now, id);
+            self.notify_in_turn(now, id);
         }
     }
 
     /// Tells a watcher what it may be told now.
-    fn tell(&mut self, now: Instant, id: SubscriptionId) {
+    pub(super) fn tell(&mut self, now: Instant, id: SubscriptionId) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
         let change = self.rooms.get(&subscription.room).map_or(subscription.told, Room::change);
         match subscription.due(now, change) {
@@ -360,7 +352,7 @@ impl Focus {
     }
 
     /// Departures that everybody has been told of need not be kept.
-    fn forget_departures(&mut self, room_id: RoomId) {
+    pub(super) fn forget_departures(&mut self, room_id: RoomId) {
         let Some(room) = self.rooms.get_mut(&room_id) else { return };
         let watchers = room.watchers.iter().filter_map(|id| self.subscriptions.get(id));
         let told = watchers.map(|subscription| subscription.told_before).min();

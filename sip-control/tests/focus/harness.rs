@@ -69,6 +69,8 @@ pub struct World {
     pub changes: Vec<Change>,
     /// Whether it is at once.
     pub remembers: bool,
+    /// Whether what is due at this very moment waits until time passes.
+    pub lingers: bool,
 }
 
 struct FakeCore {
@@ -205,6 +207,7 @@ impl World {
             serial: 0,
             changes: Vec::new(),
             remembers: true,
+            lingers: false,
         }
     }
 
@@ -220,6 +223,11 @@ impl World {
 
     /// Somebody sends `octets`, which may be anything.
     pub fn hear_octets(&mut self, remote: &str, protocol: Protocol, octets: Vec<u8>) {
+        self.deliver(remote, protocol, octets);
+        self.settle();
+    }
+
+    fn deliver(&mut self, remote: &str, protocol: Protocol, octets: Vec<u8>) {
         let source = Source {
             local: "192.0.2.100:5060".parse().unwrap(),
             remote: remote.parse().unwrap(),
@@ -228,7 +236,6 @@ impl World {
         };
         if let Some(message) = Message::from_datagram(octets.into()) {
             self.agent.handle_message(self.now, source, message);
-            self.settle();
         }
     }
 
@@ -275,11 +282,7 @@ impl World {
 
     /// Answers a request of the focus, with some more header lines and a body.
     pub fn answer_body(&mut self, request: &Sent, status: &str, lines: &str, body: &str) {
-        let mut text = format!("SIP/2.0 {status}\n");
-        for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
-            writeln!(text, "{name}: {}", request.header(name)).unwrap();
-        }
-        self.hear(&format!("{text}{lines}Content-Length: ?\n\n{body}"));
+        self.hear(&answer_to(request, status, lines, body));
     }
 
     /// What is asked of the DNS since the last time: each name, and who has to be told.
@@ -397,14 +400,30 @@ impl World {
                     show(&sent);
                     self.sent.push_back(sent.clone());
                     if self.is_polite && !sent.start().starts_with("SIP/") {
-                        self.answer(&sent, "200 OK");
+                        let answer = wire(&answer_to(&sent, "200 OK", "", ""));
+                        self.deliver(PROXY, Protocol::Tcp, answer);
                     }
                 }
                 None if has_said => self.agent.handle_events(),
                 None if self.remember() || self.seek() => {}
+                None if !self.lingers && self.is_due() => self.agent.handle_timeout(self.now),
                 None => return,
             }
         }
+    }
+
+    fn is_due(&self) -> bool {
+        self.agent.poll_timeout().is_some_and(|due| due <= self.now)
+    }
+
+    /// Does one turn of what is due. Whether there was any.
+    pub fn turn(&mut self) -> bool {
+        let is_due = self.is_due();
+        if is_due {
+            self.agent.handle_timeout(self.now);
+            self.settle();
+        }
+        is_due
     }
 
     /// These are the sessions of the process before.
@@ -499,6 +518,15 @@ impl FakeCore {
             | Command::Forsake { .. } => None,
         }
     }
+}
+
+/// An answer to a request of the focus.
+fn answer_to(request: &Sent, status: &str, lines: &str, body: &str) -> String {
+    let mut text = format!("SIP/2.0 {status}\n");
+    for name in ["Via", "From", "To", "Call-ID", "CSeq"] {
+        writeln!(text, "{name}: {}", request.header(name)).unwrap();
+    }
+    format!("{text}{lines}Content-Length: ?\n\n{body}")
 }
 
 /// What a core would call the session.

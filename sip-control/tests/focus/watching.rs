@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::harness::{
     AUDIO, OFFER, Sent, World, connected, invite, subscribe, users, vectors, version,
 };
-use sip_control::config::{Limits, Users};
+use sip_control::config::{Config, Limits, Rules, Users};
 
 const GARDEN: &str = "sip:garden-open@im.example.com";
 const GROUP: &str = "sip:gardeners@groups.example.com";
@@ -455,6 +455,60 @@ fn a_joiner_does_not_wait_for_those_who_watch() {
     let at = |start: &str| journal.iter().position(|line| line.starts_with(start)).unwrap();
     assert!(at("sip: SIP/2.0 200 OK") < at("sip: NOTIFY"), "{journal:?}");
     assert_eq!(world.take_requests("NOTIFY").len(), 3);
+}
+
+/// NTF-09: however many watch a room, a join elsewhere waits for a few of their NOTIFYs at most; and all
+/// of them are told in the end, as well as when it is over.
+#[test]
+fn a_crowd_that_watches_delays_nobody_elsewhere() {
+    const CROWD: usize = 500;
+    const TURN: usize = 16;
+    let mut config = Config { any_room: Some(Rules::default()), ..vectors() };
+    config.rooms[0].rules.max_participants = None;
+    // A roster of all of them would not fit into a message.
+    config.limits.roster = 0;
+    let mut world = World::new(config);
+    world.is_polite = true;
+    let identity = world.join(GARDEN, ALICE).identity();
+    for number in 0..CROWD - 1 {
+        let user = format!("sip:u{number}@example.com");
+        world.join(GARDEN, &user);
+        world.watch(&identity, &user);
+    }
+    world.wait(Duration::from_secs(10));
+    world.take();
+    let told_of = |sent: &[Sent]| sent.iter().filter(|it| it.start().starts_with("NOTIFY")).count();
+    world.lingers = true;
+    let mut last = world.join(GARDEN, BOB);
+    let mut told = told_of(&world.take());
+    assert!(told <= TURN, "{told} before the next may be heard");
+    let mut turns = 0;
+    loop {
+        let elsewhere = format!("sip:other{turns}@im.example.com");
+        let invite = invite(&mut world, &elsewhere, CAROL, "", OFFER);
+        world.hear(&invite);
+        let sent = world.take();
+        assert!(sent.iter().any(|it| it.status() == 200), "turn {turns}: answered at once");
+        assert_eq!(told_of(&sent), 0, "turn {turns}");
+        if !world.turn() {
+            break;
+        }
+        let now = told_of(&world.take());
+        assert!(now <= TURN, "turn {turns}: {now}");
+        told += now;
+        turns += 1;
+    }
+    assert_eq!(told, CROWD - 1);
+    assert!(turns >= CROWD / TURN, "{turns}");
+
+    // The same when the time comes at which all may be told more, and when all is over.
+    last.bye(&mut world);
+    world.take();
+    world.lingers = false;
+    world.wait(Duration::from_secs(10));
+    assert_eq!(told_of(&world.take()), CROWD - 1);
+    world.stop();
+    assert_eq!(told_of(&world.take()), CROWD - 1, "the last word");
 }
 
 /// EVT-14: who begins to watch a large session is told how many there are, and of itself.
