@@ -43,9 +43,9 @@ def stop(server):
     server.wait()
 
 
-def configure(cpu, scratch, msrp=None, timers=None):
-    """The switch on one core, with rooms for everybody, and these keys of [msrp] and [sip.timers] beside
-    its own. Returns file, SIP address, figures address."""
+def configure(cpu, scratch, msrp=None, timers=None, limits=None):
+    """The switch on one core, with rooms for everybody, and these keys of [msrp], [sip.timers] and
+    [sip.limits] beside its own. Returns file, SIP address, figures address."""
 
     def lines(table):
         return "".join(f"{key} = {value}\n" for key, value in (table or {}).items())
@@ -60,7 +60,7 @@ def configure(cpu, scratch, msrp=None, timers=None):
             f'[sip]\nhost = "chat.localhost"\nlisten_udp = ["{sip}"]\nlisten_tcp = ["{sip}"]\n'
             f'trusted = ["127.0.0.0/8"]\n\n'
             # One CPU for all of it, maybe of a busy host: slow is no reason to refuse here.
-            f'[sip.limits]\nmedia_load = 100\n\n'
+            f'[sip.limits]\nmedia_load = 100\n{lines(limits)}\n'
             f'[sip.timers]\nqueue_delay_max = "10s"\ninstall = "10s"\n{lines(timers)}\n'
             f'[metrics]\nlisten = "{metrics}"\n'
         )

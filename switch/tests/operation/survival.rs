@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use rustix::process::Signal;
@@ -77,6 +78,72 @@ fn no_seat_is_lost_or_doubled_by_a_kill_in_mid_join() {
         drop(node);
         std::fs::remove_file(store).unwrap();
     }
+}
+
+/// Users of a stream of joins, and how many of them have asked when the node is killed.
+const STREAM: usize = 400;
+const STREAM_KILLED_AT: usize = 300;
+/// Between two joins of that stream: a thousand a second.
+const STREAM_PACE: Duration = Duration::from_millis(1);
+
+/// The same in a stream of a thousand joins a second, with answers, commits and new INVITEs under way at
+/// once: whoever was told to be in a session is in it, a room has one session and its seats, and who was
+/// not told can still come.
+#[test]
+fn no_seat_is_lost_or_doubled_by_a_kill_in_a_stream_of_joins() {
+    let store = store("stream");
+    // However slow the disk is, nobody is refused for that, nor put out before the end.
+    let media = "[msrp]\nsession_unbound_max = \"10m\"\n";
+    let patient = "[sip.limits]\nmedia_load = 100\n\
+                   [sip.timers]\nqueue_delay_max = \"60s\"\nbinding = \"10m\"\n";
+    let config = |sip: &str| keeping(&store, sip).replace("[msrp]\n", media) + patient;
+    let room = |of: usize| format!("sip:room{}@chat.localhost", of / SEATS);
+    let node = Node::start(&config("127.0.0.1:0"), &[]);
+    let sip = node.sip();
+    let named = |of: usize| Caller::new(&format!("user{of}"), sip);
+    let mut callers: Vec<Caller> = (0..STREAM).map(named).collect();
+    let begun = Instant::now();
+    for (of, caller) in callers.iter_mut().enumerate() {
+        std::thread::sleep((STREAM_PACE * of as u32).saturating_sub(begun.elapsed()));
+        caller.send_invite(&room(of));
+        if of == STREAM_KILLED_AT {
+            node.signal(Signal::KILL);
+        }
+    }
+    node.end();
+    let told: Vec<Option<Answer>> = callers.iter().map(Caller::answer_so_far).collect();
+    let count = told.iter().flatten().count();
+    assert!(0 < count && count < STREAM, "{count} answered: killed in mid-stream");
+
+    let node = Node::start(&config(&sip.to_string()), &[]);
+    let mut identities: HashMap<String, String> = HashMap::new();
+    let identity = |of: usize| told[of].as_ref().map(|answer| answer.identity().to_owned());
+    let target = |of: usize| identity(of).unwrap_or_else(|| room(of));
+    // In the sockets of before is what was sent before. They stay open, or their ports, and with them the
+    // names of transactions, might be used again.
+    let mut again: Vec<Caller> = (0..STREAM).map(named).collect();
+    for (of_room, users) in again.chunks_mut(SEATS).enumerate() {
+        let first = of_room * SEATS;
+        for (seat, caller) in users.iter_mut().enumerate() {
+            caller.send_invite(&target(first + seat));
+        }
+        for (seat, caller) in users.iter().enumerate() {
+            let of = first + seat;
+            let answer = caller.answer();
+            caller.ack(&answer, &target(of));
+            assert_eq!(answer.status(), 200, "user{of}: {:?}", identity(of));
+            let one = identities.entry(room(of)).or_insert(answer.identity().to_owned());
+            assert_eq!(one, answer.identity(), "one session in a room");
+            assert!(identity(of).is_none_or(|identity| identity == answer.identity()));
+        }
+    }
+    for of in (0..STREAM).step_by(SEATS) {
+        let mut late = Caller::new(&format!("late{of}"), sip);
+        assert_eq!(late.invite(&room(of)).status(), 486, "all seats are taken");
+        again.push(late);
+    }
+    drop(node);
+    std::fs::remove_file(store).unwrap();
 }
 
 /// A node that is told to end says good-bye, and keeps its sessions for the next one all the same.
