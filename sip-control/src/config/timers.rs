@@ -48,6 +48,8 @@ pub struct Timers {
     pub list_timeout: Duration,
     /// How long a session whose last key participant has gone waits for one to come back (LEAVE-07).
     pub key_grace: Duration,
+    /// How often a member who is not there is called at most when something is said (RCS-08).
+    pub recall: Duration,
     /// How long the process waits for all of them when it is told to stop.
     pub shutdown: Duration,
     /// Least time between two change NOTIFYs of one subscription (NTF-04).
@@ -88,6 +90,7 @@ impl Default for Timers {
             session_linger: Duration::ZERO,
             idle_timeout: None,
             key_grace: Duration::ZERO,
+            recall: seconds(30),
             restored_session: seconds(600),
             list_refresh: seconds(300),
             list_retry: seconds(30),

@@ -95,10 +95,7 @@ impl Focus {
         expiry.alarm = expiry.alarm.filter(|alarm| *alarm > now);
         match expiry.due(now, &bounds) {
             Due::End => self.end_room(now, id, Ending::NoResource),
-            Due::Inquiry => {
-                expiry.is_asked = true;
-                self.order(Order::Inquire { room: id });
-            }
+            Due::Inquiry => self.inquire(id),
             Due::At(at) => {
                 let at = at.filter(|at| expiry.alarm.is_none_or(|alarm| *at < alarm));
                 if let Some(at) = at {
@@ -106,6 +103,14 @@ impl Focus {
                     self.agenda.add(at, Subject::Room(id));
                 }
             }
+        }
+    }
+
+    /// Asks when a room was last spoken in, unless that is asked already.
+    pub(super) fn inquire(&mut self, id: RoomId) {
+        let Some(room) = self.rooms.get_mut(&id) else { return };
+        if !std::mem::replace(&mut room.expiry.is_asked, true) {
+            self.order(Order::Inquire { room: id });
         }
     }
 
@@ -121,6 +126,7 @@ impl Focus {
             self.end_room_saying(now, id, Farewell::Idle, Ending::NoResource);
         } else {
             self.check_expiry(now, id);
+            self.recall_members(now, id, last);
         }
     }
 

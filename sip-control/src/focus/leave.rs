@@ -362,6 +362,7 @@ impl Focus {
         if was_connected && !is_member && !room.is_connected(&user) {
             self.record_gone(room_id, &user);
         }
+        self.watch_for_messages(now, room_id);
         if has_changed {
             self.notify_watchers(now, room_id);
         }

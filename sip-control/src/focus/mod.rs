@@ -48,6 +48,7 @@ mod roster;
 mod screen;
 mod session_timer;
 mod subscription;
+mod summons;
 mod tidings;
 mod user;
 mod venue;

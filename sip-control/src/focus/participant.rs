@@ -62,6 +62,17 @@ pub struct Absence {
     pub how: Disconnection,
     /// When.
     pub since: Utc,
+    /// What was said until then is no reason to call it.
+    pub heard: Instant,
+    /// When it was last called, if it was.
+    pub called_at: Option<Instant>,
+}
+
+impl Absence {
+    /// A member is away from now on.
+    pub fn new(leg: SessionId, how: Disconnection, now: Instant, clock: &WallClock) -> Self {
+        Self { leg, how, since: clock.utc(now), heard: now, called_at: None }
+    }
 }
 
 /// What a participant has of a leg.

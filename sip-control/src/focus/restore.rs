@@ -84,7 +84,7 @@ impl Focus {
             return;
         };
         let (fresh, leg) = (ParticipantId(self.next_id()), SessionId(self.next_id()));
-        room.miss(fresh, leg, &user, self.clock.utc(now));
+        room.miss(fresh, leg, &user, now, &self.clock);
     }
 
     /// Has a change remembered, if any are.

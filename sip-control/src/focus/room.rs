@@ -21,6 +21,7 @@ use super::{
     policy::Snapshot,
     roster::{Known, Roster},
     subscription::{SubscriptionId, View},
+    summons,
     user::UserKey,
     venue::Venue,
 };
@@ -72,6 +73,8 @@ pub struct Room {
     pub watchers: Vec<SubscriptionId>,
     /// Some of them are still to be told of a change.
     pub has_tidings: bool,
+    /// When it is asked when it was last spoken in, for the sake of members who are not there.
+    pub asks_at: Option<Instant>,
     /// How long it waits for somebody to come back, since it was left by all (LEAVE-06).
     pub lingers_until: Option<Instant>,
     /// How long it waits for one of those to come back without whom it is over (LEAVE-07).
@@ -106,6 +109,7 @@ impl Room {
             venue,
             watchers: Vec::new(),
             has_tidings: false,
+            asks_at: None,
             lingers_until: None,
             forsaken_until: None,
             expiry: Expiry::default(),
@@ -306,10 +310,27 @@ impl Room {
 
     /// A member of the session before: it is not here, and may come back. `fresh` is who it is here,
     /// and `leg` names what it was here by; both are new.
-    pub fn miss(&mut self, fresh: ParticipantId, leg: SessionId, user: &Originator, since: Utc) {
-        let absence = Absence { leg, how: Disconnection::Away, since };
+    pub fn miss(
+        &mut self,
+        fresh: ParticipantId,
+        leg: SessionId,
+        user: &Originator,
+        now: Instant,
+        clock: &WallClock,
+    ) {
+        let absence = Absence::new(leg, Disconnection::Away, now, clock);
         let participant = Participant::visible(fresh, user, None);
         self.participants.insert(fresh, Participant { absence: Some(absence), ..participant });
+    }
+
+    /// The members who are to be called when something is said (RCS-08).
+    pub fn missing(&self) -> impl Iterator<Item = &Participant> {
+        self.participants.values().filter(|them| summons::is_missing(them))
+    }
+
+    /// As [`missing`](Self::missing).
+    pub fn missing_mut(&mut self) -> impl Iterator<Item = &mut Participant> {
+        self.participants.values_mut().filter(|them| summons::is_missing(them))
     }
 
     /// Whether the user, who had a leg, is not in it any more, nor will be by itself.
@@ -482,8 +503,7 @@ impl Room {
         let was_connected = seat.is_some_and(Seat::is_connected);
         participant.legs.retain(|seat| seat.leg != leg);
         if was_connected && self.keeps_members && how.is_loss() && !participant.is_connected() {
-            let how = how.clone();
-            participant.absence = Some(Absence { leg, how, since: clock.utc(now) });
+            participant.absence = Some(Absence::new(leg, how.clone(), now, clock));
         }
         let is_shown = participant.is_shown(now);
         let gone = participant.user_gone(leg, how, now, clock);

@@ -214,6 +214,9 @@ impl Focus {
         if room.unhide(now) {
             self.notify_watchers(now, room_id);
         }
+        if self.is_to_ask(now, room_id) {
+            self.inquire(room_id);
+        }
         self.check_expiry(now, room_id);
     }
 

@@ -6,7 +6,7 @@
 //!                    |                       ^  | 2xx again until ACK
 //!                    |                       +--+
 //!                    +-- 300..699 -->  Completed  -- ACK -->  Confirmed  -- T4 -->  gone
-//! other   ---->  Proceeding  -- 200..699 -->  Answered  -- 64*T1 -->  gone
+//! other   ---->  Proceeding  -- 200..699 -->  Answered  -- 64*T1, on a stream T4 -->  gone
 //! ```
 
 use std::time::{Duration, Instant};
@@ -44,9 +44,9 @@ enum State {
     Completed { answer: Bytes, resend: Option<Resend>, until: Instant },
     /// The refusal was acknowledged. More ACKs may come, and mean nothing.
     Confirmed { until: Instant },
-    /// An INVITE was accepted. The answer goes out again, on any transport, until `awaited` is
-    /// acknowledged (RFC 3261 section 13.3.1.4).
-    Accepted { answer: Bytes, awaited: Option<Awaited>, until: Instant },
+    /// An INVITE was accepted. The answer goes out again, on any transport, until it is acknowledged
+    /// (RFC 3261 section 13.3.1.4); of what is acknowledged nothing is kept but that it was.
+    Accepted { awaited: Option<Awaited>, until: Instant },
     /// Another request was answered. Each copy of it gets the same answer.
     Answered { answer: Bytes, until: Instant },
 }
@@ -54,6 +54,7 @@ enum State {
 /// An ACK that has to come.
 #[derive(Debug)]
 struct Awaited {
+    answer: Bytes,
     resend: Resend,
     key: Key,
 }
@@ -141,6 +142,7 @@ impl Server {
         let answer = reply.complete(request, self.source.remote, &self.tag).as_bytes().clone();
         let until = now + timers.patience();
         let is_invite = request.method() == Method::Invite;
+        let is_reliable = self.source.protocol.is_reliable();
         let next = match reply.status() {
             ..200 => {
                 *provisional = Some(answer.clone());
@@ -150,15 +152,18 @@ impl Server {
             200..300 if is_invite => {
                 let to_tag = request.to_tag().unwrap_or(&self.tag);
                 let key = key::acknowledged(request, to_tag);
-                let awaited = Some(Awaited { resend: Resend::new(now, timers), key });
-                Some(State::Accepted { answer: answer.clone(), awaited, until })
+                let (answer, resend) = (answer.clone(), Resend::new(now, timers));
+                Some(State::Accepted { awaited: Some(Awaited { answer, resend, key }), until })
             }
             _ if is_invite => {
-                let is_reliable = self.source.protocol.is_reliable();
                 let resend = (!is_reliable).then(|| Resend::new(now, timers));
                 Some(State::Completed { answer: answer.clone(), resend, until })
             }
-            _ => Some(State::Answered { answer: answer.clone(), until }),
+            _ => {
+                // Nothing is repeated on a stream. What may come is a copy by another way.
+                let until = if is_reliable { now + timers.t4 } else { until };
+                Some(State::Answered { answer: answer.clone(), until })
+            }
         };
         if let Some(next) = next {
             self.state = next;
@@ -192,7 +197,7 @@ impl Server {
                 return false;
             }
             State::Completed { answer, resend: Some(resend), .. }
-            | State::Accepted { answer, awaited: Some(Awaited { resend, .. }), .. }
+            | State::Accepted { awaited: Some(Awaited { answer, resend, .. }), .. }
                 if resend.at <= now =>
             {
                 resend.again(now, timers.t2);

@@ -10,7 +10,7 @@ use sip_control::{
 
 use super::{
     adhoc::{config, created},
-    callee::{accepted, session_of, status_of, to},
+    callee::{accepted, declined, session_of, status_of, to},
     captured::Log,
     harness::{AUDIO, Call, OFFER, Sent, World, connected, invite, users, vectors},
     referring::referred,
@@ -404,4 +404,50 @@ fn members_outlive_the_process() {
     let (_, notify) = world.watch(&open, CAROL);
     let shown: Vec<String> = users(&notify).into_iter().map(|(entity, _)| entity).collect();
     assert_eq!(shown, [CAROL], "nobody hears whom the alias stood for");
+}
+
+/// RCS-08, PUB-09: something is said while members are not there: they are called, as they were at first,
+/// each at most once in 30 s. Nobody is unless that is wanted, nor for what was said while it was there.
+#[test]
+fn a_message_has_absent_members_called() {
+    let (mut world, alice, bob, mut carol) = company(Config { recalls_members: true, ..rcs() });
+    let say = |world: &mut World| {
+        world.wait(Duration::from_millis(10));
+        world.heard = Some(world.now);
+    };
+    let called = |world: &mut World, seconds: u64| {
+        world.take();
+        world.wait(Duration::from_secs(seconds));
+        world.take_requests("INVITE")
+    };
+    say(&mut world);
+    lose(&mut world, &bob);
+    bye_for(&mut world, &mut carol, "SIP;cause=480");
+    assert!(called(&mut world, 100).is_empty(), "nothing was said since");
+    say(&mut world);
+    let invites = called(&mut world, 2);
+    assert_eq!(invites.len(), 2);
+    for user in [BOB, CAROL] {
+        let invite = to(&invites, user);
+        assert_eq!(invite.contact(), alice.identity());
+        assert_eq!(invite.header("Contribution-ID"), "c0ffee");
+        declined(&mut world, &invite, "480 Temporarily Unavailable");
+    }
+    say(&mut world);
+    assert!(called(&mut world, 27).is_empty(), "30 s are not over");
+    let again = called(&mut world, 3);
+    assert_eq!(again.len(), 2, "for what was said behind the call");
+    accepted(&mut world, &to(&again, BOB), "no3");
+    world.bound(session_of(&to(&again, BOB)));
+    declined(&mut world, &to(&again, CAROL), "603 Decline");
+    say(&mut world);
+    let last = called(&mut world, 40);
+    assert_eq!(last.len(), 1, "Bob is there");
+    let (_, notify) = world.watch(&alice.identity(), ALICE);
+    assert_eq!(connected(&notify), [ALICE, BOB]);
+
+    let (mut world, _alice, bob, _carol) = company(rcs());
+    lose(&mut world, &bob);
+    say(&mut world);
+    assert!(called(&mut world, 100).is_empty(), "off by default");
 }

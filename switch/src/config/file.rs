@@ -119,6 +119,7 @@ struct SipTable {
     outbound_proxy: Option<String>,
     dns_servers: Option<Vec<NameServer>>,
     transient_states: Option<bool>,
+    recalls_members: Option<bool>,
     min_participants: Option<usize>,
     persist_sessions: Option<PathBuf>,
     limits: SipLimitsTable,
@@ -172,6 +173,7 @@ struct TimersTable {
     media_grace: Option<Time>,
     session_linger: Option<TimeOrZero>,
     key_grace: Option<TimeOrZero>,
+    recall: Option<Time>,
     idle_timeout: Option<TimeOfProfile>,
     restored_session: Option<Time>,
     list_refresh: Option<Time>,
@@ -412,7 +414,7 @@ impl SipTable {
         }
         sip.min_participants = self.min_participants;
         put!(self => sip; host, identity_from_from_header, one_leg_per_user, strict_feature_tag, preconditions, warn_detail, partial_rosters,
-            transient_states);
+            transient_states, recalls_members);
         sip.persist_sessions = self.persist_sessions;
         put!(self.limits => sip.limits;
             sessions as number, users_per_room as number, legs as number, legs_per_user as number,
@@ -423,7 +425,7 @@ impl SipTable {
             t1 as time, t2 as time, t4 as time, queue_delay_max as time,
             overload_retry_min as time, overload_retry_max as time, install as time,
             replacement as time, binding as time, ringing as time, preconditions as time, retirement as time,
-            media_grace as time, session_linger as time, key_grace as time, idle_timeout as time, restored_session as time,
+            media_grace as time, session_linger as time, key_grace as time, recall as time, idle_timeout as time, restored_session as time,
             list_refresh as time, list_retry as time, list_timeout as time,
             shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,

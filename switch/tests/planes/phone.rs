@@ -58,6 +58,8 @@ pub struct Talk {
     room: String,
     /// Its connection is gone.
     is_lost: bool,
+    /// The number of the last offer of ours that was accepted.
+    settled: u32,
 }
 
 /// A request of ours.
@@ -441,6 +443,7 @@ impl Phone {
                     remote: Some(remote),
                     room,
                     is_lost: false,
+                    settled: 0,
                 });
                 self.owe(dice, id, ack);
             }
@@ -463,7 +466,12 @@ impl Phone {
                     self.owe(dice, id, ack);
                 }
                 let Some(at) = at else { return };
+                // An answer that a later one has overtaken says nothing any more.
+                if is_yes && response.sequence() < self.talks[at].settled {
+                    return;
+                }
                 if is_yes {
+                    self.talks[at].settled = response.sequence();
                     let former = self.talks[at].session;
                     self.talks[at].session = session;
                     let room = self.talks[at].room.clone();
