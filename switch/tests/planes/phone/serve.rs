@@ -84,6 +84,7 @@ impl Phone {
         self.answered.insert(transaction, dialog.id().clone());
         let room = dialog.remote_target().to_owned();
         self.connect(session, remote.clone(), &room);
-        self.talks.push(Talk { dialog, session, remote: Some(remote), room, is_lost: false });
+        let (is_lost, settled) = (false, 0);
+        self.talks.push(Talk { dialog, session, remote: Some(remote), room, is_lost, settled });
     }
 }
