@@ -9,8 +9,9 @@ pub struct Media {
     pub wrapped_types: String,
     /// Octets of the largest message, wrapper included (msrp/LIM-03).
     pub size_max: u64,
-    /// A c/m address that differs from the path is tolerated (SDP-11).
-    pub accept_sbc_rewrite: bool,
+    /// A c/m address that differs from the path is tolerated (SDP-11); `None` as
+    /// [`Profile`](super::Profile) has it.
+    pub accept_sbc_rewrite: Option<bool>,
     /// Middleboxes are reckoned with (RFC 6714).
     pub cema: Cema,
     /// Peers that wait to be connected to are connected to (SDP-13).
@@ -36,7 +37,7 @@ impl Default for Media {
         Self {
             wrapped_types: "*".to_owned(),
             size_max: 10 * 1024 * 1024,
-            accept_sbc_rewrite: false,
+            accept_sbc_rewrite: None,
             cema: Cema::On,
             allow_active: true,
             connect_anywhere: false,

@@ -173,6 +173,12 @@ impl Config {
         let timeout = self.timers.idle_timeout.unwrap_or(of_profile);
         Some(timeout).filter(|timeout| !timeout.is_zero())
     }
+
+    /// Whether a c/m address that differs from the path is tolerated (SDP-11). Clients of GSMA sit
+    /// behind session border controllers.
+    pub fn accept_sbc_rewrite(&self) -> bool {
+        self.media.accept_sbc_rewrite.unwrap_or(self.profile == Profile::Rcs)
+    }
 }
 
 /// Takes over from one configuration what another may not change, and notes what it would have.

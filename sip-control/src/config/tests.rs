@@ -1,4 +1,6 @@
-use super::{Config, ConfigError, Room, RoomKind, Rules, Users};
+use std::time::Duration;
+
+use super::{Config, ConfigError, Limits, Profile, Room, RoomKind, Rules, Timers, Users};
 
 fn room(uri: &str) -> Room {
     let kind = RoomKind::Public;
@@ -35,7 +37,124 @@ fn every_impossible_value_is_named() {
     let types = |config: &mut Config| config.media.wrapped_types = "text".to_owned();
     assert_eq!(check(&types), Err(ConfigError::WrappedTypes("text".to_owned())));
     let short = |config: &mut Config| {
-        config.timers.session_interval_min = std::time::Duration::from_secs(89);
+        config.timers.session_interval_min = Duration::from_secs(89);
     };
     assert_eq!(check(&short), Err(ConfigError::Timer("session_interval_min")));
+}
+
+/// OPS-13: what is built in is what the catalogue says, by its own words. That each has a key is seen to
+/// where the file is read.
+#[test]
+fn defaults_are_those_of_the_catalogue() {
+    const CATALOGUE: &str = include_str!("../../spec/sip-control.md");
+    let row = |id: &str| {
+        let start = format!("| {id} |");
+        CATALOGUE.lines().find(|line| line.starts_with(&start)).expect("there is such a row")
+    };
+    let Timers {
+        t1,
+        t2,
+        t4,
+        queue_delay_max,
+        overload_retry_min,
+        overload_retry_max,
+        rate_retry,
+        full_retry,
+        media_retry,
+        drain_retry,
+        install,
+        replacement,
+        binding,
+        preconditions,
+        media_grace,
+        session_linger,
+        key_grace,
+        notify_min_interval,
+        session_interval,
+        session_interval_min,
+        subscription_max,
+        subscription_min,
+        refer_reports,
+        digest_window,
+        digest_penalty,
+        ..
+    } = Timers::default();
+    let ms = |time: Duration| time.as_millis().to_string();
+    let s = |time: Duration| time.as_secs().to_string();
+    for (id, says) in [
+        ("DLG-05", format!("T1 {} ms, T2 {} s, T4 {} s by default", ms(t1), s(t2), s(t4))),
+        ("OPS-01", format!("> {} ms", ms(queue_delay_max))),
+        ("OPS-01", format!("random {}..{} s", s(overload_retry_min), s(overload_retry_max))),
+        ("OPS-02", format!("`Retry-After: {}`", s(drain_retry))),
+        ("OPS-03", format!("503 + Retry-After {}", s(full_retry))),
+        ("OPS-07", format!("Retry-After {}", s(rate_retry))),
+        ("FOC-22", format!("within {} ms", ms(install))),
+        ("FOC-22", format!("`Retry-After: {}`", s(media_retry))),
+        ("FOC-14", format!("or {} s after its 200", s(replacement))),
+        ("FOC-33", format!("within {} s after the ACK", s(binding))),
+        ("IMS-08", format!("not met in {} s", s(preconditions))),
+        ("LEAVE-04", format!("`media_grace` (default {} s)", s(media_grace))),
+        ("LEAVE-06", format!("`session_linger` (default {} s)", s(session_linger))),
+        ("LEAVE-07", format!("`key_grace` (default {} s)", s(key_grace))),
+        ("NTF-04", format!("`notify_min_interval` (default {} s", s(notify_min_interval))),
+        ("TMR-01", format!("asks for {}", s(session_interval))),
+        ("TMR-02", format!("(default {}, never lower)", s(session_interval_min))),
+        ("SUB-06", format!("absent = {0}; granted = min(request, {0})", s(subscription_max))),
+        ("SUB-06", format!("0 < request < {}", s(subscription_min))),
+        ("REF-07", format!("at most {} s", s(refer_reports))),
+        ("AUTH-02", format!("failures in {} s", s(digest_window))),
+        ("AUTH-02", format!("`403` for {} s", s(digest_penalty))),
+    ] {
+        assert!(row(id).contains(&says), "{id} does not say \"{says}\"");
+    }
+
+    let grouped = |number: usize| {
+        let digits = number.to_string();
+        match digits.len() {
+            ..=3 => digits,
+            size => format!("{} {}", &digits[..size - 3], &digits[size - 3..]),
+        }
+    };
+    let Limits {
+        sessions,
+        users_per_room,
+        legs,
+        legs_per_user,
+        subscriptions,
+        subscriptions_per_user,
+        moved_legs,
+        media_load,
+        source_requests,
+        source_refusals,
+        user_invites,
+        user_subscribes,
+        roster,
+        digest_failures,
+    } = Limits::default();
+    for (id, says) in [
+        ("OPS-03", format!("sessions {}", grouped(sessions))),
+        ("OPS-03", format!("users per room {}", grouped(users_per_room))),
+        ("OPS-03", format!("legs {}", grouped(legs))),
+        ("OPS-03", format!("legs per user and room {legs_per_user}")),
+        ("OPS-03", format!("subscriptions {}", grouped(subscriptions))),
+        ("SUB-09", format!("Limit: {subscriptions_per_user} per user and session")),
+        ("OPS-09", format!("< {} legs", grouped(moved_legs))),
+        ("OPS-01", format!("> {media_load} % load")),
+        ("OPS-07", format!("{source_requests} initial requests/s")),
+        ("OPS-07", format!("silent drop after {source_refusals} answers")),
+        ("OPS-07", format!("{user_invites} INVITE/s and {user_subscribes} SUBSCRIBE/min")),
+        ("EVT-14", format!("(default {roster} connected users)")),
+        ("AUTH-02", format!("After {digest_failures} failures")),
+    ] {
+        assert!(row(id).contains(&says), "{id} does not say \"{says}\"");
+    }
+
+    let of = |profile| Config { profile, ..Config::default() };
+    let (oma, rcs) = (of(Profile::Oma), of(Profile::Rcs));
+    assert!(row("LEAVE-08").contains("default off, `rcs` 900 s"));
+    assert_eq!((oma.idle_timeout(), rcs.idle_timeout()), (None, Some(Duration::from_secs(900))));
+    assert!(row("LEAVE-05").contains("(default 0 in `oma`; 2 in `rcs`"));
+    assert_eq!((oma.min_participants(), rcs.min_participants()), (0, 2));
+    assert!(row("SDP-11").contains("(default on in `rcs`)"));
+    assert_eq!((oma.accept_sbc_rewrite(), rcs.accept_sbc_rewrite()), (false, true));
 }

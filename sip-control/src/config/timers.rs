@@ -17,6 +17,14 @@ pub struct Timers {
     pub overload_retry_min: Duration,
     /// to this.
     pub overload_retry_max: Duration,
+    /// When those are whose request came more often than it may (OPS-07),
+    pub rate_retry: Duration,
+    /// for whom there was no place (OPS-03),
+    pub full_retry: Duration,
+    /// whom the media plane did not take in (FOC-22),
+    pub media_retry: Duration,
+    /// or who came while the process was about to stop (OPS-02).
+    pub drain_retry: Duration,
     /// How long a core may take to acknowledge an INSTALL (FOC-22).
     pub install: Duration,
     /// How long after the 200 the old leg of a user lives at most (FOC-14).
@@ -62,6 +70,8 @@ pub struct Timers {
     pub subscription_max: Duration,
     /// Shortest subscription granted (SUB-06).
     pub subscription_min: Duration,
+    /// How long somebody is told what becomes of a REFER (REF-07).
+    pub refer_reports: Duration,
     /// How long a nonce is good for (AUTH-02).
     pub digest_nonce: Duration,
     /// Within what time wrong credentials of one source add up (AUTH-02).
@@ -80,6 +90,10 @@ impl Default for Timers {
             queue_delay_max: Duration::from_millis(100),
             overload_retry_min: seconds(2),
             overload_retry_max: seconds(10),
+            rate_retry: seconds(10),
+            full_retry: seconds(10),
+            media_retry: seconds(2),
+            drain_retry: seconds(30),
             install: Duration::from_millis(500),
             replacement: seconds(5),
             binding: seconds(30),
@@ -101,6 +115,7 @@ impl Default for Timers {
             session_interval_min: seconds(90),
             subscription_max: seconds(3600),
             subscription_min: seconds(60),
+            refer_reports: seconds(60),
             digest_nonce: seconds(300),
             digest_window: seconds(60),
             digest_penalty: seconds(60),

@@ -214,7 +214,7 @@ fn room_media(config: &Config) -> RoomMedia {
         wrapped_types: media.wrapped_types.split_whitespace().map(str::to_owned).collect(),
         size_max: media.size_max,
         policy: config.chat.clone(),
-        accept_sbc_rewrite: media.accept_sbc_rewrite,
+        accept_sbc_rewrite: config.accept_sbc_rewrite(),
         cema: media.cema,
         allow_active: media.allow_active,
     }

@@ -536,7 +536,7 @@ impl Focus {
             "refused"
         );
         let mut reply = self.plain_reply(status);
-        for (field, value) in refusal.fields() {
+        for (field, value) in refusal.fields(&self.config.timers) {
             reply = reply.header(field, &value);
         }
         if let Some((code, text)) = warning.filter(|_| self.config.warn_detail) {

@@ -1,7 +1,7 @@
 //! What becomes of a REFER, told to whoever sent it (RFC 3515 section 2.4): that it is tried, and
 //! how it ended. What lies between is not told, for it may be about somebody who hides (REF-07).
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::{Focus, Incoming, Purpose, Subject, join::contact_of, refusal::Refusal};
 use crate::{
@@ -29,8 +29,6 @@ pub struct Referral {
     end: Option<(u16, &'static str)>,
 }
 
-/// How long is waited for the end of it (REF-07).
-const PATIENCE: Duration = Duration::from_secs(60);
 /// The status of what goes on.
 const TRYING: u16 = 100;
 /// The package.
@@ -48,7 +46,7 @@ impl Focus {
         identity: String,
     ) -> ReferralId {
         let id = ReferralId(self.next_id());
-        let until = now + PATIENCE;
+        let until = now + self.config.timers.refer_reports;
         self.dialogs.add_referral(&dialog, id);
         let referral =
             Referral { dialog, event_id, identity, until, is_in_flight: false, end: None };

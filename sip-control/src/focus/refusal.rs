@@ -5,7 +5,11 @@ use std::{borrow::Cow, time::Duration};
 
 use super::policy::Denial;
 use crate::{
-    config::Profile, digest::Rejection, group::Reason, message::Header, offer_answer::Unacceptable,
+    config::{Profile, Timers},
+    digest::Rejection,
+    group::Reason,
+    message::Header,
+    offer_answer::Unacceptable,
 };
 
 /// A request that is not served. The checks are named after the stages of the catalogue: A before
@@ -117,15 +121,6 @@ impl From<Rejection> for Refusal {
     }
 }
 
-/// What a 503 of FOC-22 asks for.
-const RETRY_AFTER_MEDIA: &str = "2";
-/// What a 503 of OPS-02 asks for.
-const RETRY_AFTER_DRAIN: &str = "30";
-/// What a 503 of OPS-07 asks for.
-const RETRY_AFTER_OFTEN: &str = "10";
-/// What a 503 of OPS-03 asks for.
-const RETRY_AFTER_EXHAUSTED: &str = "10";
-
 /// The methods we serve, as Allow has them.
 pub const ALLOW: &str =
     "INVITE, ACK, CANCEL, BYE, OPTIONS, SUBSCRIBE, NOTIFY, REFER, PRACK, UPDATE";
@@ -228,7 +223,7 @@ impl Refusal {
     }
 
     /// What else the answer must carry for the peer to do better.
-    pub fn fields(&self) -> Vec<(Header, Cow<'_, str>)> {
+    pub fn fields(&self, timers: &Timers) -> Vec<(Header, Cow<'_, str>)> {
         let seconds = |time: &Duration| Cow::from(time.as_secs().to_string());
         let field = match self {
             Self::Unauthorized(challenges) => {
@@ -244,11 +239,13 @@ impl Refusal {
             Self::Brief(shortest) => (Header::MinExpires, seconds(shortest)),
             Self::Event => (Header::AllowEvents, "conference".into()),
             Self::Unfinished(after) => (Header::RetryAfter, after.to_string().into()),
-            Self::MediaPlane | Self::TooManyLegs => (Header::RetryAfter, RETRY_AFTER_MEDIA.into()),
+            Self::MediaPlane | Self::TooManyLegs => {
+                (Header::RetryAfter, seconds(&timers.media_retry))
+            }
             Self::Overloaded(respite) => (Header::RetryAfter, seconds(respite)),
-            Self::TooOften => (Header::RetryAfter, RETRY_AFTER_OFTEN.into()),
-            Self::Draining => (Header::RetryAfter, RETRY_AFTER_DRAIN.into()),
-            Self::Exhausted => (Header::RetryAfter, RETRY_AFTER_EXHAUSTED.into()),
+            Self::TooOften => (Header::RetryAfter, seconds(&timers.rate_retry)),
+            Self::Draining => (Header::RetryAfter, seconds(&timers.drain_retry)),
+            Self::Exhausted => (Header::RetryAfter, seconds(&timers.full_retry)),
             _ => return Vec::new(),
         };
         vec![field]

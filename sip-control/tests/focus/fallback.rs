@@ -99,7 +99,7 @@ fn nothing_is_offered_anew_where_there_is_no_need() {
 #[test]
 fn a_tolerated_middlebox_needs_no_other_offer() {
     let mut config = vectors();
-    config.media.accept_sbc_rewrite = true;
+    config.media.accept_sbc_rewrite = Some(true);
     let mut world = World::new(config);
     let (bob, offer) = answered(&mut world, &moved(DIRECT, "active"));
     assert!(offer.is_none());

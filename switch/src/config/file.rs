@@ -15,8 +15,8 @@ use super::{
     Config,
     users::{self, User},
     value::{
-        Adders, Address, Authority, Block, Ceiling, Cores, Crowd, Family, Hash, Io, Kind, Matching,
-        NameServer, Placement, Ports, Rewriting, Time, TimeOfProfile, TimeOrZero,
+        Adders, Address, Authority, Block, Ceiling, Cores, Crowd, Family, FlagOfProfile, Hash, Io,
+        Kind, Matching, NameServer, Placement, Ports, Rewriting, Time, TimeOfProfile, TimeOrZero,
     },
 };
 
@@ -57,7 +57,7 @@ struct MsrpTable {
     placement: Option<Placement>,
     wrapped_types: Option<String>,
     message_bytes_max: Option<NonZeroU64>,
-    accept_sbc_rewrite: Option<bool>,
+    accept_sbc_rewrite: Option<FlagOfProfile>,
     #[serde(rename = "match")]
     matching: Option<Matching>,
     cema: Option<Rewriting>,
@@ -164,6 +164,10 @@ struct TimersTable {
     queue_delay_max: Option<Time>,
     overload_retry_min: Option<Time>,
     overload_retry_max: Option<Time>,
+    rate_retry: Option<Time>,
+    full_retry: Option<Time>,
+    media_retry: Option<Time>,
+    drain_retry: Option<Time>,
     install: Option<Time>,
     replacement: Option<Time>,
     binding: Option<Time>,
@@ -185,6 +189,7 @@ struct TimersTable {
     session_interval_min: Option<Time>,
     subscription_max: Option<Time>,
     subscription_min: Option<Time>,
+    refer_reports: Option<Time>,
     digest_nonce: Option<Time>,
     digest_window: Option<Time>,
     digest_penalty: Option<Time>,
@@ -386,7 +391,10 @@ impl MsrpTable {
         if let Some(cema) = self.cema {
             media.cema = cema.into();
         }
-        put!(self => media; wrapped_types, accept_sbc_rewrite, allow_active, connect_anywhere);
+        if let Some(FlagOfProfile(flag)) = self.accept_sbc_rewrite {
+            media.accept_sbc_rewrite = flag;
+        }
+        put!(self => media; wrapped_types, allow_active, connect_anywhere);
         Ok(())
     }
 }
@@ -423,13 +431,14 @@ impl SipTable {
         );
         put!(self.timers => sip.timers;
             t1 as time, t2 as time, t4 as time, queue_delay_max as time,
-            overload_retry_min as time, overload_retry_max as time, install as time,
+            overload_retry_min as time, overload_retry_max as time, rate_retry as time,
+            full_retry as time, media_retry as time, drain_retry as time, install as time,
             replacement as time, binding as time, ringing as time, preconditions as time, retirement as time,
             media_grace as time, session_linger as time, key_grace as time, recall as time, idle_timeout as time, restored_session as time,
             list_refresh as time, list_retry as time, list_timeout as time,
             shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,
-            digest_nonce as time, digest_window as time, digest_penalty as time,
+            refer_reports as time, digest_nonce as time, digest_window as time, digest_penalty as time,
         );
         sip.charging =
             self.ims.map(|table| Charging { orig_ioi: table.orig_ioi, term_ioi: table.term_ioi });

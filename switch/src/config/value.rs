@@ -186,6 +186,30 @@ impl TryFrom<String> for TimeOfProfile {
     }
 }
 
+/// `"profile"`, or yes or no.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(try_from = "FlagOrWord")]
+pub struct FlagOfProfile(pub Option<bool>);
+
+#[derive(Deserialize)]
+#[serde(untagged, expecting = "expected true, false or \"profile\"")]
+enum FlagOrWord {
+    Flag(bool),
+    Word(String),
+}
+
+impl TryFrom<FlagOrWord> for FlagOfProfile {
+    type Error = String;
+
+    fn try_from(text: FlagOrWord) -> Result<Self, Self::Error> {
+        match text {
+            FlagOrWord::Flag(flag) => Ok(Self(Some(flag))),
+            FlagOrWord::Word(word) if word == "profile" => Ok(Self(None)),
+            FlagOrWord::Word(word) => Err(instead("true, false or \"profile\"", &word)),
+        }
+    }
+}
+
 fn milliseconds(text: &str) -> Option<u64> {
     let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit())?);
     let unit = match unit {
