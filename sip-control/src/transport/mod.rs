@@ -35,7 +35,8 @@ pub struct Config {
     pub connections_max: usize,
     /// Connections at once that one address of a peer may open, as a count.
     pub connections_per_peer_max: usize,
-    /// Octets that may wait for a slow connection. What is more is not sent.
+    /// Octets that may wait for a slow connection. What is more is not sent; above a quarter of it,
+    /// nothing more is read from there.
     pub queue_size_max: usize,
     /// Messages that wait to be received, as a count: streams are read no further when they are
     /// that many, and datagrams are lost.

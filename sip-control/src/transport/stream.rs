@@ -3,9 +3,12 @@
 //! ```text
 //!             Arrival           +-- accept
 //! Transport <---------- inbox <-+-- reader: Framer <-- socket
-//!     |                               | ping
+//!     |                               | ping, and waits while much is unwritten
 //!     +-- Queue (bounded in octets) --+--> writer -----> socket
 //! ```
+//!
+//! A peer that asks faster than it reads the answers is read no further until it has read some: what it
+//! is owed must not be what there is no room for.
 //!
 //! The entry in [`Transport`](super::Transport) owns the connection, because it owns the queue: when
 //! it goes, the writer ends with what is queued, and the reader with the writer.
@@ -20,7 +23,7 @@ use bytes::Bytes;
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 use super::counters::Tally;
@@ -29,6 +32,11 @@ use crate::message::{Frame, Framer, Message};
 
 /// How much is read at once. It is on the stack: an idle connection holds no buffer.
 const READ_SIZE: usize = 8 * 1024;
+/// Of the octets that may be queued, the part above which nothing more is read. The rest is for answers
+/// to what was read before.
+const UNREAD_SHARE: usize = 4;
+/// Messages written at once, when so many wait.
+const WRITTEN_MAX: usize = 64;
 /// How long a connection stays open after the message that broke it, for its answer.
 const LAST_WORD_MAX: Duration = Duration::from_secs(2);
 /// How long to leave the listener alone when the host has no descriptor left.
@@ -68,9 +76,36 @@ pub(super) struct Connection {
 #[derive(Debug)]
 pub(super) struct Queue {
     sender: mpsc::UnboundedSender<Queued>,
+    backlog: Arc<Backlog>,
+}
+
+/// How much waits to be written.
+#[derive(Debug)]
+struct Backlog {
     /// Octets in the channel, and in the writer's hands.
-    size: Arc<AtomicUsize>,
-    size_max: usize,
+    octets: AtomicUsize,
+    octets_max: usize,
+    /// It became less.
+    written: Notify,
+}
+
+impl Backlog {
+    fn add(&self, octets: usize) {
+        self.octets.fetch_add(octets, Ordering::Relaxed);
+    }
+
+    fn take(&self, octets: usize) {
+        self.octets.fetch_sub(octets, Ordering::Relaxed);
+        self.written.notify_one();
+    }
+
+    fn octets(&self) -> usize {
+        self.octets.load(Ordering::Relaxed)
+    }
+
+    fn is_long(&self) -> bool {
+        self.octets() > self.octets_max / UNREAD_SHARE
+    }
 }
 
 #[derive(Debug)]
@@ -80,9 +115,10 @@ struct Queued {
 }
 
 impl Queue {
-    fn new(size_max: usize) -> (Self, mpsc::UnboundedReceiver<Queued>) {
+    fn new(octets_max: usize) -> (Self, mpsc::UnboundedReceiver<Queued>) {
         let (sender, receiver) = mpsc::unbounded_channel();
-        (Self { sender, size: Arc::default(), size_max }, receiver)
+        let backlog = Backlog { octets: AtomicUsize::new(0), octets_max, written: Notify::new() };
+        (Self { sender, backlog: Arc::new(backlog) }, receiver)
     }
 
     /// Whether nobody writes any more.
@@ -93,11 +129,10 @@ impl Queue {
     /// False when there is no room, or nobody to write it. Only the transport adds, so the test
     /// cannot be overtaken by another.
     pub(super) fn push(&self, bytes: Bytes, ticket: Option<Ticket>) -> bool {
-        let len = bytes.len();
-        if self.size.load(Ordering::Relaxed) + len > self.size_max {
+        if self.backlog.octets() + bytes.len() > self.backlog.octets_max {
             return false;
         }
-        self.size.fetch_add(len, Ordering::Relaxed);
+        self.backlog.add(bytes.len());
         self.sender.send(Queued { bytes, ticket }).is_ok()
     }
 }
@@ -145,7 +180,7 @@ pub(super) async fn accept(listener: TcpListener, arrivals: mpsc::Sender<Arrival
 /// The task's end of a connection.
 struct Line {
     id: ConnectionId,
-    size: Arc<AtomicUsize>,
+    backlog: Arc<Backlog>,
     /// For pongs. Weak, so that the queue ends when the transport lets go of it.
     pongs: mpsc::WeakUnboundedSender<Queued>,
     context: Context,
@@ -154,7 +189,7 @@ struct Line {
 impl Line {
     fn new(id: ConnectionId, queue: &Queue, context: Context) -> Self {
         let pongs = queue.sender.downgrade();
-        Self { id, size: queue.size.clone(), pongs, context }
+        Self { id, backlog: queue.backlog.clone(), pongs, context }
     }
 
     async fn connect(self, remote: SocketAddr, queued: mpsc::UnboundedReceiver<Queued>) {
@@ -167,7 +202,7 @@ impl Line {
             return self.run(stream, local, remote, queued).await;
         }
         self.close().await;
-        self.give_up(None, queued).await;
+        self.give_up(&[], queued).await;
     }
 
     /// Reads and writes until either ends. When the peer says no more, what is queued is still
@@ -203,6 +238,10 @@ impl Line {
         let mut framer = Framer::default();
         let mut begun: Option<Instant> = None;
         loop {
+            while self.backlog.is_long() {
+                self.backlog.written.notified().await;
+                begun = begun.map(|_| Instant::now());
+            }
             let deadline = begun.map_or_else(|| Instant::now() + *idle_max, |at| at + *stall_max);
             match timeout_at(deadline, read.readable()).await {
                 Ok(Ok(())) => {}
@@ -246,42 +285,48 @@ impl Line {
     /// Answers a ping, unless nothing we wrote has been read since the last: a peer that only asks
     /// must not fill the queue.
     fn pong(&self) {
-        if self.size.load(Ordering::Relaxed) > 0 {
+        if self.backlog.octets() > 0 {
             return;
         }
         if let Some(pongs) = self.pongs.upgrade() {
-            self.size.fetch_add(PONG.len(), Ordering::Relaxed);
+            self.backlog.add(PONG.len());
             let _ = pongs.send(Queued { bytes: PONG, ticket: None });
         }
     }
 
+    /// Writes what is queued, as much of it at once as there is.
     async fn write(&self, mut write: OwnedWriteHalf, mut queued: mpsc::UnboundedReceiver<Queued>) {
-        while let Some(Queued { bytes, ticket }) = queued.recv().await {
-            match timeout(self.context.stall_max, write.write_all(&bytes)).await {
-                Ok(Ok(())) => {
-                    self.size.fetch_sub(bytes.len(), Ordering::Relaxed);
-                }
+        let mut batch = Vec::new();
+        while queued.recv_many(&mut batch, WRITTEN_MAX).await > 0 {
+            let gathered;
+            let octets = if let [only] = &batch[..] {
+                &only.bytes
+            } else {
+                gathered = batch.iter().map(|it| &it.bytes[..]).collect::<Vec<_>>().concat();
+                &gathered[..]
+            };
+            match timeout(self.context.stall_max, write.write_all(octets)).await {
+                Ok(Ok(())) => self.backlog.take(octets.len()),
                 failed => {
                     if failed.is_err() {
                         self.context.tally.connection_broken();
                     }
-                    return self.give_up(ticket, queued).await;
+                    return self.give_up(&batch, queued).await;
                 }
             }
+            batch.clear();
         }
     }
 
     /// Says of all that is queued that it will not be sent.
-    async fn give_up(&self, first: Option<Ticket>, mut queued: mpsc::UnboundedReceiver<Queued>) {
+    async fn give_up(&self, unsent: &[Queued], mut queued: mpsc::UnboundedReceiver<Queued>) {
         queued.close();
-        let mut ticket = first;
-        loop {
-            if let Some(ticket) = ticket {
+        for ticket in unsent.iter().filter_map(|it| it.ticket) {
+            let _ = self.context.arrivals.send(Arrival::Undelivered(ticket)).await;
+        }
+        while let Some(next) = queued.recv().await {
+            if let Some(ticket) = next.ticket {
                 let _ = self.context.arrivals.send(Arrival::Undelivered(ticket)).await;
-            }
-            match queued.recv().await {
-                Some(next) => ticket = next.ticket,
-                None => return,
             }
         }
     }

@@ -1,9 +1,10 @@
+use std::cell::Cell;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream, UdpSocket};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UdpSocket};
 
 use super::*;
 
@@ -202,6 +203,55 @@ fn a_connection_that_does_not_read_gets_only_so_much() {
         transport.send(transmit(target, Some(Ticket(1))));
         transport.send(transmit(target, Some(Ticket(2))));
         assert!(matches!(transport.receive().await, Incoming::Undelivered(Ticket(2))));
+    });
+}
+
+/// Whoever asks and does not read is read no further, and loses no answer: one by one they come, when
+/// it reads.
+#[test]
+fn a_peer_that_asks_faster_than_it_reads_gets_every_answer() {
+    const ASKED: usize = 100_000;
+    run(async {
+        let few = |config: &mut Config| {
+            config.inbox_max = 64;
+            config.queue_size_max = 256 * OPTIONS.len();
+        };
+        let mut transport = listening(few).await;
+        // The kernel is to keep little for it.
+        let peer = TcpSocket::new_v4().unwrap();
+        peer.set_recv_buffer_size(4096).unwrap();
+        let peer = peer.connect(transport.tcp_addresses().next().unwrap()).await.unwrap();
+        let (mut reads, mut writes) = peer.into_split();
+        let answered = Cell::new(0);
+        let served = async {
+            for number in 1..=ASKED {
+                let (message, source) = message(&mut transport).await;
+                transport.send(transmit(source.reply_target(&message), None));
+                assert_eq!(transport.counters().undelivered, 0, "of {number}");
+                answered.set(number);
+            }
+            // The transport writes while it is asked for more.
+            transport.receive().await
+        };
+        let asked = async {
+            let all = OPTIONS.repeat(ASKED);
+            writes.write_all(&all).await.unwrap();
+        };
+        let heard = async {
+            // It reads nothing before all has come to a stop.
+            let mut before = ASKED;
+            while before != answered.get() {
+                before = answered.get();
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            let mut answers = vec![0; ASKED * OPTIONS.len()];
+            reads.read_exact(&mut answers).await.unwrap();
+            assert!(answers.chunks(OPTIONS.len()).all(|answer| answer == OPTIONS));
+        };
+        tokio::select! {
+            _ = async { tokio::join!(asked, heard) } => {}
+            incoming = served => panic!("{incoming:?}"),
+        }
     });
 }
 
