@@ -107,14 +107,19 @@ impl Users {
         }
     }
 
-    /// The refresh of that number: another user's session each time, as long as there are others.
+    /// The refresh of that number: another user's session each time, as long as there are others. Who
+    /// is about to rejoin has none.
     pub async fn refresh(self: Rc<Self>, number: u64, due: Instant) {
-        let user = (number % self.options.users() as u64) as usize;
+        let users = self.options.users();
+        let first = (number % users as u64) as usize;
         self.ledger.borrow_mut().refreshes.begun += 1;
-        let leg = self.legs.borrow()[user].clone();
+        let leg = {
+            let legs = self.legs.borrow();
+            (first..users).chain(0..first).find_map(|user| legs[user].clone())
+        };
         let refreshed = match &leg {
             Some(leg) => self.agent.refresh(&leg.dialog).await.map_err(|why| why.to_string()),
-            None => Err("the user was about to rejoin".to_owned()),
+            None => Err("everybody was about to rejoin".to_owned()),
         };
         let mut ledger = self.ledger.borrow_mut();
         match refreshed {
