@@ -85,7 +85,7 @@ def figures(metrics, keep=()):
 
 def load(binaries, arguments):
     """One run of the load tool: its report."""
-    command = [os.path.join(binaries, "msrp-bench"), "--json", "--quiet", *map(str, arguments)]
+    command = [os.path.join(binaries, "msrp-bench"), *map(str, arguments), "--json", "--quiet"]
     run = subprocess.run(command, capture_output=True, text=True, check=False)
     if run.returncode != 0:
         sys.exit(f"{' '.join(command)}\n{run.stdout}{run.stderr}")
