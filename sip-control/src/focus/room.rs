@@ -1,7 +1,8 @@
 //! One running session of a room: who is in it, who holds a seat, who watches.
 
+mod document;
+
 use std::{
-    borrow::Cow,
     collections::{BTreeMap, HashSet},
     sync::Arc,
     time::Instant,
@@ -12,52 +13,22 @@ use msrp::AddressBuf;
 
 use super::{
     Utc, WallClock,
-    conference_info::{self, Conference, Disconnection, Joining, Progress, User, user_elements},
+    conference_info::{Disconnection, Joining, Progress},
     expiry::Expiry,
     invite::Gathering,
     members::Members,
     order::Member,
     participant::{Absence, Originator, Participant, Seat, Standing},
     policy::Snapshot,
-    roster::{Known, Roster},
-    subscription::{SubscriptionId, View},
+    roster::Roster,
+    subscription::SubscriptionId,
     summons,
     user::UserKey,
     venue::Venue,
 };
 use crate::{config::Limits, message::Marks};
 
-/// Whom a document is for.
-#[derive(Clone, Copy, Debug)]
-pub struct Watcher<'a> {
-    /// Who watches.
-    pub keys: &'a [UserKey],
-    /// How much it is told.
-    pub view: View,
-    /// What it knows.
-    pub known: Known,
-    /// Whether the difference to that will do.
-    pub takes_partial: bool,
-    /// Whether it is told which user it is itself (EVT-11).
-    pub sees_itself: bool,
-}
-
-impl Watcher<'_> {
-    /// The elements of `users`, which are the same for all who watch, for this one.
-    fn mark_own<'a, 'b>(
-        &self,
-        users: &'a str,
-        own: impl Iterator<Item = &'b Participant>,
-    ) -> Cow<'a, str> {
-        if !self.sees_itself {
-            return Cow::Borrowed(users);
-        }
-        let own = own.map(|participant| &*participant.entity);
-        own.fold(Cow::Borrowed(users), |users, entity| {
-            Cow::Owned(conference_info::mark_own(&users, entity))
-        })
-    }
-}
+pub use self::document::Watcher;
 
 /// A session of a room (RFC 4353: a conference). It is made with its first seat and is over with
 /// its last one, so an INVITE that is refused leaves none behind (PUB-04).
@@ -546,57 +517,6 @@ impl Room {
     /// How many users are connected.
     pub fn users(&self) -> usize {
         self.participants.values().filter(|participant| participant.is_connected()).count()
-    }
-
-    /// What a watcher is to be told: the full state, or what has changed since it was told last, if
-    /// that will do and is known. Either way only as far as it is told the state at all.
-    pub fn document(
-        &mut self,
-        version: u32,
-        watcher: Watcher<'_>,
-        now: Instant,
-        clock: &WallClock,
-        limits: &Limits,
-    ) -> String {
-        let participants = &self.participants;
-        let shown = || participants.values().filter(|participant| participant.is_shown(now));
-        let users = || {
-            let count = shown().filter(|them| them.is_connected()).count();
-            (shown().map(|them| them.user(clock)).collect(), count)
-        };
-        let (present, count) = self.roster.present(users);
-        let own = || shown().filter(|them| them.is(watcher.keys));
-        let known = watcher.known;
-        let is_partial = watcher.takes_partial
-            && watcher.view == View::Everybody
-            && self.roster.has_difference(known);
-        if is_partial {
-            let touched = |touched: &HashSet<&str>| {
-                let touched = shown().filter(|them| touched.contains(&*them.entity));
-                touched.map(|them| them.user(clock)).collect()
-            };
-            let users = self.roster.difference(known, touched);
-            let users = watcher.mark_own(&users, own());
-            return conference_info::partial(&self.identity, version, count, &users);
-        }
-        let (present, departed) = match watcher.view {
-            View::Everybody => {
-                let is_present = |entity: &str| shown().any(|them| them.entity == entity);
-                (present, self.roster.departed(known.told, is_present))
-            }
-            View::Itself => {
-                let own: Vec<User> = own().map(|them| them.user(clock)).collect();
-                (user_elements(&own).into(), String::new())
-            }
-        };
-        let conference = Conference {
-            identity: &self.identity,
-            subject: self.venue.subject.as_deref(),
-            uri: &self.venue.uri,
-            maximum_user_count: self.venue.maximum_user_count(limits),
-        };
-        let present = watcher.mark_own(&present, own());
-        conference_info::full(&conference, version, count, &[&present, &departed])
     }
 
     /// The addresses that mean the whole room.
