@@ -16,13 +16,10 @@ mod documents;
 mod exchanges;
 mod network;
 mod phone;
+#[path = "../../engine/tests/simulation/seeds.rs"]
+mod seeds;
 mod wire;
 mod world;
-
-use std::{
-    ops::Range,
-    sync::atomic::{AtomicU64, Ordering},
-};
 
 use crate::world::World;
 
@@ -48,33 +45,5 @@ fn run(seed: u64) {
 /// all of them hear each other; and when all have gone nothing is left anywhere.
 #[test]
 fn both_planes_agree_whatever_the_network_does() {
-    struct Named(u64);
-    impl Drop for Named {
-        fn drop(&mut self) {
-            if std::thread::panicking() {
-                eprintln!("failing seed: SIMULATION_SEED={}", self.0);
-            }
-        }
-    }
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
-    let seeds: Range<u64> = match number("SIMULATION_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SIMULATION_SEEDS").unwrap_or(200),
-    };
-    let next = AtomicU64::new(seeds.start);
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if !seeds.contains(&seed) {
-                        break;
-                    }
-                    let _named = Named(seed);
-                    run(seed);
-                }
-            });
-        }
-    });
+    seeds::run_all(run);
 }

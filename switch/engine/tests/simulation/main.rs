@@ -13,16 +13,10 @@ mod audience;
 mod dice;
 mod message;
 mod peer;
+mod seeds;
 mod world;
 
-use std::{
-    collections::HashMap,
-    ops::Range,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Arc};
 
 use engine::Core;
 use mailbox::{Command, CoreSet};
@@ -107,33 +101,5 @@ fn everybody_leaves(world: &mut World) {
 /// when all have gone.
 #[test]
 fn every_recipient_gets_every_message_once_whatever_the_network_does() {
-    struct Named(u64);
-    impl Drop for Named {
-        fn drop(&mut self) {
-            if std::thread::panicking() {
-                eprintln!("failing seed: SIMULATION_SEED={}", self.0);
-            }
-        }
-    }
-    let number = |name: &str| std::env::var(name).ok().and_then(|value| value.parse().ok());
-    let seeds: Range<u64> = match number("SIMULATION_SEED") {
-        Some(seed) => seed..seed + 1,
-        None => 0..number("SIMULATION_SEEDS").unwrap_or(200),
-    };
-    let next = AtomicU64::new(seeds.start);
-    let workers = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                loop {
-                    let seed = next.fetch_add(1, Ordering::Relaxed);
-                    if !seeds.contains(&seed) {
-                        break;
-                    }
-                    let _named = Named(seed);
-                    run(seed);
-                }
-            });
-        }
-    });
+    seeds::run_all(run);
 }
