@@ -8,13 +8,11 @@ use super::{
     content::Content,
     invite::{Gathering, Invitation, Invitee},
     leg::Installing,
-    link::Link,
     participant::Originator,
     policy::{Company, Petition, Policy, Snapshot},
     recipients::{self, Recipient},
     refusal::Refusal,
     screen,
-    session_timer::SessionTimer,
     user::UserKey,
     venue::Venue,
     way::Way,
@@ -22,7 +20,6 @@ use super::{
 use crate::{
     config::Profile,
     message::{Header, Request},
-    offer_answer::MediaOffer,
 };
 
 /// Octets of a Subject that are kept (IMS-03).
@@ -42,8 +39,7 @@ impl Focus {
         let rules = self.config.ad_hoc.as_ref().ok_or(Refusal::NotFound)?;
         screen::contact(request)?;
         screen::service(&self.config, request)?;
-        let vector = self.vectors.get(&incoming.transaction).cloned();
-        let link = Link::accept(request, &incoming.tag, incoming.source)?.charged(vector);
+        let link = self.link(incoming)?;
         let recipients = self.recipients(request, originator, content)?;
 
         let policy = Arc::new(Policy::AdHoc(Box::new(Company::of(&originator.keys, rules))));
@@ -54,17 +50,11 @@ impl Focus {
         let snapshot = Snapshot { is_guest: true, others: recipients.len(), ..nobody };
         policy.admit(petition, snapshot).map_err(Refusal::Denied)?;
         let media = Arc::clone(self.directory.media());
-        let sdp = content.sdp.as_ref();
-        let offer = sdp.map(|sdp| MediaOffer::read(sdp, &media, &self.names)).transpose();
-        let offer = offer.map_err(Refusal::Media)?;
+        let offer = self.read_offer(request, content, &media)?;
         if self.has_to_ask(now, offer.as_ref(), incoming, originator, content) {
             return Ok(());
         }
-        let timer = SessionTimer::negotiate(request, &self.config.timers)?;
-        let is_ready = offer.as_ref().is_none_or(MediaOffer::may_begin);
-        if !is_ready && !screen::acknowledges_progress(request) {
-            return Err(Refusal::Unreliable);
-        }
+        let timer = self.agree_terms(request, offer.as_ref())?;
 
         let identity = self.session_identity();
         // The session is held nowhere but in itself.

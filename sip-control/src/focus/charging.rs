@@ -1,7 +1,7 @@
 //! By what an IMS core knows a dialog in its bills: the vector of a request that came from it goes with
 //! all that is said in that dialog (IMS-05, RFC 7315 section 4.6).
 
-use super::{Focus, Incoming, screen};
+use super::{Focus, Incoming, link::Link, refusal::Refusal, screen};
 use crate::{
     config::Charging,
     dialog::DialogId,
@@ -51,6 +51,13 @@ impl Vector {
 }
 
 impl Focus {
+    /// The dialog that our answer to a request makes, which is billed as the request is.
+    pub(super) fn link(&self, incoming: &Incoming) -> Result<Link, Refusal> {
+        let Incoming { request, tag, source, transaction, .. } = incoming;
+        let link = Link::accept(request, tag, *source)?;
+        Ok(link.charged(self.vectors.get(transaction).cloned()))
+    }
+
     /// The vector that belongs to a request of a trusted peer, where there is an IMS core: its own, else
     /// that of its dialog.
     pub(super) fn vector_of(&self, incoming: &Incoming) -> Option<Vector> {

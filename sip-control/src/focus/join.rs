@@ -25,7 +25,6 @@ use super::{
     invite::UNAVAILABLE,
     keep_alive::allows_update,
     leg::{Ack, Connected, Farewell, Installing, Leg, Media, Phase},
-    link::Link,
     order::Order,
     participant::Originator,
     policy::{Petition, Snapshot},
@@ -38,7 +37,7 @@ use super::{
 use crate::{
     config::Profile,
     message::{Header, Marks, Reply, Request},
-    offer_answer::{MediaOffer, Origin, Shape},
+    offer_answer::{MediaOffer, Origin, RoomMedia, Shape},
     store::Change,
     transaction::ServerId,
 };
@@ -64,18 +63,13 @@ impl Focus {
         let request = &incoming.request;
         screen::contact(request)?;
         screen::service(&self.config, request)?;
-        let vector = self.vectors.get(&incoming.transaction).cloned();
-        let link = Link::accept(request, &incoming.tag, incoming.source)?.charged(vector);
+        let link = self.link(incoming)?;
         let Examined { venue, room, is_anonymous, offer } =
             self.examine(now, request, originator, content)?;
         if self.has_to_ask(now, offer.as_ref(), incoming, originator, content) {
             return Ok(());
         }
-        let timer = SessionTimer::negotiate(request, &self.config.timers)?;
-        let is_ready = offer.as_ref().is_none_or(MediaOffer::may_begin);
-        if !is_ready && !screen::acknowledges_progress(request) {
-            return Err(Refusal::Unreliable);
-        }
+        let timer = self.agree_terms(request, offer.as_ref())?;
         let known = room.and_then(|room| self.rooms.get(&room));
         let legs = known.map_or(0, |room| room.legs_of(&originator.keys));
         if legs >= self.config.limits.legs_per_user {
@@ -133,13 +127,37 @@ impl Focus {
         let snapshot = Snapshot { has_departed, ..snapshot };
         let petition = Petition { user: &originator.keys, anonymous: is_anonymous, at };
         venue.policy.admit(petition, snapshot).map_err(Refusal::Denied)?;
-        let sdp = content.sdp.as_ref();
-        let offer = sdp.map(|sdp| MediaOffer::read(sdp, &venue.media, &self.names)).transpose();
-        let offer = offer.map_err(Refusal::Media)?;
-        // Who only knows of preconditions is answered at once (IMS-08).
-        let insists = request.has_token(Header::Require, "precondition");
-        let offer = offer.map(|offer| if insists { offer } else { offer.unconditional() });
+        let offer = self.read_offer(request, content, &venue.media)?;
         Ok(Examined { venue, room, is_anonymous, offer })
+    }
+
+    /// Step 5: what the INVITE offers, if it offers anything, held against what the room allows. Who
+    /// only knows of preconditions is answered at once (IMS-08).
+    pub(super) fn read_offer(
+        &self,
+        request: &Request,
+        content: &Content,
+        room: &RoomMedia,
+    ) -> Result<Option<MediaOffer>, Refusal> {
+        let Some(sdp) = &content.sdp else { return Ok(None) };
+        let offer = MediaOffer::read(sdp, room, &self.names).map_err(Refusal::Media)?;
+        let insists = request.has_token(Header::Require, "precondition");
+        Ok(Some(if insists { offer } else { offer.unconditional() }))
+    }
+
+    /// What comes behind step 5 and before a seat is taken (FOC-22): who is refreshing, and that
+    /// whoever has something to reserve acknowledges what it is told meanwhile.
+    pub(super) fn agree_terms(
+        &self,
+        request: &Request,
+        offer: Option<&MediaOffer>,
+    ) -> Result<Option<SessionTimer>, Refusal> {
+        let timer = SessionTimer::negotiate(request, &self.config.timers)?;
+        let is_ready = offer.is_none_or(MediaOffer::may_begin);
+        if !is_ready && !screen::acknowledges_progress(request) {
+            return Err(Refusal::Unreliable);
+        }
+        Ok(timer)
     }
 
     /// Whether a request has to wait until it is known of whose names its offer speaks.

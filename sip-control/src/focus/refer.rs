@@ -67,8 +67,7 @@ impl Focus {
     ) -> Result<(), Refusal> {
         let request = &incoming.request;
         let target = refer_to(request)?;
-        let vector = self.vectors.get(&incoming.transaction).cloned();
-        let link = Link::accept(request, &incoming.tag, incoming.source)?.charged(vector);
+        let link = self.link(incoming)?;
         let room = match self.directory.find(request.request_uri()) {
             Place::Session(room) => Some(room),
             Place::Venue(venue) => self.directory.session_of(&venue),

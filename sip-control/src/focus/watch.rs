@@ -7,7 +7,6 @@ use mailbox::RoomId;
 use super::{
     Focus, Incoming, Purpose, Subject, conference_info,
     directory::Place,
-    link::Link,
     participant::Originator,
     refusal::Refusal,
     room::{Room, Watcher},
@@ -36,8 +35,7 @@ impl Focus {
         originator: &Originator,
     ) -> Result<(), Refusal> {
         let request = &incoming.request;
-        let vector = self.vectors.get(&incoming.transaction).cloned();
-        let link = Link::accept(request, &incoming.tag, incoming.source)?.charged(vector);
+        let link = self.link(incoming)?;
         let event_id = event_of(request)?;
         takes_document(request)?;
         let room_id = match self.directory.find(request.request_uri()) {

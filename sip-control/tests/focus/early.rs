@@ -2,8 +2,11 @@
 
 use std::time::Duration;
 
-use super::ending::cancel_of;
-use super::harness::{Call, Core, OFFER, Sent, World, invite, vectors};
+use super::{
+    adhoc,
+    ending::cancel_of,
+    harness::{Call, Core, OFFER, Sent, World, invite, vectors},
+};
 use sip_control::config::Config;
 
 const GARDEN: &str = "sip:garden-open@im.example.com";
@@ -209,6 +212,24 @@ fn only_who_insists_and_lacks_something_waits() {
     let text = invite(&mut world, GARDEN, BOB, "Require: precondition\n", &wanting());
     let refused = world.ask(&text);
     assert_eq!((refused.status(), refused.header("Require")), (421, "100rel"));
+}
+
+/// IMS-08: who makes a group is waited for like anybody who joins: only if it insists.
+#[test]
+fn who_makes_a_group_waits_only_if_it_insists() {
+    let lists = "Require: recipient-list-invite\n";
+    let insists = format!("{lists}{INSISTS}");
+    let knows = format!("{lists}Supported: precondition, 100rel\n");
+    for (is_known, lines, status) in
+        [(false, &insists, 420), (false, &knows, 200), (true, &knows, 200), (true, &insists, 183)]
+    {
+        let mut world = World::new(Config { preconditions: is_known, ..adhoc::config() });
+        let text = adhoc::creation(&mut world, ALICE, lines, "").replace(OFFER, &wanting());
+        world.hear(&text);
+        let answer = world.take().remove(0);
+        assert_eq!(answer.status(), status, "{lines}");
+        assert_eq!(answer.text.contains("a=curr"), status == 183, "{}", answer.text);
+    }
 }
 
 /// IMS-08, FOC-02, FOC-22: the steps of the change request come first, whatever is to be reserved.
