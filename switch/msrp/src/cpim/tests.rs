@@ -200,7 +200,8 @@ fn malformed_headers_are_refused() {
     assert_eq!(parse_whole("\r\n").unwrap_err(), CpimError::From);
 }
 
-/// CPIM-05, CPIM-12: the headers of the part are MIME: folded at will, in any case, with one type.
+/// CPIM-05, CPIM-12, CPIM-14: the headers of the part are MIME: folded at will, in any case, with
+/// one type; none is judged before it is known that no line continues it.
 #[test]
 fn part_headers_are_mime() {
     for headers in [
@@ -214,6 +215,10 @@ fn part_headers_are_mime() {
         let wrapper = parse_whole(&body).unwrap();
         assert!(wrapper.content_type.is("text", "plain"), "{headers}");
         assert_eq!(&body[wrapper.head_len..], "Hi", "{headers}");
+        for size in 0..wrapper.head_len {
+            let part = Wrapper::parse(&body.as_bytes()[..size]);
+            assert!(matches!(part, Ok(None)), "{headers}, {size} octets of it");
+        }
     }
     for (headers, error) in [
         ("Content-ID: <1>", CpimError::ContentType),

@@ -278,10 +278,9 @@ impl Partial {
         Ok(None)
     }
 
-    /// Nothing is, while a frame is on loan: the next one may still be had without.
     fn flushable(&self) -> Option<Range<usize>> {
         match self.sequel {
-            Sequel::Continued if self.lent == 0 => self.progress.flushable(),
+            Sequel::Continued => self.progress.flushable(),
             _ => None,
         }
     }

@@ -1,6 +1,6 @@
 //! Where messages begin and end.
 
-use msrp::{Fault, Flag, Frame, Framer, Method, Start, Unframable};
+use msrp::{Fault, Flag, Frame, Framer, Method, PIECE_SIZE_MIN, Start, Unframable};
 
 use crate::reader::{read, read_all, read_any_split, read_one, request};
 
@@ -271,6 +271,34 @@ fn a_few_blank_lines_are_tolerated_between_messages() {
         assert_eq!(outcome.messages.len(), 1, "{}", blank.escape_ascii());
         assert_eq!(outcome.stream, Err(Unframable::NotMsrp), "{}", blank.escape_ascii());
     }
+    assert_eq!(read([&b"\r\n\r\n\r"[..]]).stream, Err(Unframable::NotMsrp), "told at once");
+}
+
+/// What is unfinished is counted, and nothing else is.
+#[test]
+fn what_is_unfinished_is_counted() {
+    let mut framer = Framer::new();
+    assert_eq!(framer.held(), 0);
+    let (before, after) = ROOM_MESSAGE.split_at(100);
+    assert!(framer.next(&mut &before[..]).unwrap().is_none());
+    let held = framer.held();
+    assert!((100..1000).contains(&held), "{held} octets for 100");
+    let mut input = after;
+    while framer.next(&mut input).unwrap().is_some() {}
+    assert_eq!(framer.held(), 0);
+}
+
+/// SEC-01: what is logged of a piece is its size, and of a transaction its identifier.
+#[test]
+fn nothing_that_was_said_is_shown() {
+    let mut framer = Framer::new();
+    let frame = framer.next(&mut &ROOM_MESSAGE[..]).unwrap().unwrap();
+    let Frame::Head { head, piece } = frame else { panic!("no head but {frame:?}") };
+    assert_eq!(
+        format!("{piece:?}"),
+        format!("Piece {{ size: {}, end: Some(End) }}", piece.body.len())
+    );
+    assert_eq!(format!("{:?}", head.transaction), "TransactionId(a786hjs2Kd0Qw1Er)");
 }
 
 /// WIRE-23: each flag is told from the others.
@@ -311,6 +339,24 @@ fn a_report_is_reported_whole() {
     let mut framer = Framer::new();
     let mut before_end = &octets[..octets.len() - 1];
     assert!(framer.next(&mut before_end).unwrap().is_none());
+}
+
+/// CHUNK-11, CHUNK-14: a piece is passed on from that size on, and a smaller one when it is asked for.
+#[test]
+fn a_piece_is_worth_passing_on_from_some_size() {
+    let head = request(
+        "MSRP abcd1234 SEND",
+        "Message-ID: m1\r\nByte-Range: 1-*/*\r\nContent-Type: a/b\r\n\r\n",
+    );
+    let body = [b'a'; PIECE_SIZE_MIN];
+    for size in [PIECE_SIZE_MIN - 1, PIECE_SIZE_MIN] {
+        let mut framer = Framer::new();
+        let mut input = &head[..];
+        while framer.next(&mut input).unwrap().is_some() {}
+        let passed = framer.next(&mut &body[..size]).unwrap().is_some();
+        assert_eq!(passed, size == PIECE_SIZE_MIN, "{size} octets");
+        assert_eq!(framer.flush().map(|piece| piece.body.len()), (!passed).then_some(size));
+    }
 }
 
 /// CHUNK-11: a chunk of any size passes in pieces, none of them waiting for the end.

@@ -68,6 +68,30 @@ fn reporting_headers_have_defaults() {
     assert_eq!(reports("Failure-Report: yes\r\n"), (false, FailureReport::Yes));
 }
 
+/// RESP-10: of a response the first path that can be read counts, and nothing in it is an error.
+#[test]
+fn a_response_is_read_for_its_paths() {
+    let octets = b"MSRP abcd1234 200 OK\r\n\
+        To-Path:\r\n\
+        To-Path: msrp://h:1/a;tcp\r\n\
+        To-Path: msrp://h:1/other;tcp\r\n\
+        From-Path:\r\n\
+        -------abcd1234$\r\n";
+    let message = read_one(octets);
+    assert_eq!(message.to_path.as_deref(), Some("msrp://h:1/a;tcp"));
+    assert_eq!((message.from_path, message.fault), (None, None));
+}
+
+/// A head can be had as it came, with what ended it and nothing of what follows.
+#[test]
+fn a_head_is_shown_as_it_came() {
+    let whole = send_with_body("Message-ID: m1\r\nContent-Type: a/b\r\n");
+    let body = whole.windows(5).position(|octets| octets == b"hello").unwrap();
+    with_head(&whole, |head| assert_eq!(head.octets(), &whole[..body]));
+    let bodiless = send("Message-ID: m1\r\n");
+    with_head(&bodiless, |head| assert_eq!(head.octets(), &bodiless[..]));
+}
+
 /// SEND-03: a Message-ID is 1 to 128 visible octets, and comes through as it is.
 #[test]
 fn message_ids_are_visible() {
@@ -112,6 +136,7 @@ fn content_headers_are_copied_in_order() {
             "Content-ID: <1>\r\nContent-Type: a/b\r\n",
         ),
         ("CONTENT-TYPE:a/b \t\r\n", "Content-Type: a/b\r\n"),
+        ("Content-Type:  a/b \r\n", "Content-Type: a/b\r\n"),
         (
             "content-disposition:  render\r\nContent-X-y: z\r\nContent-Type: a/b\r\n",
             "Content-Disposition: render\r\nContent-X-y: z\r\nContent-Type: a/b\r\n",

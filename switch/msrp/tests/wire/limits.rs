@@ -65,6 +65,20 @@ fn heads_are_measured() {
     assert_too_large(&head(HEAD_SIZE_MAX + 5000));
 }
 
+/// LIM-01: a head that does not end is given up as soon as a line of it, or the whole, is too long.
+#[test]
+fn endless_heads_are_given_up_in_time() {
+    let line = request("MSRP abcd1234 SEND", &format!("X-Any: {}", "a".repeat(HEAD_LINE_SIZE_MAX)));
+    assert!(line.len() < HEAD_SIZE_MAX);
+    assert_too_large(&line);
+    let mut lines = request("MSRP abcd1234 SEND", &"X-Any: aaaaaaa\r\n".repeat(60));
+    lines.extend(format!("X-Any: {}\r\nX-Any: ", "a".repeat(8000)).bytes());
+    lines.resize(HEAD_SIZE_MAX, b'a');
+    assert_too_large(&lines);
+    lines.pop();
+    assert_eq!(outcome(&lines), Outcome { messages: Vec::new(), stream: Ok(()) });
+}
+
 /// WIRE-32: a start line that does not end cannot be framed.
 #[test]
 fn an_endless_start_line_is_refused() {
