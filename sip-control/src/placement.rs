@@ -307,6 +307,7 @@ impl Placement {
             identities: member.identities.into(),
             is_anonymous: member.is_anonymous,
             may_whisper: member.may_whisper,
+            nickname: member.nickname,
             peer: member.peer,
         });
         let state = State::Installing { path: None, spread };

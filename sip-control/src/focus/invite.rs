@@ -147,7 +147,7 @@ impl Focus {
         let shown = Some(first).filter(|_| !invitee.is_hidden);
         let participant = room.expect(fresh, session, &invitee.user, shown);
         let participant_id = participant.id;
-        let Some(member) = room.member(participant_id, None, at) else { return false };
+        let Some(member) = room.member(participant_id, session, None, at) else { return false };
         let inviting = Inviting {
             uri: invitee.uri,
             redirections: Vec::new(),

@@ -270,7 +270,7 @@ impl Focus {
         let participant = room.take_seat(fresh, session, originator, is_anonymous);
         let participant_id = participant.id;
         let peer = installing.offer.as_ref().map(|offer| offer.peer().clone());
-        let Some(member) = room.member(participant_id, peer, at) else { return };
+        let Some(member) = room.member(participant_id, session, peer, at) else { return };
         self.invites.insert(installing.transaction, session);
         let instance = installing
             .request

@@ -71,8 +71,6 @@ impl Focus {
         if connected.exchange.route != route || connected.media == Media::Held {
             return;
         }
-        // Its nickname was the room's to keep.
-        self.renamed(now, session, None);
         if may_move && self.may_be_asked(session) {
             self.relocate(now, session);
         } else {
@@ -95,7 +93,7 @@ impl Focus {
         let (route, deadline) = (SessionId(self.next_id()), now + self.config.timers.install);
         let Some(leg) = self.legs.get_mut(&session) else { return };
         let Some(room) = self.rooms.get(&leg.room) else { return };
-        let Some(member) = room.member(leg.participant, None, at) else { return };
+        let Some(member) = room.member(leg.participant, session, None, at) else { return };
         let room = leg.room;
         let Some(connected) = leg.connected_mut() else { return };
         connected.media = Media::Lost { until };

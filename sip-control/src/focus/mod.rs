@@ -330,7 +330,8 @@ impl Focus {
     }
 
     /// The others are to know a leg by another name (msrp/NICK-15).
-    fn renamed(&mut self, now: Instant, session: SessionId, nickname: Option<&str>) {
+    fn renamed(&mut self, now: Instant, route: SessionId, nickname: Option<&str>) {
+        let session = self.leg_of(route);
         let Some(id) = self.legs.get(&session).map(|leg| leg.room) else { return };
         if self.rooms.get_mut(&id).is_some_and(|room| room.rename(session, nickname, now)) {
             self.notify_watchers(now, id);

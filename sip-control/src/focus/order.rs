@@ -78,6 +78,8 @@ pub struct Member {
     pub is_anonymous: bool,
     /// Whether it may write to single members, if members of its room may at all (POL-16).
     pub may_whisper: bool,
+    /// What the leg is called already, where this session takes the place of another (msrp/NICK-11).
+    pub nickname: Option<Box<str>>,
     /// What its offer says of it; `None` when the focus makes the offer.
     pub peer: Option<PeerMedia>,
 }

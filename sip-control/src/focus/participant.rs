@@ -183,12 +183,13 @@ impl Participant {
     }
 
     /// A leg of it, as the cores have to know it.
-    pub fn member(&self, peer: Option<PeerMedia>, may_whisper: bool) -> Member {
+    pub fn member(&self, leg: SessionId, peer: Option<PeerMedia>, may_whisper: bool) -> Member {
         Member {
             participant: self.id,
             identities: self.identities.clone().into(),
             is_anonymous: self.is_anonymous,
             may_whisper,
+            nickname: self.seat(leg).and_then(|seat| seat.nickname.clone()),
             peer,
         }
     }

@@ -172,7 +172,7 @@ impl Focus {
         let (room_id, participant) = (leg.room, leg.participant);
         let Some(room) = self.rooms.get(&room_id) else { return };
         let peer = change.offer.as_ref().map(|offer| offer.peer().clone());
-        let Some(member) = room.member(participant, peer, at) else { return };
+        let Some(member) = room.member(participant, session, peer, at) else { return };
         let Some(connected) = leg.connected_mut() else { return };
         let route = change.route;
         if change.request.method() == Method::Invite {

@@ -195,10 +195,16 @@ impl Room {
     }
 
     /// A leg of a participant, as the cores have to know it.
-    pub fn member(&self, id: ParticipantId, peer: Option<PeerMedia>, at: Utc) -> Option<Member> {
+    pub fn member(
+        &self,
+        id: ParticipantId,
+        leg: SessionId,
+        peer: Option<PeerMedia>,
+        at: Utc,
+    ) -> Option<Member> {
         let participant = self.participants.get(&id)?;
         let may_whisper = self.venue.policy.may_whisper(&participant.keys, at);
-        Some(participant.member(peer, may_whisper))
+        Some(participant.member(leg, peer, may_whisper))
     }
 
     /// Who goes by that address here, which for an anonymous user is the alias.

@@ -95,6 +95,7 @@ fn install(placement: &mut Placement, session: u64) {
         identities: [AddressBuf::parse(b"sip:alice@example.com").unwrap()].into(),
         is_anonymous: false,
         may_whisper: true,
+        nickname: None,
         peer: Some(peer()),
     };
     let session = SessionId(session);
@@ -353,6 +354,7 @@ fn passive(placement: &mut Placement, session: u64, participant: u64, host: &str
         identities: [AddressBuf::parse(b"sip:alice@example.com").unwrap()].into(),
         is_anonymous: false,
         may_whisper: true,
+        nickname: None,
         peer: Some(PeerMedia { setup: Setup::Active(next_hop), ..peer() }),
     };
     let session = SessionId(session);

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use mailbox::SessionId;
 use sip_control::config::{Config, Deal};
 
 use super::{
@@ -49,6 +50,12 @@ fn path(sent: &Sent) -> &str {
     sent.body().lines().find(|line| line.starts_with("a=path:")).expect("a path")
 }
 
+/// The session that an offer of ours is about.
+fn session(sent: &Sent) -> SessionId {
+    let number = path(sent).split("/core-").nth(1).unwrap().strip_suffix(";tcp").unwrap();
+    SessionId(number.parse().unwrap())
+}
+
 fn accept(world: &mut World, invite: &Sent) {
     let contact = "Contact: <sip:again@192.0.2.22:50300;transport=tcp>\n";
     let lines = format!("{contact}Content-Type: application/sdp\n");
@@ -81,13 +88,36 @@ fn legs_of_a_lost_core_move_to_another() {
     assert_eq!(moved, before, "the same seats");
     // They come, and stay.
     for invite in &sent {
-        let number = path(invite).split("/core-").nth(1).unwrap().strip_suffix(";tcp").unwrap();
-        world.bound(mailbox::SessionId(number.parse().unwrap()));
+        world.bound(session(invite));
     }
     world.wait(Duration::from_secs(300));
     assert_eq!(world.take().len(), 0, "nobody who watches has heard of it");
     let carol = world.join(&calls[2].identity(), "sip:dave@example.com");
     assert_eq!(carol.identity(), calls[2].identity());
+}
+
+/// OPS-09, msrp/NICK-11: whoever moves takes its nickname along. Where the room's home has given it to
+/// somebody else meanwhile, those who watch hear that it is gone.
+#[test]
+fn a_leg_that_moves_keeps_its_nickname() {
+    let (mut world, calls) = garden(vectors());
+    world.renamed(calls[0].session(), Some("Al"));
+    world.wait(Duration::from_secs(6));
+    assert!(world.notified()[0].body().contains("xcon:nickname=\"Al\""));
+    world.lose_core(1);
+    let invites = world.take_requests("INVITE");
+    let names: Vec<_> = world.routes[3..].iter().map(|route| route.nickname.as_deref()).collect();
+    assert_eq!(names, [Some("Al"), None]);
+    for invite in &invites {
+        accept(&mut world, invite);
+        world.bound(session(invite));
+    }
+    world.wait(Duration::from_secs(6));
+    assert!(world.notified().is_empty(), "she is called as before");
+    world.renamed(session(&invites[0]), None);
+    world.wait(Duration::from_secs(6));
+    let told = world.notified();
+    assert!(told[0].body().contains(ALICE) && !told[0].body().contains("nickname"));
 }
 
 /// OPS-09: a room whose home is lost has another one, and all of it begins anew there.

@@ -408,3 +408,23 @@ fn an_offer_of_ours_is_of_a_session_that_is_there() {
     let bye = world.take_requests("BYE").pop().expect("nothing to go on with");
     assert_eq!(bye.header("Reason"), "SIP;cause=488;text=\"No usable answer\"");
 }
+
+/// msrp/NICK-11, msrp/NICK-15: by another path a leg is called as before, and what it is called then is told
+/// as it was before.
+#[test]
+fn a_nickname_goes_with_the_leg() {
+    let (mut world, mut alice, _) = joined();
+    world.watch(&alice.identity(), ALICE);
+    let told = |world: &mut World| {
+        world.wait(Duration::from_secs(6));
+        world.notified().iter().map(|notify| notify.body().to_owned()).collect::<String>()
+    };
+    world.renamed(alice.session(), Some("Al"));
+    assert!(told(&mut world).contains("xcon:nickname=\"Al\""));
+    let ok = alice.offer(&mut world, "UPDATE", "", &moved());
+    assert_eq!(world.routes[1].nickname.as_deref(), Some("Al"));
+    world.bound(SessionId(session(&ok)));
+    assert_eq!(told(&mut world), "");
+    world.renamed(SessionId(session(&ok)), Some("Allie"));
+    assert!(told(&mut world).contains("xcon:nickname=\"Allie\""));
+}

@@ -64,6 +64,7 @@ impl Room {
                 identities: [AddressBuf::parse(address.as_bytes()).expect("valid")].into(),
                 is_anonymous: false,
                 may_whisper: true,
+                nickname: None,
                 peer: Some(PeerMedia {
                     path: PathBuf::parse(path.as_bytes()).expect("valid"),
                     accept_wrapped: AcceptTypes::parse(b"text/plain").expect("valid"),

@@ -25,7 +25,7 @@ impl Core {
             Command::Install { session, epoch, route } => {
                 self.install(now, session, epoch, *route);
             }
-            Command::Activate { session, epoch } => self.activate(session, epoch),
+            Command::Activate { session, epoch } => self.activate(now, session, epoch),
             Command::Connect { session, epoch, remote } => {
                 self.connect(now, session, epoch, *remote);
             }
@@ -90,11 +90,12 @@ impl Core {
         UriBuf::parse(uri.as_bytes()).expect("the authority was checked with the configuration")
     }
 
-    fn activate(&mut self, id: SessionId, epoch: Epoch) {
+    fn activate(&mut self, now: Instant, id: SessionId, epoch: Epoch) {
         if let Some(key) = self.applicable(id, epoch) {
             if let Some(session) = self.sessions.get_mut(key) {
                 session.active = true;
             }
+            self.confirm_nickname(now, key);
             self.admit(key);
         }
     }

@@ -84,6 +84,12 @@ impl Share {
         (commons.memory() + self.octets + self.written).saturating_sub(self.told)
     }
 
+    /// Takes back what the others were told.
+    pub(crate) fn give_up(&mut self, commons: &Commons) {
+        commons.memory.fetch_sub(self.told, Relaxed);
+        *self = Self::default();
+    }
+
     /// Tells the others, at the end of a turn, when all connections are counted.
     pub(crate) fn tell(&mut self, commons: &Commons) {
         if self.octets > self.told {

@@ -188,8 +188,9 @@ impl Core {
 
     /// The same, that finds sessions in this way.
     #[must_use]
-    pub fn matching(self, matching: Match) -> Self {
-        Self { matching, ..self }
+    pub fn matching(mut self, matching: Match) -> Self {
+        self.matching = matching;
+        self
     }
 
     /// A socket was accepted, here or by the core that handed it over, and comes from this address.

@@ -12,6 +12,17 @@ use crate::{
     room::{FlightId, RoomKey},
 };
 
+/// What this core has counted among all cores goes with it: they go on without what it held.
+impl Drop for Core {
+    fn drop(&mut self) {
+        self.memory.give_up(&self.commons);
+        let strangers = self.connections.iter().filter_map(|(_, it)| it.stranger_from);
+        for from in strangers {
+            self.commons.strangers.forget(from);
+        }
+    }
+}
+
 impl Core {
     pub(crate) fn forsake(&mut self, now: Instant, core: CoreId) {
         if core == self.config.id || core.index() >= self.config.cores || self.gone.contains(core) {
@@ -21,7 +32,7 @@ impl Core {
         self.relays[core.index()].clear();
         let rooms: Vec<RoomKey> = self.rooms_by_id.values().copied().collect();
         for room in rooms {
-            self.forsake_members(room, core);
+            self.forsake_members(now, room, core);
         }
         let mut cut: Vec<(CoreId, u64)> =
             self.branches.keys().filter(|(trunk, _)| *trunk == core).copied().collect();
@@ -43,9 +54,13 @@ impl Core {
     }
 
     /// Strikes out whoever was on that core, and ends here what they were in the middle of saying.
-    fn forsake_members(&mut self, key: RoomKey, core: CoreId) {
+    fn forsake_members(&mut self, now: Instant, key: RoomKey, core: CoreId) {
         let Some(room) = self.rooms.get_mut(key) else { return };
         room.cores = room.cores.without(core);
+        // Theirs for a while, for they may come back by another core.
+        if room.nicknames.as_mut().is_some_and(|it| it.forsake(now, core)) {
+            self.timers.quarantines.set(now, key);
+        }
         let mut begun: Vec<FlightId> = Vec::new();
         for presence in room.directory.all().iter().filter(|presence| presence.core == core) {
             room.directory.remove(presence.participant, presence.session);

@@ -139,7 +139,8 @@ impl Session {
         route: Route,
         uri: UriBuf,
     ) -> Self {
-        let Route { participant, identities, is_anonymous, may_whisper, peer, .. } = route;
+        let Route { participant, identities, is_anonymous, may_whisper, nickname, peer, .. } =
+            route;
         Self {
             id,
             epoch,
@@ -163,7 +164,7 @@ impl Session {
             told_of_missed: false,
             messages_begun: 0,
             private: Vec::new(),
-            naming: None,
+            naming: nickname.map(|nickname| Box::new(Naming::carried(nickname))),
             received: Received::default(),
             silence: Silence::default(),
             refused_types: Vec::new(),

@@ -2,11 +2,18 @@
 
 mod common;
 
+use std::{
+    net::Ipv4Addr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use common::{
     Member, Node, Peer, core_id,
     lobby::{HELLO, alice, bob, carol, room_message},
 };
-use mailbox::{Command, Event, FailureCause, RoomPolicy};
+use engine::{Commons, Core, CoreConfig, Limits};
+use mailbox::{Command, Event, FailureCause, NicknamePolicy, RoomPolicy};
 
 fn there() -> Member<'static> {
     Member { core: 1, wrapped: "*", ..bob() }
@@ -98,4 +105,50 @@ fn a_session_whose_connection_is_gone_with_it_has_failed() {
     forsake(&mut node);
     let cause = FailureCause::ConnectionLost;
     assert_eq!(node.events.last(), Some(&Event::Failed { session, cause }));
+}
+
+/// NICK-12: the nicknames of those who were there are theirs for a while, and free after that.
+#[test]
+fn the_nicknames_of_those_who_were_there_are_free_in_time() {
+    let nicknames = Some(NicknamePolicy::default());
+    let mut node = Node::under(2, RoomPolicy { nicknames, ..RoomPolicy::default() });
+    let (peer, uri) = node.bound(&alice());
+    let (gone, for_bob) = node.bound(&there());
+    let names = |node: &mut Node, peer: Peer, uri: &str, path: &str, name: &str| {
+        let id = common::fresh_id();
+        let request = format!(
+            "MSRP {id} NICKNAME\r\nTo-Path: {uri}\r\nFrom-Path: {path}\r\nUse-Nickname: \"{name}\"\r\n\
+             -------{id}$\r\n"
+        );
+        answered(node, peer, &request)
+    };
+    assert_eq!(names(&mut node, gone, &for_bob, there().path, "Bobby"), "200");
+    forsake(&mut node);
+    assert_eq!(names(&mut node, peer, &uri, alice().path, "bobby"), "425");
+    let (back, for_bob) = node.bound(&Member { core: 0, nickname: Some("Bobby"), ..bob() });
+    assert_eq!(names(&mut node, back, &for_bob, bob().path, ""), "200");
+    node.advance(Duration::from_secs(300));
+    assert_eq!(names(&mut node, peer, &uri, alice().path, "bobby"), "200");
+}
+
+/// FLOW-09, LIM-07: what a core had counted among all is counted no more when it is gone.
+#[test]
+fn what_a_core_had_counted_goes_with_it() {
+    let commons = Arc::new(Commons::new([7; 32]));
+    let limits = Limits { address_unbound_max: 1, ..Limits::default() };
+    let core = |number| {
+        let config =
+            CoreConfig { id: core_id(number), cores: 2, authority: "sw.example.com:2855".into() };
+        Core::among(config, limits.clone(), Arc::clone(&commons), [number as u8; 32])
+    };
+    let (mut lost, mut other) = (core(0), core(1));
+    let (now, from) = (Instant::now(), Ipv4Addr::LOCALHOST.into());
+    let stranger = lost.handle_accepted(now, from).expect("there is room");
+    lost.handle_received(now, stranger, &b"MSRP half0001 SEND\r\nTo-Path: ".repeat(20));
+    assert!(lost.poll_operation(now).is_none());
+    assert!(commons.memory() > 0);
+    assert_eq!(other.handle_accepted(now, from), None, "one stranger at a time");
+    drop(lost);
+    assert_eq!(commons.memory(), 0);
+    assert!(other.handle_accepted(now, from).is_some());
 }

@@ -362,3 +362,42 @@ fn no_name_makes_a_from_valid() {
         assert_eq!(bob + &carol, "");
     }
 }
+
+/// NICK-09, NICK-11: what takes the place of a session has its nickname as soon as it is activated, without
+/// asking; and where the home has given it to somebody else meanwhile, the focus hears that it is gone.
+#[test]
+fn a_session_in_the_place_of_another_keeps_its_nickname() {
+    for (mut node, core) in nodes() {
+        let moved = Member { nickname: Some("Bobby"), ..bob() };
+        let first = enter(&mut node, core, moved);
+        assert_eq!(told(&mut node), [], "the focus knows");
+        let alice = enter(&mut node, 0, alice());
+        assert_eq!(alice.takes(&mut node, "bobby"), "425");
+        // It is his to give back.
+        assert_eq!(first.takes(&mut node, ""), "200");
+        assert_eq!(told(&mut node), [(first.session, None)]);
+        node.advance(Duration::from_secs(300));
+        assert_eq!(alice.takes(&mut node, "bobby"), "200");
+        told(&mut node);
+        let second = enter(&mut node, core, moved);
+        assert_eq!(told(&mut node), [(second.session, None)], "somebody else was faster");
+        assert_eq!(alice.takes(&mut node, "Alice"), "200");
+    }
+}
+
+/// NICK-11: whoever asks for something else before it is activated gets that, and not what the session
+/// before had.
+#[test]
+fn what_is_asked_for_comes_after_what_was_kept() {
+    for (mut node, core) in nodes() {
+        let member = Member { core, nickname: Some("Bobby"), ..bob() };
+        let (session, uri) = node.install(&member);
+        let peer = node.connect(core);
+        let bob = Chatter { peer, uri, path: member.path.to_owned(), session };
+        assert_eq!(bob.takes(&mut node, "Rob"), "200");
+        assert_eq!(told(&mut node), [(session, Some("Rob".to_owned()))]);
+        node.activate(core, session);
+        assert_eq!(told(&mut node), []);
+        assert_eq!(bob.takes(&mut node, "Bobby"), "200");
+    }
+}

@@ -21,6 +21,9 @@ pub struct Route {
     pub is_anonymous: bool,
     /// Whether it may write to single members, if members of its room may at all (PRIV-03).
     pub may_whisper: bool,
+    /// What it is called where it takes the place of another session of the same leg: the room's home is
+    /// asked once more, when it is activated (NICK-11).
+    pub nickname: Option<Box<str>>,
     /// What the peer's SDP says; `None` until it has answered an offer of ours. It may bind and
     /// send meanwhile, but nothing is due to it (sip/FOC-21).
     pub peer: Option<PeerMedia>,

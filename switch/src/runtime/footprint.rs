@@ -94,6 +94,7 @@ impl Plane {
             identities: [AddressBuf::parse(identity.as_bytes()).unwrap()].into(),
             is_anonymous: false,
             may_whisper: true,
+            nickname: None,
             peer: Some(PeerMedia {
                 path: PathBuf::parse(own.as_bytes()).unwrap(),
                 accept_wrapped: AcceptTypes::parse(b"text/plain message/imdn+xml").unwrap(),

@@ -114,6 +114,7 @@ impl Node {
             identities: [AddressBuf::parse(address.as_bytes()).unwrap()].into(),
             is_anonymous: false,
             may_whisper: true,
+            nickname: None,
             peer: Some(PeerMedia {
                 path: PathBuf::parse(path.as_bytes()).unwrap(),
                 accept_wrapped: AcceptTypes::parse(b"*").unwrap(),

@@ -463,6 +463,7 @@ fn member(number: usize) -> Member {
         identities: [AddressBuf::parse(address(number).as_bytes()).unwrap()].into(),
         is_anonymous: false,
         may_whisper: true,
+        nickname: None,
         peer: Some(PeerMedia {
             path: PathBuf::parse(path(number).as_bytes()).unwrap(),
             accept_wrapped: AcceptTypes::any(),

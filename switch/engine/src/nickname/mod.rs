@@ -32,8 +32,17 @@ pub(crate) struct Naming {
     asked: u64,
     /// When it asked last (LIM-06).
     recent: Recent<NICKNAMES_MAX>,
+    /// The nickname is that of the session before, which the home may give to somebody else.
+    is_carried: bool,
     /// Requests that the home has not decided, no more than may be asked at a time.
     undecided: Vec<Undecided>,
+}
+
+impl Naming {
+    /// That of a session that takes the place of one with this nickname.
+    pub(crate) fn carried(nickname: Box<str>) -> Self {
+        Self { nickname: Some(nickname), is_carried: true, ..Self::default() }
+    }
 }
 
 /// A request whose answer is still to come.
@@ -41,14 +50,21 @@ pub(crate) struct Naming {
 struct Undecided {
     /// The how manieth of its session.
     number: u64,
+    nickname: Box<str>,
+    /// Who asked; `None` where it was not the peer.
+    asker: Option<Asker>,
+}
+
+/// Where the answer to a request goes.
+#[derive(Debug)]
+struct Asker {
     connection: ConnectionId,
     transaction: TransactionId,
     /// The whole way back (RESP-06).
     way_back: Box<[u8]>,
-    nickname: Box<str>,
 }
 
-impl Undecided {
+impl Asker {
     fn reply(&self) -> ReplyTo<'_> {
         ReplyTo {
             transaction: self.transaction,
@@ -75,6 +91,31 @@ impl Core {
                 return;
             }
         };
+        // What it asks for now is in place of that.
+        self.confirm_nickname(now, key);
+        let (transaction, way_back) = (reply.transaction, reply.to.into());
+        let asker = Asker { connection: id, transaction, way_back };
+        self.ask_home(now, key, nickname, Some(asker));
+    }
+
+    /// Asks for the nickname that the session before this one had, if that was not done yet.
+    pub(crate) fn confirm_nickname(&mut self, now: Instant, key: SessionKey) {
+        let naming = self.sessions.get_mut(key).and_then(|session| session.naming.as_mut());
+        let Some(naming) = naming else { return };
+        if std::mem::take(&mut naming.is_carried)
+            && let Some(nickname) = naming.nickname.clone()
+        {
+            self.ask_home(now, key, nickname, None);
+        }
+    }
+
+    fn ask_home(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        nickname: Box<str>,
+        asker: Option<Asker>,
+    ) {
         let own = self.config.id;
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Some(terms) = self.rooms.get(session.room).map(|room| &room.terms) else { return };
@@ -82,13 +123,7 @@ impl Core {
         let naming = session.naming.get_or_insert_default();
         naming.asked += 1;
         let number = naming.asked;
-        naming.undecided.push(Undecided {
-            number,
-            connection: id,
-            transaction: reply.transaction,
-            way_back: reply.to.into(),
-            nickname: nickname.clone(),
-        });
+        naming.undecided.push(Undecided { number, nickname: nickname.clone(), asker });
         let (session, addresses) = (session.id, session.identities.clone());
         let request = NicknameRequest { from: own, session, number, addresses, nickname };
         let relay = NicknameRelay::Request { room, request: Box::new(request) };
@@ -156,12 +191,12 @@ impl Core {
         let Some(room) = self.rooms.get_mut(key) else { return false };
         let Some(policy) = &room.terms.policy.nicknames else { return false };
         let nicknames = room.nicknames.get_or_insert_with(|| Box::new(Nicknames::new(policy)));
-        let NicknameRequest { session, addresses, nickname, .. } = request;
+        let NicknameRequest { from, session, addresses, nickname, .. } = request;
         let is_granted = if nickname.is_empty() {
             nicknames.give_back(now, *session);
             true
         } else {
-            nicknames.take(now, *session, addresses, nickname)
+            nicknames.take(now, *session, *from, addresses, nickname)
         };
         if !nicknames.is_empty() {
             self.timers.quarantines.set(now, key);
@@ -184,17 +219,23 @@ impl Core {
         let (session, naming) = (session.id, session.naming.get_or_insert_default());
         let is_it = |it: &Undecided| it.number == answer.number;
         let Some(at) = naming.undecided.iter().position(is_it) else { return };
-        let request = naming.undecided.remove(at);
-        if !answer.is_granted {
-            self.refuse_in(request.connection, key, &request.reply(), Refusal::NicknameInUse);
-            return;
-        }
-        let nickname = (!request.nickname.is_empty()).then(|| request.nickname.clone());
+        let Undecided { nickname, asker, .. } = naming.undecided.remove(at);
+        let nickname = match (&asker, answer.is_granted) {
+            (_, true) => Some(nickname).filter(|nickname| !nickname.is_empty()),
+            (Some(asker), false) => {
+                let refusal = Refusal::NicknameInUse;
+                return self.refuse_in(asker.connection, key, &asker.reply(), refusal);
+            }
+            // The session before had it, and somebody else was faster.
+            (None, false) => None,
+        };
         if naming.nickname != nickname {
             naming.nickname.clone_from(&nickname);
             self.events.push_back(Event::Nickname { session, nickname });
         }
-        self.respond(request.connection, key, &request.reply(), msrp::status::OK);
+        if let Some(asker) = asker {
+            self.respond(asker.connection, key, &asker.reply(), msrp::status::OK);
+        }
     }
 
     /// The session is over or dead: the home takes its nickname back, and what it still waits for is
@@ -204,9 +245,10 @@ impl Core {
         let Some(naming) = session.naming.take() else { return };
         let is_bound = session.connection().is_some();
         let (session, room) = (session.id, session.room);
-        for request in naming.undecided.iter().filter(|_| is_bound) {
+        let askers = naming.undecided.iter().filter_map(|request| request.asker.as_ref());
+        for asker in askers.filter(|_| is_bound) {
             let refusal = Refusal::NoSuchSession;
-            self.refuse_in(request.connection, key, &request.reply(), refusal);
+            self.refuse_in(asker.connection, key, &asker.reply(), refusal);
         }
         if let Some(terms) = self.rooms.get(room).map(|room| &room.terms) {
             let (home, relay) = (terms.home, NicknameRelay::Left { room: terms.id, session });

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mailbox::{NicknamePolicy, SessionId};
+use mailbox::{CoreId, NicknamePolicy, SessionId};
 use msrp::AddressBuf;
 
 use super::precis;
@@ -26,8 +26,8 @@ pub(crate) struct Nicknames {
     /// What nicknames look like, and which look so; empty in a room that does not care.
     alike: HashMap<Box<str>, Vec<Box<str>>>,
     refuse_confusable: bool,
-    /// What each session has.
-    sessions: HashMap<SessionId, Box<str>>,
+    /// What each session has, and the core it is on.
+    sessions: HashMap<SessionId, (Box<str>, CoreId)>,
     /// Given up, the longest ago first.
     quarantined: VecDeque<(Instant, Box<str>)>,
 }
@@ -65,12 +65,13 @@ impl Nicknames {
         self.holders.is_empty()
     }
 
-    /// Gives a session of the user with these addresses a nickname in place of the one it has, or
+    /// Gives a session, on that core, of the user with these addresses a nickname in place of the one it has, or
     /// leaves all as it is (NICK-10).
     pub(crate) fn take(
         &mut self,
         now: Instant,
         session: SessionId,
+        core: CoreId,
         addresses: &Arc<[AddressBuf]>,
         nickname: &str,
     ) -> bool {
@@ -80,7 +81,7 @@ impl Nicknames {
         if self.reserved.contains(&key) || self.is_anothers(&key, skeleton.as_deref(), addresses) {
             return false;
         }
-        if self.sessions.get(&session) == Some(&key) {
+        if self.sessions.get(&session).is_some_and(|(held, _)| *held == key) {
             return true;
         }
         self.give_back(now, session);
@@ -98,7 +99,7 @@ impl Nicknames {
         });
         holder.sessions.push(session);
         holder.left = None;
-        self.sessions.insert(session, key);
+        self.sessions.insert(session, (key, core));
         true
     }
 
@@ -113,7 +114,7 @@ impl Nicknames {
     /// The session has no nickname any more. Its user may have it again for a while, and nobody else
     /// (NICK-12). Whether it had one.
     pub(crate) fn give_back(&mut self, now: Instant, session: SessionId) -> bool {
-        let Some(key) = self.sessions.remove(&session) else { return false };
+        let Some((key, _)) = self.sessions.remove(&session) else { return false };
         if let Some(holder) = self.holders.get_mut(&key) {
             holder.sessions.retain(|&it| it != session);
             if holder.sessions.is_empty() {
@@ -125,6 +126,17 @@ impl Nicknames {
             self.free_oldest();
         }
         true
+    }
+
+    /// The same for all sessions on a core that is gone. Whether there were any.
+    pub(crate) fn forsake(&mut self, now: Instant, core: CoreId) -> bool {
+        let gone = self.sessions.iter().filter(|(_, (_, at))| *at == core);
+        let mut gone: Vec<SessionId> = gone.map(|(session, _)| *session).collect();
+        gone.sort_unstable();
+        for session in &gone {
+            self.give_back(now, *session);
+        }
+        !gone.is_empty()
     }
 
     /// Frees what was given up long enough ago.
@@ -160,7 +172,7 @@ mod tests {
         time::{Duration, Instant},
     };
 
-    use mailbox::{NicknamePolicy, SessionId};
+    use mailbox::{CoreId, NicknamePolicy, SessionId};
     use msrp::AddressBuf;
     use proptest::prelude::*;
 
@@ -169,6 +181,10 @@ mod tests {
 
     fn user(number: usize) -> Arc<[AddressBuf]> {
         [AddressBuf::parse(format!("sip:u{number}@h").as_bytes()).unwrap()].into()
+    }
+
+    fn here() -> CoreId {
+        CoreId::new(0).unwrap()
     }
 
     /// Of a name as it compares: its sessions, its last user, and when that had it last.
@@ -200,7 +216,7 @@ mod tests {
                 if name == 0 {
                     table.give_back(now, SessionId(session));
                 } else {
-                    let given = table.take(now, SessionId(session), &user(owner(session)), names[name]);
+                    let given = table.take(now, SessionId(session), here(), &user(owner(session)), names[name]);
                     prop_assert_eq!(given, granted);
                 }
                 if granted {
@@ -234,10 +250,10 @@ mod tests {
         for refuse_confusable in [false, true] {
             let policy = NicknamePolicy { refuse_confusable, ..NicknamePolicy::default() };
             let mut table = Nicknames::new(&policy);
-            assert!(table.take(now, SessionId(1), &user(1), "BOY"));
-            assert_eq!(table.take(now, SessionId(2), &user(2), "B0Y"), !refuse_confusable);
-            assert!(table.take(now, SessionId(3), &user(1), "B0Y") == refuse_confusable);
-            assert!(table.take(now, SessionId(4), &user(2), "GIRL"));
+            assert!(table.take(now, SessionId(1), here(), &user(1), "BOY"));
+            assert_eq!(table.take(now, SessionId(2), here(), &user(2), "B0Y"), !refuse_confusable);
+            assert!(table.take(now, SessionId(3), here(), &user(1), "B0Y") == refuse_confusable);
+            assert!(table.take(now, SessionId(4), here(), &user(2), "GIRL"));
             for session in 1..5 {
                 table.give_back(now, SessionId(session));
             }
@@ -251,10 +267,10 @@ mod tests {
         let now = Instant::now();
         let mut table = Nicknames::new(&NicknamePolicy::default());
         for number in 0..2 * QUARANTINED_MAX as u64 {
-            assert!(table.take(now, SessionId(number), &user(1), &format!("n{number}")));
+            assert!(table.take(now, SessionId(number), here(), &user(1), &format!("n{number}")));
             table.give_back(now, SessionId(number));
         }
         assert_eq!(table.holders.len(), QUARANTINED_MAX);
-        assert!(table.take(now, SessionId(0), &user(2), "n0"), "the oldest is free");
+        assert!(table.take(now, SessionId(0), here(), &user(2), "n0"), "the oldest is free");
     }
 }

@@ -66,6 +66,8 @@ pub struct Member<'a> {
     pub chatroom: Option<Chatroom>,
     pub is_anonymous: bool,
     pub may_whisper: bool,
+    /// That of the session whose place it takes.
+    pub nickname: Option<&'a str>,
 }
 
 impl Default for Member<'_> {
@@ -81,6 +83,7 @@ impl Default for Member<'_> {
             chatroom: Some(Chatroom::default()),
             is_anonymous: false,
             may_whisper: true,
+            nickname: None,
         }
     }
 }
@@ -182,6 +185,7 @@ impl Node {
             identities: [AddressBuf::parse(member.address.as_bytes()).expect("valid")].into(),
             is_anonymous: member.is_anonymous,
             may_whisper: member.may_whisper,
+            nickname: member.nickname.map(Into::into),
             peer,
         };
         let route = Box::new(route);

@@ -333,6 +333,7 @@ impl World {
                     identities: [AddressBuf::parse(address.as_bytes()).expect("valid")].into(),
                     is_anonymous: false,
                     may_whisper: true,
+                    nickname: None,
                     peer: (!unmet).then(|| peer(session, 0)),
                 });
                 (at_home(session), Command::Install { session: session_id(session), epoch, route })

@@ -194,6 +194,7 @@ impl World {
             identities: [AddressBuf::parse(identity.as_bytes()).unwrap()].into(),
             is_anonymous: false,
             may_whisper: true,
+            nickname: None,
             peer: Some(PeerMedia {
                 path: PathBuf::parse(peer.own.as_bytes()).unwrap(),
                 accept_wrapped: AcceptTypes::any(),
