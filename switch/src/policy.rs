@@ -1,11 +1,14 @@
 //! The rules of the Pre-defined Groups, asked from the command line.
 
-use std::time::{Instant, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Instant, SystemTime},
+};
 
 use clap::Subcommand;
 use sip_control::{
     focus::{UserKey, WallClock},
-    group::{Fetcher, Inquiry, Library, LibraryError, Patience, Resolver, Right, Verdict},
+    group::{Groups, Inquiry, Library, LibraryError, Right, Sources, Tally, Verdict},
 };
 
 use crate::{config::Config, failure::Failure};
@@ -41,20 +44,23 @@ pub fn cannot_use(error: &LibraryError) -> Failure {
     Failure::Refused(format!("cannot use the group documents (rooms.group_documents): {error}"))
 }
 
+/// The groups of all documents and lists of the configuration, as far as they can be had.
+fn gather(config: &Config) -> Result<Arc<Groups>, Failure> {
+    let (library, xcap) = (open(config)?, config.sip.xcap.as_ref());
+    if library.is_none() && xcap.is_none() {
+        let need = "no group documents; name a configuration with rooms.group_documents or rooms.xcap \
+                    by --config";
+        return Err(Failure::Refused(need.to_owned()));
+    }
+    let mut sources = Sources::open(library, xcap, &config.sip.timers, &Tally::default());
+    sources.fetch_all();
+    Ok(sources.groups())
+}
+
 /// Prints the answer on standard output.
 pub fn answer(config: &Config, question: &Question) -> Result<(), Failure> {
     let Question::Explain { group, user } = question;
-    let library = open(config)?.ok_or_else(|| {
-        let need =
-            "no group documents; name a configuration with rooms.group_documents by --config";
-        Failure::Refused(need.to_owned())
-    })?;
-    let timers = &config.sip.timers;
-    let patience = Patience { refresh: timers.list_refresh, retry: timers.list_retry };
-    let mut resolver = Resolver::new(patience);
-    resolver.handle_groups(Instant::now(), library.groups());
-    resolver.fetch_due(&Fetcher::new(timers.list_timeout));
-    let groups = resolver.groups();
+    let groups = gather(config)?;
     let found = groups.find(group);
     let found =
         found.ok_or_else(|| Failure::Refused(format!("no document has the group {group}")))?;

@@ -33,6 +33,18 @@ pub enum ConfigError {
     WrappedTypes(String),
     /// The outbound proxy cannot be gone by.
     OutboundProxy(String, NoWay),
+    /// Documents cannot be asked for below that URI.
+    XcapRoot(String),
+    /// No application usage can have that name.
+    Auid(String),
+    /// No group can have that URI.
+    GroupUri(String),
+    /// Nobody has a home directory by that name.
+    Owner(String),
+    /// No document has that name.
+    DocumentName(String),
+    /// There is an XCAP server, and nothing to ask it for.
+    NoDocument,
     /// A timer has a value that cannot work; this is its name.
     Timer(&'static str),
 }
@@ -55,6 +67,16 @@ impl fmt::Display for ConfigError {
             Self::OutboundProxy(uri, why) => {
                 write!(f, "`{uri}` cannot be the outbound proxy: {why}")
             }
+            Self::XcapRoot(root) => write!(
+                f,
+                "`{root}` cannot be an XCAP root: expected http or https, a host, perhaps a path, and \
+                 nothing behind it"
+            ),
+            Self::Auid(auid) => write!(f, "`{auid}` cannot be the name of an application usage"),
+            Self::GroupUri(uri) => write!(f, "`{uri}` cannot be the URI of a group"),
+            Self::Owner(owner) => write!(f, "`{owner}` cannot be the owner of a document"),
+            Self::DocumentName(file) => write!(f, "`{file}` cannot be the name of a document"),
+            Self::NoDocument => f.write_str("no document to ask for: expected groups or documents"),
             Self::Timer(name) => write!(f, "the timer {name} has an impossible value"),
         }
     }

@@ -13,6 +13,7 @@ mod room;
 #[cfg(test)]
 mod tests;
 mod timers;
+mod xcap;
 
 use std::{
     collections::HashSet,
@@ -35,6 +36,7 @@ pub use self::{
         default_chat,
     },
     timers::Timers,
+    xcap::{HomeDocument, Xcap},
 };
 use crate::{
     focus::{UserKey, Way, is_session_identity},
@@ -65,6 +67,9 @@ pub struct Config {
     /// Where the documents of Pre-defined Groups are, `*.xml`. A group that has one goes before a
     /// room of the same URI.
     pub group_documents: Option<PathBuf>,
+    /// The XCAP server that has documents of Pre-defined Groups, if one does. A file with the same
+    /// group goes before it (POL-17).
+    pub xcap: Option<Xcap>,
     /// The file in which sessions outlive the process, if they do (OPS-10).
     pub persist_sessions: Option<PathBuf>,
     /// Whether any other `sip:NAME@host` is a public room, and under which rules.
@@ -156,6 +161,9 @@ impl Config {
         {
             return Err(ConfigError::OutboundProxy(proxy.clone(), why));
         }
+        if let Some(xcap) = &self.xcap {
+            xcap.check()?;
+        }
         let types = &self.media.wrapped_types;
         AcceptTypes::parse(types.as_bytes())
             .map_err(|_| ConfigError::WrappedTypes(types.clone()))?;
@@ -207,10 +215,14 @@ impl Config {
             "sip.timers.list_refresh": timers.list_refresh,
             "sip.timers.list_retry": timers.list_retry,
             "sip.timers.list_timeout": timers.list_timeout,
+            "sip.timers.document_refresh": timers.document_refresh,
+            "sip.timers.document_retry": timers.document_retry,
+            "sip.timers.document_timeout": timers.document_timeout,
             "sip.dns_servers": dns_servers,
             "sip.persist_sessions": persist_sessions,
             "msrp.placement": media.placement,
             "rooms.group_documents": group_documents,
+            "rooms.xcap": xcap,
         );
         (new, changed)
     }
@@ -259,6 +271,7 @@ impl Default for Config {
             digest: None,
             rooms: Vec::new(),
             group_documents: None,
+            xcap: None,
             persist_sessions: None,
             any_room: Some(Rules::default()),
             chat: default_chat(),

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use super::{Config, ConfigError, Limits, Profile, Room, RoomKind, Rules, Timers, Users};
+use super::{Config, ConfigError, Limits, Profile, Room, RoomKind, Rules, Timers, Users, Xcap};
 
 fn room(uri: &str) -> Room {
     let kind = RoomKind::Public;
@@ -36,6 +36,33 @@ fn every_impossible_value_is_named() {
     assert_eq!(check(&users), Err(ConfigError::User("bob".to_owned())));
     let types = |config: &mut Config| config.media.wrapped_types = "text".to_owned();
     assert_eq!(check(&types), Err(ConfigError::WrappedTypes("text".to_owned())));
+    let xcap = |config: &mut Config, root: &str, groups: &[&str]| {
+        let groups = groups.iter().map(|uri| (*uri).to_owned()).collect();
+        config.xcap = Some(Xcap { groups, ..Xcap::new(root) });
+    };
+    let roots = [
+        "",
+        "h",
+        "/h",
+        "ftp://h",
+        "http:///x",
+        "http://h?a",
+        "https://h/x#a",
+        "http://h h",
+        "sip:h",
+    ];
+    for root in roots {
+        let fault = Err(ConfigError::XcapRoot(root.to_owned()));
+        assert_eq!(check(&|config| xcap(config, root, &["sip:a@b"])), fault, "{root}");
+    }
+    for root in ["http://h", "https://[::1]:8080/xcap/", "HTTP://xcap.example.com/a%20b"] {
+        assert_eq!(check(&|config| xcap(config, root, &["sip:a@b"])), Ok(()), "{root}");
+        assert_eq!(check(&|config| xcap(config, root, &[])), Err(ConfigError::NoDocument));
+    }
+    for uri in ["h", "sip:h", "tel:+1", identity] {
+        let fault = Err(ConfigError::GroupUri(uri.to_owned()));
+        assert_eq!(check(&|config| xcap(config, "http://h", &[uri])), fault);
+    }
     let short = |config: &mut Config| {
         config.timers.session_interval_min = Duration::from_secs(89);
     };
@@ -68,6 +95,9 @@ fn defaults_are_those_of_the_catalogue() {
         preconditions,
         media_grace,
         session_linger,
+        document_refresh,
+        document_retry,
+        document_timeout,
         key_grace,
         notify_min_interval,
         session_interval,
@@ -93,6 +123,9 @@ fn defaults_are_those_of_the_catalogue() {
         ("FOC-14", format!("or {} s after its 200", s(replacement))),
         ("FOC-33", format!("within {} s after the ACK", s(binding))),
         ("IMS-08", format!("not met in {} s", s(preconditions))),
+        ("POL-17", format!("`document_refresh` (default {} s)", s(document_refresh))),
+        ("POL-17", format!("`document_timeout`, default {} s", s(document_timeout))),
+        ("POL-17", format!("`document_retry` (default {} s)", s(document_retry))),
         ("LEAVE-04", format!("`media_grace` (default {} s)", s(media_grace))),
         ("LEAVE-06", format!("`session_linger` (default {} s)", s(session_linger))),
         ("LEAVE-07", format!("`key_grace` (default {} s)", s(key_grace))),

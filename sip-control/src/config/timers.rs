@@ -54,6 +54,12 @@ pub struct Timers {
     pub list_retry: Duration,
     /// How long it may take to come.
     pub list_timeout: Duration,
+    /// How long a group document of an XCAP server counts, before it is asked for again (POL-17).
+    pub document_refresh: Duration,
+    /// When one that did not come is asked for again.
+    pub document_retry: Duration,
+    /// How long it may take to come.
+    pub document_timeout: Duration,
     /// How long a session whose last key participant has gone waits for one to come back (LEAVE-07).
     pub key_grace: Duration,
     /// How often a member who is not there is called at most when something is said (RCS-08).
@@ -109,6 +115,9 @@ impl Default for Timers {
             list_refresh: seconds(300),
             list_retry: seconds(30),
             list_timeout: seconds(5),
+            document_refresh: seconds(60),
+            document_retry: seconds(10),
+            document_timeout: seconds(5),
             shutdown: seconds(3),
             notify_min_interval: seconds(5),
             session_interval: seconds(1800),

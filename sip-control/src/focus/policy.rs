@@ -124,6 +124,8 @@ pub enum Denial {
     Service,
     /// Step 2: it is not the time of the group (POL-16).
     Schedule,
+    /// Step 2: the document of the group has never come (POL-17).
+    Unavailable,
     /// Step 2: removed from the session (REF-06).
     Expelled,
     /// Step 2: left the session for good (RCS-04).
@@ -338,6 +340,7 @@ fn enter_group(group: &Group, petition: Petition<'_>, snapshot: Snapshot) -> Res
         return Err(match reason {
             Reason::ServiceNotSupported => Denial::Service,
             Reason::Schedule => Denial::Schedule,
+            Reason::DocumentUnavailable => Denial::Unavailable,
             _ if right == Right::Initiate => Denial::Initiation,
             Reason::NotMember => Denial::NotMember,
             Reason::Blocked => Denial::NotGranted,

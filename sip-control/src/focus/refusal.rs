@@ -153,6 +153,7 @@ impl Refusal {
                 | Denial::NotGranted
                 | Denial::Service
                 | Denial::Schedule
+                | Denial::Unavailable
                 | Denial::Expelled
                 | Denial::Departed
                 | Denial::KeyAbsent
@@ -204,6 +205,7 @@ impl Refusal {
                 | Denial::NotGranted
                 | Denial::Service
                 | Denial::Schedule
+                | Denial::Unavailable
                 | Denial::Expelled
                 | Denial::Departed,
             ) => "Not allowed to join",
@@ -313,6 +315,7 @@ impl Refusal {
             Self::Denied(Denial::NotGranted) => Reason::Blocked.name(),
             Self::Denied(Denial::Service) => Reason::ServiceNotSupported.name(),
             Self::Denied(Denial::Schedule) => Reason::Schedule.name(),
+            Self::Denied(Denial::Unavailable) => Reason::DocumentUnavailable.name(),
             Self::Denied(Denial::Expelled) => "expelled",
             Self::Denied(Denial::Departed) => "departed",
             Self::Denied(Denial::KeyAbsent) => "key_participant_absent",

@@ -67,7 +67,7 @@ impl GroupDocument {
 }
 
 /// A Pre-defined Group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Group {
     /// The Group Identity: the SIP URI that it is joined by.
     pub uri: String,
@@ -91,6 +91,8 @@ pub struct Group {
     pub duration_max: Option<Duration>,
     /// How many have to be left of one for it to go on. `None` is what is configured (LEAVE-05).
     pub participants_min: Option<usize>,
+    /// Whether there is a group of that URI, of which nothing is known: its document has never come.
+    pub is_awaited: bool,
     /// Its rules, in their order.
     pub(super) rules: Vec<Rule>,
 }
@@ -134,6 +136,8 @@ pub enum Reason {
     ServiceNotSupported,
     /// It is not its time.
     Schedule,
+    /// Its document has never come.
+    DocumentUnavailable,
 }
 
 impl Reason {
@@ -144,14 +148,42 @@ impl Reason {
             Self::Blocked => "join_blocked",
             Self::ServiceNotSupported => "service_not_supported",
             Self::Schedule => "schedule",
+            Self::DocumentUnavailable => "document_unavailable",
         }
     }
 }
 
 impl Group {
+    /// A group of which its document says nothing but the URI.
+    pub(super) fn bare(uri: &str) -> Self {
+        Self {
+            uri: uri.to_owned(),
+            subject: None,
+            max_participants: None,
+            serves_messaging: true,
+            members: HashSet::new(),
+            external: Vec::new(),
+            invites_members: false,
+            required: HashSet::new(),
+            schedule: None,
+            duration_max: None,
+            participants_min: None,
+            is_awaited: false,
+            rules: Vec::new(),
+        }
+    }
+
+    /// A group whose document has never come. It grants nothing to anybody (POL-01).
+    pub(super) fn awaited(uri: &str) -> Self {
+        Self { is_awaited: true, ..Self::bare(uri) }
+    }
+
     /// Whether `right` is granted: if at least one rule that applies says so (POL-12). A right that
     /// no such rule speaks of is not (POL-02).
     pub fn ask(&self, right: Right, inquiry: &Inquiry<'_>) -> Verdict<'_> {
+        if self.is_awaited {
+            return Verdict::Denied { reason: Reason::DocumentUnavailable, rule: None };
+        }
         if !self.serves_messaging {
             return Verdict::Denied { reason: Reason::ServiceNotSupported, rule: None };
         }

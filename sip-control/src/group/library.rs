@@ -2,66 +2,24 @@
 //! out as snapshots that never change (POL-18).
 
 use std::{
-    collections::{BTreeMap, HashMap, hash_map::Entry},
+    collections::BTreeMap,
     fmt, fs, io,
     io::Read as _,
     os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, mpsc},
-    thread,
+    sync::Arc,
     time::Duration,
 };
 
 use super::{
     document::{Fault, Group, GroupDocument},
+    groups::Groups,
+    watch::Watch,
     xml::DOCUMENT_SIZE_MAX,
 };
-use crate::focus::venue_key;
 
 /// How often a directory is looked at.
 const LOOK_INTERVAL: Duration = Duration::from_secs(2);
-
-/// All groups there are at one moment.
-#[derive(Clone, Debug, Default)]
-pub struct Groups {
-    /// By the key of their URI.
-    groups: HashMap<String, Arc<Group>>,
-}
-
-impl Groups {
-    /// The group of that URI, however it is written.
-    pub fn find(&self, uri: &str) -> Option<&Arc<Group>> {
-        self.groups.get(&venue_key(uri)?)
-    }
-
-    /// These, each with the key of its URI.
-    pub(super) fn from_keyed(groups: HashMap<String, Arc<Group>>) -> Self {
-        Self { groups }
-    }
-
-    /// The group whose URI has that key.
-    pub(super) fn by_key(&self, key: &str) -> Option<&Arc<Group>> {
-        self.groups.get(key)
-    }
-
-    /// Every group, with the key of its URI.
-    pub fn iter(&self) -> impl Iterator<Item = (&String, &Arc<Group>)> {
-        self.groups.iter()
-    }
-}
-
-impl FromIterator<Group> for Groups {
-    /// Of groups with the same URI the first is taken.
-    fn from_iter<T: IntoIterator<Item = Group>>(all: T) -> Self {
-        let mut groups = HashMap::new();
-        for group in all {
-            if let Some(key) = venue_key(&group.uri) {
-                groups.entry(key).or_insert_with(|| Arc::new(group));
-            }
-        }
-        Self { groups }
-    }
-}
 
 /// Why a library cannot be opened. Each says which file, and what to do about it.
 #[derive(Debug)]
@@ -174,7 +132,7 @@ impl Library {
             tracing::error!(%error, "group left out");
         }
         self.groups = Arc::new(groups);
-        tracing::info!(groups = self.groups.groups.len(), "group documents changed");
+        tracing::info!(groups = self.groups.iter().count(), "group documents changed");
         Some(self.groups())
     }
 
@@ -215,19 +173,14 @@ impl Library {
 
     /// All groups of all documents, and those that are there twice.
     fn compose(&self) -> (Groups, Vec<LibraryError>) {
-        let (mut groups, mut twice) = (HashMap::new(), Vec::new());
-        for (path, volume) in &self.shelf {
-            for group in volume.groups.iter().flatten() {
-                let Some(key) = venue_key(&group.uri) else { continue };
-                match groups.entry(key) {
-                    Entry::Vacant(free) => drop(free.insert(Arc::clone(group))),
-                    Entry::Occupied(_) => {
-                        twice.push(LibraryError::Twice(path.clone(), group.uri.clone()));
-                    }
-                }
-            }
-        }
-        (Groups { groups }, twice)
+        let all = self.shelf.iter().flat_map(|(path, volume)| {
+            volume.groups.iter().flatten().map(move |group| (path, group))
+        });
+        let (groups, twice) = Groups::compose(all);
+        let told = |(path, group): (&PathBuf, &Arc<Group>)| {
+            LibraryError::Twice(path.clone(), group.uri.clone())
+        };
+        (groups, twice.into_iter().map(told).collect())
     }
 }
 
@@ -257,26 +210,15 @@ fn read(path: &Path, stamp: Stamp) -> Result<Vec<Arc<Group>>, LibraryError> {
     Ok(document.groups.into_iter().map(Arc::new).collect())
 }
 
-/// A library that is looked at for as long as this is kept.
-#[derive(Debug)]
-pub struct Watch {
-    /// Nothing is ever sent: the thread ends when this end is dropped.
-    _stop: mpsc::Sender<()>,
-}
-
-/// Looks at the library every few seconds, on a thread of its own so that a slow disk holds up
-/// nobody, and tells of every change.
+/// Looks at the library every few seconds, and tells of every change.
 pub fn watch(
     mut library: Library,
     mut tell: impl FnMut(Arc<Groups>) + Send + 'static,
 ) -> io::Result<Watch> {
-    let (stop, stopped) = mpsc::channel();
-    thread::Builder::new().name("groups".to_owned()).spawn(move || {
-        while stopped.recv_timeout(LOOK_INTERVAL) == Err(mpsc::RecvTimeoutError::Timeout) {
-            if let Some(groups) = library.look() {
-                tell(groups);
-            }
+    Watch::begin("groups", LOOK_INTERVAL, move || {
+        if let Some(groups) = library.look() {
+            tell(groups);
         }
-    })?;
-    Ok(Watch { _stop: stop })
+        LOOK_INTERVAL
+    })
 }

@@ -47,20 +47,7 @@ fn list_service(service: &Element, remarks: &mut Vec<Wrong>) -> Result<(String, 
     let expected = "expected uri to be a SIP URI with a user part, such as sip:team@example.com";
     let key = parsed.and_then(|_| venue_key(uri));
     let key = key.ok_or_else(|| Wrong::new(service.at, expected))?;
-    let mut group = Group {
-        uri: uri.to_owned(),
-        subject: None,
-        max_participants: None,
-        serves_messaging: true,
-        members: HashSet::new(),
-        external: Vec::new(),
-        invites_members: false,
-        required: HashSet::new(),
-        schedule: None,
-        duration_max: None,
-        participants_min: None,
-        rules: Vec::new(),
-    };
+    let mut group = Group::bare(uri);
     let mut seen: Vec<(Namespace, &str)> = Vec::new();
     let mut last_place = 0;
     for child in &service.children {

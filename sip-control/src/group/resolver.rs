@@ -15,22 +15,14 @@ use std::{
 use super::{
     document::Group,
     fetch::{FetchError, Fetched, Fetcher},
-    library::Groups,
+    groups::{Groups, Source, Written},
     list::List,
     read::MEMBERS_MAX,
+    remote::{Remote, Round, read},
 };
 
 /// How far lists on lists are followed: a list of the document is the first.
 const DEPTH_MAX: usize = 3;
-
-/// When lists are fetched.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// A list that has come is asked for again after this time.
-    pub refresh: Duration,
-    /// One that has not come, after this.
-    pub retry: Duration,
-}
 
 /// Why a group with lists cannot be used.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -53,34 +45,30 @@ impl Fault {
 /// Puts groups and lists together.
 #[derive(Debug)]
 pub struct Resolver {
-    patience: Patience,
+    round: Round,
+    written: Written,
     /// As the documents have them.
-    written: Arc<Groups>,
+    groups: Arc<Groups>,
     /// By where they are: all that a group has need of.
-    lists: HashMap<String, Known>,
+    lists: HashMap<String, Remote<List>>,
     resolved: Arc<Groups>,
-}
-
-/// What is known of a list.
-#[derive(Debug)]
-struct Known {
-    /// The last one that came and was sound.
-    list: Option<List>,
-    tag: Option<String>,
-    due: Instant,
-    /// The last attempt came to nothing, which has been said.
-    is_lost: bool,
 }
 
 impl Resolver {
     /// Without groups.
-    pub fn new(patience: Patience) -> Self {
-        Self { patience, written: Arc::default(), lists: HashMap::new(), resolved: Arc::default() }
+    pub fn new(round: Round) -> Self {
+        Self {
+            round,
+            written: Written::default(),
+            groups: Arc::default(),
+            lists: HashMap::new(),
+            resolved: Arc::default(),
+        }
     }
 
-    /// These are the documents' groups from now on.
-    pub fn handle_groups(&mut self, now: Instant, groups: Arc<Groups>) {
-        self.written = groups;
+    /// These are the groups of the documents of `source` from now on.
+    pub fn handle_groups(&mut self, now: Instant, source: Source, groups: Arc<Groups>) {
+        self.groups = self.written.take_in(source, groups);
         self.resolve(now);
     }
 
@@ -91,56 +79,32 @@ impl Resolver {
 
     /// A list that is to be fetched now: where it is, and the tag of what is known of it.
     pub fn due(&self, now: Instant) -> Option<(String, Option<String>)> {
-        let mut due = self.lists.iter().filter(|(_, known)| known.due <= now);
-        due.next().map(|(url, known)| (url.clone(), known.tag.clone()))
+        let mut due = self.lists.iter().filter(|(_, list)| list.due() <= now);
+        due.next().map(|(url, list)| (url.clone(), list.tag().map(str::to_owned)))
     }
 
     /// When the next one is.
     pub fn next_due(&self) -> Option<Instant> {
-        self.lists.values().map(|known| known.due).min()
+        self.lists.values().map(Remote::due).min()
     }
 
-    /// What came of fetching a list. Whether the groups are others now.
+    /// What came of fetching a list. One that was there once counts as it was, whatever the server
+    /// says. Whether the groups are others now.
     pub fn handle_fetched(
         &mut self,
         now: Instant,
         url: &str,
         result: Result<Fetched, FetchError>,
     ) -> bool {
-        let Some(known) = self.lists.get_mut(url) else { return false };
-        let read = match result {
-            Ok(Fetched::Unchanged) => Ok(None),
-            Ok(Fetched::Document { text, tag }) => {
-                List::parse(&text).map(|list| Some((list, tag))).map_err(|fault| fault.to_string())
-            }
-            Err(error) => Err(error.to_string()),
-        };
-        match read {
-            Ok(new) => {
-                known.due = now + self.patience.refresh;
-                known.is_lost = false;
-                let Some((list, tag)) = new else { return false };
-                known.tag = tag;
-                let has_changed = known.list.as_ref() != Some(&list);
-                known.list = Some(list);
-                has_changed && self.resolve(now)
-            }
-            Err(why) => {
-                known.due = now + self.patience.retry;
-                if !std::mem::replace(&mut known.is_lost, true) {
-                    let in_force = if known.list.is_some() { "the last one" } else { "nobody" };
-                    tracing::error!(url, why, in_force, "list not fetched");
-                }
-                false
-            }
-        }
+        let Some(list) = self.lists.get_mut(url) else { return false };
+        list.handle(now, url, &self.round, read(result, List::parse)) && self.resolve(now)
     }
 
     /// Puts all groups together anew, and notes which lists are wanted. Whether any group is another.
     fn resolve(&mut self, now: Instant) -> bool {
         let mut wanted = HashSet::new();
         let mut groups = HashMap::new();
-        for (key, group) in self.written.iter() {
+        for (key, group) in self.groups.iter() {
             match self.complete(group, &mut wanted) {
                 Ok(complete) => {
                     groups.insert(key.clone(), complete);
@@ -156,8 +120,7 @@ impl Resolver {
         }
         self.lists.retain(|url, _| wanted.contains(url));
         for url in wanted {
-            let new = Known { list: None, tag: None, due: now, is_lost: false };
-            self.lists.entry(url).or_insert(new);
+            self.lists.entry(url).or_insert_with(|| Remote::new(now));
         }
         self.resolved = Arc::new(Groups::from_keyed(groups));
         true
@@ -178,7 +141,7 @@ impl Resolver {
         for _ in 0..DEPTH_MAX {
             level.retain(|url| seen.insert(url));
             wanted.extend(level.iter().map(|url| (*url).clone()));
-            let lists = level.iter().filter_map(|url| self.lists.get(*url)?.list.as_ref());
+            let lists = level.iter().filter_map(|url| self.lists.get(*url)?.value());
             let lists: Vec<&List> = lists.collect();
             for list in &lists {
                 members.extend(list.members.iter().cloned());
@@ -195,54 +158,57 @@ impl Resolver {
     }
 
     /// Fetches all that is due, as often as one list leads to another.
-    pub fn fetch_due(&mut self, fetcher: &Fetcher) -> bool {
-        let mut has_changed = false;
-        while let Some((url, tag)) = self.due(Instant::now()) {
-            let result = fetcher.get(&url, tag.as_deref());
-            has_changed |= self.handle_fetched(Instant::now(), &url, result);
+    pub fn fetch_due(&mut self, fetcher: &Fetcher) {
+        while self.due(Instant::now()).is_some() {
+            self.fetch_next(fetcher);
         }
-        has_changed
+    }
+
+    fn fetch_next(&mut self, fetcher: &Fetcher) -> bool {
+        let Some((url, tag)) = self.due(Instant::now()) else { return false };
+        let result = fetcher.get(&url, tag.as_deref());
+        self.handle_fetched(Instant::now(), &url, result)
+    }
+
+    fn pause(&self) -> Duration {
+        self.next_due().map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()))
     }
 }
 
 /// Where changed groups are put in, to come out with the members of their lists.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Resolving {
-    changes: mpsc::Sender<Arc<Groups>>,
+    changes: mpsc::Sender<(Source, Arc<Groups>)>,
 }
 
 impl Resolving {
-    /// These are the documents' groups from now on.
-    pub fn handle_groups(&self, groups: Arc<Groups>) {
+    /// These are the groups of the documents of `source` from now on.
+    pub fn handle_groups(&self, source: Source, groups: Arc<Groups>) {
         // The thread ends only when this end is gone.
-        let _ = self.changes.send(groups);
+        let _ = self.changes.send((source, groups));
     }
 }
 
-/// Keeps the groups together with their lists, on a thread of its own, and tells of every change.
+/// Keeps the groups together with their lists, on a thread of its own, and tells of every change. One
+/// list is fetched at a time, so that documents which change do not wait for all of them.
 pub fn resolve(
-    first: Arc<Groups>,
+    mut resolver: Resolver,
     fetcher: Fetcher,
-    patience: Patience,
     mut tell: impl FnMut(Arc<Groups>) + Send + 'static,
 ) -> io::Result<Resolving> {
     let (changes, changed) = mpsc::channel();
-    let mut resolver = Resolver::new(patience);
-    resolver.handle_groups(Instant::now(), first);
     thread::Builder::new().name("lists".to_owned()).spawn(move || {
         loop {
-            if resolver.fetch_due(&fetcher) {
-                tell(resolver.groups());
-            }
-            let pause = resolver
-                .next_due()
-                .map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()));
-            match changed.recv_timeout(pause) {
-                Ok(groups) => {
-                    resolver.handle_groups(Instant::now(), groups);
+            match changed.recv_timeout(resolver.pause()) {
+                Ok((source, groups)) => {
+                    resolver.handle_groups(Instant::now(), source, groups);
                     tell(resolver.groups());
                 }
-                Err(mpsc::RecvTimeoutError::Timeout) => {}
+                Err(mpsc::RecvTimeoutError::Timeout) => {
+                    if resolver.fetch_next(&fetcher) {
+                        tell(resolver.groups());
+                    }
+                }
                 Err(mpsc::RecvTimeoutError::Disconnected) => return,
             }
         }

@@ -60,7 +60,7 @@ impl Right {
 }
 
 /// A rule of a group.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rule {
     /// What the document calls it.
     pub id: String,
@@ -71,7 +71,7 @@ pub struct Rule {
 }
 
 /// What has to be so for a rule to apply (POL-10).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Condition {
     /// The user is one of these.
     Identity(Vec<Identity>),
@@ -90,7 +90,7 @@ pub enum Condition {
 }
 
 /// Some users, by name or by where they are at home (RFC 4745 section 7.1).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Identity {
     /// This one.
     One(UserKey),
@@ -106,7 +106,7 @@ pub enum Identity {
 }
 
 /// Whom [`Identity::Many`] leaves out.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Except {
     /// This one.
     One(UserKey),

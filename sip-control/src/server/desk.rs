@@ -4,7 +4,7 @@
 use mailbox::CoreId;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::{config::Config, focus, store, transaction, transport};
+use crate::{config::Config, focus, group, store, transaction, transport};
 
 /// Instructions that wait. There are as many as people who give them.
 const WAITING_MAX: usize = 16;
@@ -20,6 +20,8 @@ pub struct Census {
     pub transactions: transaction::Counters,
     /// What the transports have counted.
     pub transport: transport::Counters,
+    /// What came of fetching documents of groups, and lists.
+    pub groups: group::Counters,
     /// What the store has counted, if there is one.
     pub store: Option<store::Counters>,
 }

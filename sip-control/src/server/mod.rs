@@ -31,9 +31,9 @@ pub use self::{
     desk::{Census, Desk},
 };
 use crate::{
-    config::{Config, ConfigError, Timers},
+    config::{Config, ConfigError},
     focus::{Counters, WallClock},
-    group::{self, Groups, Library, LibraryError},
+    group::{Groups, Library, LibraryError, Sources, Tally},
     locate::{Dns, Locator},
     placement::CoreLink,
     store::{Remembered, Store, StoreError},
@@ -88,7 +88,8 @@ pub struct Cores {
 pub struct Bound {
     config: Arc<Config>,
     transport: Transport,
-    library: Option<Library>,
+    sources: Sources,
+    fetched: Tally,
     store: Option<(Store, Vec<Remembered>)>,
     seeds: [[u8; 32]; 2],
     locator: Locator<SessionId>,
@@ -97,11 +98,14 @@ pub struct Bound {
 }
 
 /// Checks the configuration, reads the group documents and opens the sockets. Needs a tokio runtime
-/// around it.
+/// around it. Documents of an XCAP server are asked for, too; what has not come within
+/// `timers.document_timeout` is not waited for.
 pub async fn bind(config: Config) -> Result<Bound, BindError> {
     config.check().map_err(BindError::Config)?;
     let library = config.group_documents.as_deref().map(Library::open).transpose();
     let library = library.map_err(BindError::Groups)?;
+    let fetched = Tally::default();
+    let sources = Sources::open(library, config.xcap.as_ref(), &config.timers, &fetched);
     let store = config.persist_sessions.as_deref().map(Store::open).transpose();
     let store = store.map_err(BindError::Store)?;
     let mut seeds = [[0; 32]; 3];
@@ -118,7 +122,7 @@ pub async fn bind(config: Config) -> Result<Bound, BindError> {
     let (desk, instructions) = desk();
     let (config, seeds) = (Arc::new(config), [tokens, branches]);
     let locator = Locator::new(name_servers(&config), &spoken(&transport), lots);
-    Ok(Bound { config, transport, library, store, seeds, locator, desk, instructions })
+    Ok(Bound { config, transport, sources, fetched, store, seeds, locator, desk, instructions })
 }
 
 impl Bound {
@@ -142,27 +146,36 @@ impl Bound {
     /// send what is queued. What was counted is returned.
     pub async fn serve(self, cores: Cores, shutdown: impl Future<Output = ()>) -> Counters {
         let names = self.local_names();
-        let Self { config, transport, library, store, seeds, locator, .. } = self;
+        let Self { config, transport, sources, fetched, store, seeds, locator, .. } = self;
         let Self { instructions, desk: _desk, .. } = self;
         let clock = WallClock::new(Instant::now(), SystemTime::now());
         let timers = config.timers.clone();
         let shutdown_max = timers.shutdown;
         let connect_anywhere = config.media.connect_anywhere;
         let mut agent = Agent::new(config, names, cores.links, seeds, clock);
-        let first = library.as_ref().map(Library::groups).unwrap_or_default();
+        let first = sources.groups();
         agent.handle_groups(Instant::now(), &first);
         let (store, remembered) = store.unzip();
         agent.handle_remembered(Instant::now(), remembered.unwrap_or_default());
         let (tell, groups) = watch::channel(first);
-        let _watch = library.map(|library| {
-            follow(library, &timers, tell)
-                .inspect_err(|error| tracing::error!(%error, "group documents are not watched"))
-        });
+        // Only while the control plane ends is there nobody left to be told.
+        let _watches = sources
+            .follow(move |groups| drop(tell.send(groups)))
+            .inspect_err(|error| tracing::error!(%error, "group documents are not watched"));
         let bell = listen_for(cores.doorbell);
         let own = [transport.tcp_addresses().collect(), cores.listeners].concat();
         let resolver = Resolver::new(Rules { is_open: connect_anywhere, own: own.into() });
-        let mut running =
-            Running { agent, transport, resolver, locator, store, groups, instructions, bell };
+        let mut running = Running {
+            agent,
+            transport,
+            resolver,
+            locator,
+            store,
+            groups,
+            fetched,
+            instructions,
+            bell,
+        };
 
         let mut shutdown = pin!(shutdown);
         let mut is_told = false;
@@ -203,6 +216,8 @@ struct Running {
     store: Option<Store>,
     /// The Pre-defined Groups, as their documents change.
     groups: watch::Receiver<Arc<Groups>>,
+    /// What came of fetching them.
+    fetched: Tally,
     /// What is said at the desk. One end of it is kept here, so it is never closed.
     instructions: mpsc::Receiver<Instruction>,
     bell: AsyncFd<Bell>,
@@ -249,7 +264,7 @@ impl Running {
                 }
                 false
             }
-            // Without a library there is nobody to tell of changes, and this never comes.
+            // Without documents there is nobody to tell of changes, and this never comes.
             Ok(()) = self.groups.changed() => {
                 let groups = Arc::clone(&self.groups.borrow_and_update());
                 self.agent.handle_groups(Instant::now(), &groups);
@@ -300,6 +315,7 @@ impl Running {
                     gauges: self.agent.gauges(),
                     transactions: *self.agent.transaction_counters(),
                     transport: self.transport.counters(),
+                    groups: self.fetched.counters(),
                     store: self.store.as_ref().map(Store::counters),
                 };
                 // Whoever asked may have stopped waiting.
@@ -354,21 +370,6 @@ fn spoken(transport: &Transport) -> Vec<Protocol> {
     let udp = transport.udp_addresses().next().map(|_| Protocol::Udp);
     // A stream can be opened without a socket to listen on.
     udp.into_iter().chain([Protocol::Tcp]).collect()
-}
-
-/// Tells of the groups as their documents change, and the lists on them (POL-09, POL-18).
-fn follow(
-    library: Library,
-    timers: &Timers,
-    tell: watch::Sender<Arc<Groups>>,
-) -> io::Result<group::Watch> {
-    let patience = group::Patience { refresh: timers.list_refresh, retry: timers.list_retry };
-    let fetcher = group::Fetcher::new(timers.list_timeout);
-    let resolving = group::resolve(library.groups(), fetcher, patience, move |groups| {
-        // Only while the control plane ends is there nobody left to be told.
-        drop(tell.send(groups));
-    })?;
-    group::watch(library, move |groups| resolving.handle_groups(groups))
 }
 
 /// Until the store has written more, if there is one.

@@ -1,16 +1,15 @@
 //! Members who are named elsewhere.
 
 use std::{
-    io::{Read, Write},
-    net::TcpListener,
     sync::Arc,
-    thread,
     time::{Duration, Instant},
 };
 
-use sip_control::group::{FetchError, Fetched, Fetcher, Groups, Patience, Resolver, Right};
+use sip_control::group::{
+    FetchError, Fetched, Fetcher, Groups, Kind, Patience, Resolver, Right, Round, Source, Tally,
+};
 
-use super::{document, grants, group};
+use super::{document, grants, group, server::Server};
 
 const TEAM: &str = "sip:team@example.com";
 const ALICE: &str = "sip:alice@example.com";
@@ -53,8 +52,9 @@ struct Scene {
 impl Scene {
     fn new(anchors: &[&str]) -> Self {
         let now = Instant::now();
-        let mut resolver = Resolver::new(PATIENCE);
-        resolver.handle_groups(now, groups(anchors));
+        let round = Round { what: "list", patience: PATIENCE, tally: Tally::default() };
+        let mut resolver = Resolver::new(round);
+        resolver.handle_groups(now, Source::Files, groups(anchors));
         Self { resolver, now }
     }
 
@@ -105,7 +105,7 @@ fn a_list_that_does_not_come_lets_nobody_in() {
     scene.now += PATIENCE.retry;
     assert!(scene.comes(url, resource_lists("")) && !scene.admits(BOB));
     // Nobody has need of it any more.
-    scene.resolver.handle_groups(scene.now, groups(&[]));
+    scene.resolver.handle_groups(scene.now, Source::Files, groups(&[]));
     assert_eq!(scene.resolver.next_due(), None);
 }
 
@@ -159,34 +159,24 @@ fn a_group_has_so_many_members_and_no_more() {
 /// POL-09: the first answer is asked for whole, and the next only if it is another.
 #[test]
 fn a_tag_saves_what_is_known() {
-    let server = TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}/friends", server.local_addr().unwrap());
     let answers = [
-        "HTTP/1.1 200 OK\r\nETag: \"a1\"\r\nContent-Length: 7\r\n\r\n<list/>",
-        "HTTP/1.1 304 Not Modified\r\nETag: \"a1\"\r\n\r\n",
-        "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 200 OK\r\nETag: \"a1\"\r\nConnection: close\r\nContent-Length: 7\r\n\r\n<list/>",
+        "HTTP/1.1 304 Not Modified\r\nETag: \"a1\"\r\nConnection: close\r\n\r\n",
+        "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+        "HTTP/1.1 304 Not Modified\r\nConnection: close\r\n\r\n",
     ];
-    let served = thread::spawn(move || {
-        answers.map(|answer| {
-            let (mut stream, _) = server.accept().unwrap();
-            let mut request = Vec::new();
-            while !request.ends_with(b"\r\n\r\n") {
-                let mut octet = [0];
-                stream.read_exact(&mut octet).unwrap();
-                request.extend(octet);
-            }
-            let closing = answer.replace("\r\n\r\n", "\r\nConnection: close\r\n\r\n");
-            stream.write_all(closing.as_bytes()).unwrap();
-            String::from_utf8(request).unwrap().to_ascii_lowercase()
-        })
-    });
-    let fetcher = Fetcher::new(Duration::from_secs(30));
+    let server = Server::with(answers.map(|answer| answer.as_bytes().to_vec()).to_vec());
+    let url = format!("{}/friends", server.root);
+    let fetcher = Fetcher::new(Kind::List, Duration::from_secs(30));
     let tag = Some("\"a1\"".to_owned());
     let first = Fetched::Document { text: b"<list/>".to_vec(), tag: tag.clone() };
     assert_eq!(fetcher.get(&url, None).unwrap(), first);
     assert_eq!(fetcher.get(&url, tag.as_deref()).unwrap(), Fetched::Unchanged);
     assert!(matches!(fetcher.get(&url, None), Err(FetchError::Status(404))));
-    let requests = served.join().unwrap();
+    let unasked = fetcher.get(&url, None);
+    assert!(matches!(unasked, Err(FetchError::Status(304))), "nothing is not what it was");
+    let requests: Vec<String> =
+        server.requests().iter().map(|request| request.to_ascii_lowercase()).collect();
     assert!(requests[0].starts_with("get /friends http/1.1\r\n"), "{}", requests[0]);
     assert!(!requests[0].contains("if-none-match"));
     assert!(requests[1].contains("\r\nif-none-match: \"a1\"\r\n"), "{}", requests[1]);

@@ -1,9 +1,13 @@
 //! Pre-defined Groups from documents: literal XML in, groups and what they grant out.
 
+#[path = "../common/captured.rs"]
+mod captured;
 mod document;
 mod library;
 mod lists;
 mod rules;
+mod server;
+mod xcap;
 
 use sip_control::{
     focus::{UserKey, Utc},

@@ -8,7 +8,9 @@ use std::{
 
 use mailbox::RoomPolicy;
 use serde::Deserialize;
-use sip_control::config::{AdHoc, Additions, Charging, Digest, Room, Rules, Users, default_chat};
+use sip_control::config::{
+    AdHoc, Additions, Charging, Digest, HomeDocument, Room, Rules, Users, Xcap, default_chat,
+};
 use toml::Spanned;
 
 use super::{
@@ -183,6 +185,9 @@ struct TimersTable {
     list_refresh: Option<Time>,
     list_retry: Option<Time>,
     list_timeout: Option<Time>,
+    document_refresh: Option<Time>,
+    document_retry: Option<Time>,
+    document_timeout: Option<Time>,
     shutdown: Option<Time>,
     notify_min_interval: Option<Time>,
     session_interval: Option<Time>,
@@ -214,10 +219,29 @@ struct AdHocTable {
 #[serde(default, deny_unknown_fields)]
 struct RoomsTable {
     group_documents: Option<PathBuf>,
+    xcap: Option<XcapTable>,
     chat: ChatTable,
     any: AnyTable,
     ad_hoc: AdHocTable,
     room: Vec<RoomTable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct XcapTable {
+    root: String,
+    auid: Option<String>,
+    #[serde(default)]
+    groups: Vec<String>,
+    #[serde(default)]
+    documents: Vec<DocumentTable>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DocumentTable {
+    owner: String,
+    file: String,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -436,6 +460,7 @@ impl SipTable {
             replacement as time, binding as time, ringing as time, preconditions as time, retirement as time,
             media_grace as time, session_linger as time, key_grace as time, recall as time, idle_timeout as time, restored_session as time,
             list_refresh as time, list_retry as time, list_timeout as time,
+            document_refresh as time, document_retry as time, document_timeout as time,
             shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,
             refer_reports as time, digest_nonce as time, digest_window as time, digest_penalty as time,
@@ -483,9 +508,20 @@ impl RoomsTable {
         config.sip.any_room = enabled.unwrap_or(true).then_some(rules);
         config.sip.ad_hoc = self.ad_hoc.rules();
         config.sip.group_documents = self.group_documents;
+        config.sip.xcap = self.xcap.map(XcapTable::server);
         let room = |table: RoomTable| table.room(every.clone());
         config.sip.rooms = self.room.into_iter().map(room).collect();
         config.sip.chat = every;
+    }
+}
+
+impl XcapTable {
+    fn server(self) -> Xcap {
+        let Self { root, auid, groups, documents } = self;
+        let home = |DocumentTable { owner, file }| HomeDocument { owner, file };
+        let documents = documents.into_iter().map(home).collect();
+        let built_in = Xcap::new(&root);
+        Xcap { auid: auid.unwrap_or(built_in.auid), groups, documents, root }
     }
 }
 

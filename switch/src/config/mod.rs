@@ -135,9 +135,15 @@ fn subject(wrong: &ConfigError) -> &str {
         | ConfigError::NoAccountIdentity(value)
         | ConfigError::WrappedTypes(value)
         | ConfigError::OutboundProxy(value, _)
-        | ConfigError::Factory(value) => value,
+        | ConfigError::Factory(value)
+        | ConfigError::XcapRoot(value)
+        | ConfigError::Auid(value)
+        | ConfigError::GroupUri(value)
+        | ConfigError::Owner(value)
+        | ConfigError::DocumentName(value) => value,
         ConfigError::NoListener => "listen_",
         ConfigError::NoAlgorithm => "algorithms",
+        ConfigError::NoDocument => "root",
         ConfigError::Timer(name) => name,
     }
 }

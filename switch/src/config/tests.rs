@@ -107,6 +107,16 @@ fn the_example_names_every_key() {
     assert_eq!(identities.collect::<Vec<_>>(), expected);
     assert_eq!(config.advertise.unwrap().to_string(), "chat.example.com:2855");
     assert_eq!(config.sip.rooms[0].subject.as_deref(), Some("Gardens"));
+    let xcap = config.sip.xcap.unwrap();
+    assert_eq!(
+        (&*xcap.root, &*xcap.auid),
+        ("http://xcap.example.com", "org.openmobilealliance.groups")
+    );
+    assert_eq!(xcap.groups, ["sip:gardeners@groups.example.com"]);
+    assert_eq!(
+        (&*xcap.documents[0].owner, &*xcap.documents[0].file),
+        ("sip:alice@example.com", "roses.xml")
+    );
     let ad_hoc = config.sip.ad_hoc.unwrap();
     let charging = config.sip.charging.unwrap();
     assert_eq!(charging.orig_ioi.as_deref(), Some("chat.localhost"));
@@ -256,6 +266,35 @@ fn a_complaint_is_one_line_that_tells_where_and_what() {
         (
             "[rooms.any]\nblocked = [\"eve\"]",
             "switch.toml:2: rooms.any.blocked: `eve` is no address",
+        ),
+        ("[rooms.xcap]\nauid = \"a\"", "switch.toml:1: rooms.xcap: missing field `root`"),
+        (
+            "[rooms.xcap]\ngroups = [\"sip:a@b\"]\nroot = \"xcap.example.com\"",
+            "switch.toml:3: rooms.xcap.root: `xcap.example.com` cannot be an XCAP root: expected http",
+        ),
+        (
+            "[rooms.xcap]\nroot = \"http://h\"",
+            "switch.toml:2: rooms.xcap.root: no document to ask for: expected groups or documents",
+        ),
+        (
+            "[rooms.xcap]\nroot = \"http://h\"\nauid = \"a/b\"",
+            "switch.toml:3: rooms.xcap.auid: `a/b` cannot be the name of an application usage",
+        ),
+        (
+            "[rooms.xcap]\nroot = \"http://h\"\ngroups = [\"sip:a@b\", \"team\"]",
+            "switch.toml:3: rooms.xcap.groups: `team` cannot be the URI of a group",
+        ),
+        (
+            "[rooms.xcap]\nroot = \"http://h\"\ndocuments = [{ owner = \"\", file = \"f\" }]",
+            "switch.toml:3: rooms.xcap.documents: `` cannot be the owner of a document",
+        ),
+        (
+            "[rooms.xcap]\nroot = \"http://h\"\ndocuments = [{ owner = \"sip:a@b\", file = \"../f\" }]",
+            "switch.toml:3: rooms.xcap.documents: `../f` cannot be the name of a document",
+        ),
+        (
+            "[rooms.xcap]\nroot = \"http://h\"\ndocuments = [{ owner = \"sip:a@b\" }]",
+            "switch.toml:3: rooms.xcap.documents: missing field `file`",
         ),
         ("[msrp\n", "switch.toml:1: "),
         ("surprise", "switch.toml:1: "),

@@ -105,6 +105,7 @@ async fn metrics(State(mut sources): State<Sources>) -> Response {
         scrape.add("focus_present", Kind::Gauge, &census.gauges);
         scrape.add("transactions", Kind::Counter, &census.transactions);
         scrape.add("transport", Kind::Counter, &census.transport);
+        scrape.add("groups", Kind::Counter, &census.groups);
         if let Some(store) = &census.store {
             scrape.add("store", Kind::Counter, store);
         }

@@ -99,6 +99,14 @@ impl Caller {
         }
     }
 
+    /// Waits for a request of that method, which is not answered.
+    pub fn asked(&self, method: &str) {
+        let mut datagram = [0; 4096];
+        while !datagram.starts_with(format!("{method} ").as_bytes()) {
+            self.socket.recv(&mut datagram).expect("a request");
+        }
+    }
+
     /// The final answer, if it is here already.
     pub fn answer_so_far(&self) -> Option<Answer> {
         self.socket.set_nonblocking(true).unwrap();

@@ -10,10 +10,10 @@ use super::{
     node::{ANYWHERE, Node},
 };
 
-const METRICS: &str = "[metrics]\nlisten = \"127.0.0.1:0\"\n";
+pub const METRICS: &str = "[metrics]\nlisten = \"127.0.0.1:0\"\n";
 
 /// Status and body of a page.
-fn page(node: &Node, path: &str) -> (u16, String) {
+pub fn page(node: &Node, path: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(node.value("metrics")).unwrap();
     let request = format!("GET {path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).unwrap();
@@ -23,7 +23,7 @@ fn page(node: &Node, path: &str) -> (u16, String) {
     (head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned())
 }
 
-fn figure(page: &str, name: &str) -> u64 {
+pub fn figure(page: &str, name: &str) -> u64 {
     let line =
         page.lines().find(|line| line.strip_prefix(name).is_some_and(|v| v.starts_with(' ')));
     line.and_then(|line| line.rsplit(' ').next()).expect(name).parse().unwrap()

@@ -10,3 +10,4 @@ mod reload;
 mod start;
 mod stranger;
 mod survival;
+mod xcap;
