@@ -13,11 +13,11 @@ use tokio::time::{sleep, timeout};
 use crate::clock::Clock;
 use crate::door::{Admission, Door};
 use crate::fault::Fault;
+use crate::figures;
 use crate::peer::link::Link;
 use crate::peer::msrp::{Incoming, SendForm, Session, binding};
 use crate::peer::sdp::Answer;
 use crate::peer::sip::{Dialog, Failure};
-use crate::report;
 use crate::scenario::Scenario;
 use crate::tally::{Setback, Tally, all};
 use crate::traffic::Traffic;
@@ -80,7 +80,7 @@ impl Crew {
             legs: RefCell::default(),
             abandoned: RefCell::default(),
             leaving: Cell::new(false),
-            bind: RefCell::new(report::histogram()),
+            bind: RefCell::new(figures::histogram()),
         })
     }
 

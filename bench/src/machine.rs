@@ -1,6 +1,8 @@
 //! The machine a figure was taken on: no figure means anything without it.
 
-use std::fs;
+use std::{fmt, fs};
+
+use crate::figures::Object;
 
 /// Processors and kernel.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -20,6 +22,23 @@ impl Machine {
         let (processors, model) = parse(&fs::read_to_string("/proc/cpuinfo").unwrap_or_default());
         let kernel = rustix::system::uname().release().to_string_lossy().into_owned();
         Self { processors, model, kernel }
+    }
+
+    /// For programs.
+    pub fn to_object(&self) -> Object {
+        let mut object = Object::default();
+        object
+            .integer("processors", self.processors as u64)
+            .text("model", &self.model)
+            .text("kernel", &self.kernel);
+        object
+    }
+}
+
+/// For people.
+impl fmt::Display for Machine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} processors ({}), Linux {}", self.processors, self.model, self.kernel)
     }
 }
 

@@ -12,6 +12,7 @@ mod content;
 mod crew;
 mod door;
 mod fault;
+mod figures;
 mod joins;
 mod machine;
 mod pacer;

@@ -2,7 +2,9 @@
 //! memory.
 
 use std::time::Duration;
-use std::{fs, io};
+use std::{fmt, fs, io};
+
+use crate::figures::ratio;
 
 /// Processor time, as the kernel splits it.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -24,11 +26,26 @@ impl CpuTime {
         self.total().is_zero()
     }
 
+    /// For people: how much of a processor that is over `window`.
+    pub fn share_of(self, window: Duration) -> String {
+        let share = ratio(self.total().as_secs_f64(), window.as_secs_f64());
+        format!("{:.0} % of a processor", 100.0 * share)
+    }
+
     fn since(self, earlier: Self) -> Self {
         Self {
             user: self.user.saturating_sub(earlier.user),
             system: self.system.saturating_sub(earlier.system),
         }
+    }
+}
+
+/// For people.
+impl fmt::Display for CpuTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [total, user, system] =
+            [self.total(), self.user, self.system].map(|time| time.as_secs_f64());
+        write!(f, "{total:.2} CPU-s (user {user:.2}, system {system:.2})")
     }
 }
 
@@ -41,6 +58,13 @@ pub struct Thread {
     pub name: String,
     /// What it has used.
     pub cpu: CpuTime,
+}
+
+/// For people.
+impl fmt::Display for Thread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<15} {}", self.name, self.cpu)
+    }
 }
 
 /// A process at one moment.

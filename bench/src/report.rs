@@ -6,6 +6,9 @@ use std::time::Duration;
 use hdrhistogram::Histogram;
 
 use crate::fault::{Fault, Faults};
+use crate::figures::{
+    Object, megabytes, percentiles, percentiles_text, ratio, spread, spread_text,
+};
 use crate::machine::Machine;
 use crate::process::Usage;
 use crate::scenario::{Load, Scenario};
@@ -13,16 +16,6 @@ use crate::transfer::Transferred;
 
 /// The exit status of a run that was interrupted, as shells have it.
 pub const INTERRUPTED: u8 = 130;
-/// The longest time told apart: one minute, in nanoseconds.
-const TIME_MAX: u64 = 60_000_000_000;
-/// Digits that percentiles are exact to.
-const DIGITS: u8 = 3;
-
-/// An empty histogram of nanoseconds.
-pub fn histogram() -> Histogram<u64> {
-    Histogram::new_with_bounds(1, TIME_MAX, DIGITS).expect("the bounds are constants, and sound")
-}
-
 /// A run, measured.
 #[derive(Debug)]
 pub struct Report {
@@ -112,13 +105,7 @@ impl Report {
             let _ = writeln!(text, "{label:<13}{value}");
         };
         let (machine, scenario) = (&self.machine, &self.scenario);
-        line(
-            "machine",
-            format!(
-                "{} processors ({}), Linux {}",
-                machine.processors, machine.model, machine.kernel
-            ),
-        );
+        line("machine", machine.to_string());
         line(
             "scenario",
             format!(
@@ -201,26 +188,13 @@ impl Report {
             line(
                 "switch",
                 format!(
-                    "{:.2} CPU-s (user {:.2}, system {:.2}), {:.2} us a delivery, \
-                     {:.0} deliveries a CPU-second",
-                    cpu.total().as_secs_f64(),
-                    cpu.user.as_secs_f64(),
-                    cpu.system.as_secs_f64(),
+                    "{cpu}, {:.2} us a delivery, {:.0} deliveries a CPU-second",
                     self.microseconds_per_delivery(cpu.total()),
                     self.deliveries_per_cpu_second(cpu.total()),
                 ),
             );
             for thread in switch.usage.threads.iter().filter(|thread| !thread.cpu.is_idle()) {
-                line(
-                    "",
-                    format!(
-                        "{:<15} {:.2} CPU-s (user {:.2}, system {:.2})",
-                        thread.name,
-                        thread.cpu.total().as_secs_f64(),
-                        thread.cpu.user.as_secs_f64(),
-                        thread.cpu.system.as_secs_f64()
-                    ),
-                );
+                line("", thread.to_string());
             }
             line(
                 "memory",
@@ -235,11 +209,7 @@ impl Report {
                 ),
             );
         }
-        let tool = self.tool.cpu.total().as_secs_f64();
-        line(
-            "this tool",
-            format!("{:.0} % of a processor", 100.0 * ratio(tool, self.window.as_secs_f64())),
-        );
+        line("this tool", self.tool.cpu.share_of(self.window));
         if self.notices > 0 {
             line("notices", format!("{} messages from the rooms themselves", self.notices));
         }
@@ -277,14 +247,9 @@ impl Report {
         for fault in Fault::ALL {
             faults.integer(fault.name(), self.faults.of(fault));
         }
-        let mut machine = Object::default();
-        machine
-            .integer("processors", self.machine.processors as u64)
-            .text("model", &self.machine.model)
-            .text("kernel", &self.machine.kernel);
         let mut object = Object::default();
         object
-            .object("machine", &machine)
+            .object("machine", &self.machine.to_object())
             .object("scenario", &load)
             .flag("clean", self.is_clean())
             .flag("stalled", self.stalled)
@@ -359,142 +324,5 @@ impl Report {
     fn octets_per_session(&self, switch: &SwitchUsage) -> f64 {
         let grown = switch.resident_joined.saturating_sub(switch.resident_before);
         ratio(grown as f64, self.joined as f64)
-    }
-}
-
-/// Zero where there is nothing to divide by.
-pub fn ratio(part: f64, whole: f64) -> f64 {
-    if whole > 0.0 { part / whole } else { 0.0 }
-}
-
-pub fn megabytes(octets: u64) -> f64 {
-    octets as f64 / 1e6
-}
-
-fn quantiles(histogram: &Histogram<u64>) -> [(&'static str, f64); 5] {
-    let at = |quantile| histogram.value_at_quantile(quantile) as f64 / 1e3;
-    [
-        ("p50", at(0.5)),
-        ("p90", at(0.9)),
-        ("p99", at(0.99)),
-        ("p99.9", at(0.999)),
-        ("max", histogram.max() as f64 / 1e3),
-    ]
-}
-
-pub fn percentiles_text(histogram: &Histogram<u64>) -> String {
-    if histogram.is_empty() {
-        return "nothing to time".into();
-    }
-    let quantiles = quantiles(histogram).map(|(name, value)| format!("{name} {value:.1}"));
-    format!("{} us", quantiles.join("  "))
-}
-
-pub fn percentiles(histogram: &Histogram<u64>) -> Object {
-    let mut object = Object::default();
-    object.integer("count", histogram.len());
-    for (name, value) in quantiles(histogram) {
-        object.number(name, value);
-    }
-    object
-}
-
-/// The first, the middle one and the last, in seconds; nothing of nothing.
-fn first_middle_last(times: &[Duration]) -> Option<[f64; 3]> {
-    let mut times: Vec<_> = times.iter().map(Duration::as_secs_f64).collect();
-    times.sort_by(f64::total_cmp);
-    Some([*times.first()?, times[times.len() / 2], *times.last()?])
-}
-
-fn spread_text(times: &[Duration]) -> String {
-    first_middle_last(times).map_or_else(
-        || "none".into(),
-        |[first, middle, last]| {
-            format!("after {first:.2} s, median {middle:.2} s, last {last:.2} s")
-        },
-    )
-}
-
-fn spread(times: &[Duration]) -> Object {
-    let mut object = Object::default();
-    object.integer("count", times.len() as u64);
-    if let Some([first, middle, last]) = first_middle_last(times) {
-        object.number("first", first).number("median", middle).number("last", last);
-    }
-    object
-}
-
-/// A JSON string. What we name holds no control characters, or loses them here.
-fn quoted(text: &str) -> String {
-    let text: String = text.chars().filter(|letter| !letter.is_control()).collect();
-    format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\""))
-}
-
-/// A JSON object being written.
-#[derive(Debug, Default)]
-pub struct Object(String);
-
-impl Object {
-    fn field(&mut self, name: &str, value: &str) -> &mut Self {
-        let comma = if self.0.is_empty() { "" } else { "," };
-        // Writing to a String cannot fail.
-        let _ = write!(self.0, "{comma}{}:{value}", quoted(name));
-        self
-    }
-
-    pub fn text(&mut self, name: &str, value: &str) -> &mut Self {
-        self.field(name, &quoted(value))
-    }
-
-    pub fn integer(&mut self, name: &str, value: u64) -> &mut Self {
-        self.field(name, &value.to_string())
-    }
-
-    pub fn number(&mut self, name: &str, value: f64) -> &mut Self {
-        self.field(name, &format!("{value:.3}"))
-    }
-
-    pub fn flag(&mut self, name: &str, value: bool) -> &mut Self {
-        self.field(name, &value.to_string())
-    }
-
-    pub fn object(&mut self, name: &str, value: &Self) -> &mut Self {
-        self.field(name, &value.finish())
-    }
-
-    pub fn finish(&self) -> String {
-        format!("{{{}}}", self.0)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::{Object, histogram, percentiles_text};
-
-    #[test]
-    fn percentiles_are_in_microseconds() {
-        let mut times = histogram();
-        for microsecond in 1..=1000 {
-            times.record(microsecond * 1000).unwrap();
-        }
-        let text = percentiles_text(&times);
-        assert!(text.starts_with("p50 500.") && text.ends_with(" us"), "{text}");
-        assert_eq!(percentiles_text(&histogram()), "nothing to time");
-    }
-
-    #[test]
-    fn an_object_is_json() {
-        let mut inner = Object::default();
-        inner.number("p50", 1.5);
-        let mut outer = Object::default();
-        outer
-            .flag("clean", true)
-            .object("latency", &inner)
-            .integer("a \"core\"", 7)
-            .text("b", "\\\n");
-        assert_eq!(
-            outer.finish(),
-            r#"{"clean":true,"latency":{"p50":1.500},"a \"core\"":7,"b":"\\"}"#
-        );
     }
 }

@@ -8,7 +8,7 @@ use hdrhistogram::Histogram;
 use tokio::task::JoinSet;
 use tokio::time::{MissedTickBehavior, interval};
 
-use crate::report;
+use crate::figures;
 
 /// Dialogs being made or ended at once. It bounds what a slow focus has to remember of us, and
 /// what we put on the network again while it does not answer.
@@ -55,7 +55,7 @@ pub struct Tally {
 impl Default for Tally {
     fn default() -> Self {
         Self {
-            times: report::histogram(),
+            times: figures::histogram(),
             failures: BTreeMap::new(),
             took: Duration::ZERO,
             silent: false,

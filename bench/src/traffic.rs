@@ -11,9 +11,9 @@ use msrp::{Address, AddressBuf};
 use crate::check::{Ledger, Verdict};
 use crate::content::{Content, Stamp};
 use crate::fault::{Fault, Faults};
+use crate::figures;
 use crate::peer::link::Link;
 use crate::peer::msrp::{Digest, Incoming, SendForm};
-use crate::report;
 use crate::scenario::{Load, Scenario};
 use crate::schedule::{Schedule, Turn};
 use crate::transfer::{Answered, Transfer, Transferred};
@@ -86,8 +86,8 @@ impl Traffic {
             answered: scenario.bare.is_none(),
             sending: false,
             measured_from: u64::MAX,
-            latency: report::histogram(),
-            lateness: report::histogram(),
+            latency: figures::histogram(),
+            lateness: figures::histogram(),
             delivered: 0,
             notices: 0,
             last_delivery: 0,

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use hdrhistogram::Histogram;
 
+use crate::figures::histogram;
 use crate::peer::sip::Moments;
-use crate::report::histogram;
 
 /// An attempt that came to its end, step by step.
 #[derive(Clone, Copy, Debug)]

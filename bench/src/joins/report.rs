@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use super::ledger::{Refreshes, Rejoins};
 use super::options::Options;
+use crate::figures::{Object, megabytes, percentiles, percentiles_text, ratio};
 use crate::machine::Machine;
 use crate::process::Usage;
-use crate::report::{Object, megabytes, percentiles, percentiles_text, ratio};
 
 /// A run, measured.
 #[derive(Debug)]
@@ -60,13 +60,7 @@ impl Report {
             let _ = writeln!(text, "{label:<17}{value}");
         };
         let Self { machine, options, rejoins, refreshes, .. } = self;
-        line(
-            "machine",
-            format!(
-                "{} processors ({}), Linux {}",
-                machine.processors, machine.model, machine.kernel
-            ),
-        );
+        line("machine", machine.to_string());
         line(
             "scenario",
             format!(
@@ -106,16 +100,7 @@ impl Report {
         }
         if let Some(switch) = &self.switch {
             for thread in switch.threads.iter().filter(|thread| !thread.cpu.is_idle()) {
-                line(
-                    "switch",
-                    format!(
-                        "{:<15} {:.2} CPU-s (user {:.2}, system {:.2})",
-                        thread.name,
-                        thread.cpu.total().as_secs_f64(),
-                        thread.cpu.user.as_secs_f64(),
-                        thread.cpu.system.as_secs_f64()
-                    ),
-                );
+                line("switch", thread.to_string());
             }
             line(
                 "memory",
@@ -127,21 +112,13 @@ impl Report {
                 ),
             );
         }
-        let tool = self.tool.cpu.total().as_secs_f64();
-        line(
-            "this tool",
-            format!("{:.0} % of a processor", 100.0 * ratio(tool, self.window.as_secs_f64())),
-        );
+        line("this tool", self.tool.cpu.share_of(self.window));
         text
     }
 
     /// For programs: one JSON object. Times are in microseconds.
     pub fn to_json(&self) -> String {
         let Self { machine, options, rejoins, refreshes, .. } = self;
-        let mut host = Object::default();
-        host.integer("processors", machine.processors as u64)
-            .text("model", &machine.model)
-            .text("kernel", &machine.kernel);
         let mut scenario = Object::default();
         scenario
             .integer("rooms", options.rooms as u64)
@@ -151,7 +128,7 @@ impl Report {
             .number("refreshes", options.refreshes);
         let mut object = Object::default();
         object
-            .object("machine", &host)
+            .object("machine", &machine.to_object())
             .object("scenario", &scenario)
             .flag("clean", self.is_clean())
             .integer("joined", self.joined)

@@ -43,6 +43,7 @@ impl Chunk<'_> {
         Due { head, at: self.at, body, flag: self.flag, hyphens: self.hyphens, whole }
     }
 }
+
 impl Core {
     /// Ends one started copy with a `#` chunk (CHAT-27), whatever is queued already: it must not
     /// look complete.
@@ -253,6 +254,7 @@ impl Core {
         true
     }
 }
+
 impl Flight {
     /// What the copies of its next piece have in common.
     pub(crate) fn chunk<'a>(

@@ -161,6 +161,31 @@ fn what_does_not_fit_any_more_is_dropped_whole() {
     assert!(!bob.contains("#\r\n") && !bob.contains("+\r\n"));
 }
 
+/// FLOW-04: a message that says at its beginning that it will not fit is not begun.
+#[test]
+fn what_will_not_fit_is_not_begun() {
+    let limits = Limits { message_rate_max: 0, ..Limits::default() };
+    let policy = RoomPolicy { private_messages: true, ..RoomPolicy::default() };
+    let mut node = Node::with(1, &limits, 300_000);
+    node.terms = std::sync::Arc::new(mailbox::RoomTerms { policy, ..(*node.terms).clone() });
+    let mut room = Fixture::of(node, &[alice(), confidant(), common::lobby::carol()]);
+    let whisper = to("sip:bob@example.net", "text/plain", "Psst");
+    room.node.hold_sends(room.bob.0);
+    while room.node.counters(0).copies_shed == 0 {
+        let body = format!("{whisper}{}", "x".repeat(100_000));
+        room.say(&room_message(&common::fresh_id(), "", &body));
+    }
+    room.node.trickle(room.bob.0, 150_000);
+    let total = 250_000;
+    let begun =
+        room_message("l0ng0000", &format!("Byte-Range: 1-{}/{total}\r\n", whisper.len()), &whisper);
+    room.say(&begun.replace("-------l0ng0000$", "-------l0ng0000+"));
+    assert_eq!(room.node.counters(0).copies_shed, 2);
+    room.node.trickle(room.bob.0, usize::MAX);
+    let bob = room.node.output(room.bob.0);
+    assert!(!bob.contains(&format!("/{total}")) && !bob.contains("#\r\n"));
+}
+
 /// FLOW-03, COMP-04: a congested session is begun no long message, and is spared notices; what is
 /// short it gets. Of the statuses of one composer that wait, the last one counts.
 #[test]

@@ -25,7 +25,8 @@ use std::{
 };
 
 /// Where scripts cite with `Holds:`. Other scripts are no tests.
-const SCRIPT_FOLDERS: [&str; 3] = [".ci/", "switch/tests/wire/", "sip-control/tests/sipp/"];
+const SCRIPT_FOLDERS: [&str; 4] =
+    [".ci/", "bench/", "switch/tests/wire/", "sip-control/tests/sipp/"];
 
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
 enum Catalogue {
