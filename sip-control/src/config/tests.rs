@@ -1,6 +1,9 @@
 use std::time::Duration;
 
-use super::{Config, ConfigError, Limits, Profile, Room, RoomKind, Rules, Timers, Users, Xcap};
+use super::{
+    AdHoc, Additions, Config, ConfigError, Limits, Profile, Room, RoomKind, Rules, Timers, Users,
+    Xcap,
+};
 
 fn room(uri: &str) -> Room {
     let kind = RoomKind::Public;
@@ -69,15 +72,19 @@ fn every_impossible_value_is_named() {
     assert_eq!(check(&short), Err(ConfigError::Timer("session_interval_min")));
 }
 
-/// OPS-13: what is built in is what the catalogue says, by its own words. That each has a key is seen to
-/// where the file is read.
+/// The row of a requirement: of this plane, or of the media plane as `msrp/ID`.
+fn row(id: &str) -> &'static str {
+    const OURS: &str = include_str!("../../spec/sip-control.md");
+    const MSRP: &str = include_str!("../../../switch/spec/msrp.md");
+    let (catalogue, id) = id.strip_prefix("msrp/").map_or((OURS, id), |id| (MSRP, id));
+    let start = format!("| {id} |");
+    catalogue.lines().find(|line| line.starts_with(&start)).expect("there is such a row")
+}
+
+/// OPS-13: what is built in is what the catalogue says, by its own words, and it says all of it. That each
+/// has a key is seen to where the file is read.
 #[test]
 fn defaults_are_those_of_the_catalogue() {
-    const CATALOGUE: &str = include_str!("../../spec/sip-control.md");
-    let row = |id: &str| {
-        let start = format!("| {id} |");
-        CATALOGUE.lines().find(|line| line.starts_with(&start)).expect("there is such a row")
-    };
     let Timers {
         t1,
         t2,
@@ -92,23 +99,36 @@ fn defaults_are_those_of_the_catalogue() {
         install,
         replacement,
         binding,
+        ringing,
         preconditions,
+        retirement,
         media_grace,
         session_linger,
+        // As the profile has it, see below.
+        idle_timeout: None,
+        restored_session,
+        list_refresh,
+        list_retry,
+        list_timeout,
         document_refresh,
         document_retry,
         document_timeout,
         key_grace,
+        recall,
+        shutdown,
         notify_min_interval,
         session_interval,
         session_interval_min,
         subscription_max,
         subscription_min,
         refer_reports,
+        digest_nonce,
         digest_window,
         digest_penalty,
-        ..
-    } = Timers::default();
+    } = Timers::default()
+    else {
+        panic!("no time of its own for idle sessions")
+    };
     let ms = |time: Duration| time.as_millis().to_string();
     let s = |time: Duration| time.as_secs().to_string();
     for (id, says) in [
@@ -116,12 +136,20 @@ fn defaults_are_those_of_the_catalogue() {
         ("OPS-01", format!("> {} ms", ms(queue_delay_max))),
         ("OPS-01", format!("random {}..{} s", s(overload_retry_min), s(overload_retry_max))),
         ("OPS-02", format!("`Retry-After: {}`", s(drain_retry))),
+        ("OPS-02", format!("`shutdown` (default {} s)", s(shutdown))),
         ("OPS-03", format!("503 + Retry-After {}", s(full_retry))),
         ("OPS-07", format!("Retry-After {}", s(rate_retry))),
         ("FOC-22", format!("within {} ms", ms(install))),
         ("FOC-22", format!("`Retry-After: {}`", s(media_retry))),
         ("FOC-14", format!("or {} s after its 200", s(replacement))),
         ("FOC-33", format!("within {} s after the ACK", s(binding))),
+        ("PUB-10", format!("`ringing` (default {} s)", s(ringing))),
+        ("msrp/SDP-20", format!("or after {} s", s(retirement))),
+        ("OPS-10", format!("`restored_session` (default {} s)", s(restored_session))),
+        ("POL-09", format!("`list_refresh` (default {} s)", s(list_refresh))),
+        ("POL-09", format!("`list_retry` (default {} s)", s(list_retry))),
+        ("POL-09", format!("`list_timeout` (default {} s)", s(list_timeout))),
+        ("RCS-08", format!("`recall` (default {} s)", s(recall))),
         ("IMS-08", format!("not met in {} s", s(preconditions))),
         ("POL-17", format!("`document_refresh` (default {} s)", s(document_refresh))),
         ("POL-17", format!("`document_timeout`, default {} s", s(document_timeout))),
@@ -135,6 +163,7 @@ fn defaults_are_those_of_the_catalogue() {
         ("SUB-06", format!("absent = {0}; granted = min(request, {0})", s(subscription_max))),
         ("SUB-06", format!("0 < request < {}", s(subscription_min))),
         ("REF-07", format!("at most {} s", s(refer_reports))),
+        ("AUTH-02", format!("`digest_nonce` (default {} s)", s(digest_nonce))),
         ("AUTH-02", format!("failures in {} s", s(digest_window))),
         ("AUTH-02", format!("`403` for {} s", s(digest_penalty))),
     ] {
@@ -181,6 +210,31 @@ fn defaults_are_those_of_the_catalogue() {
     ] {
         assert!(row(id).contains(&says), "{id} does not say \"{says}\"");
     }
+
+    let (rules, ad_hoc) = (Rules::default(), AdHoc::new("sip:factory@h"));
+    let max_participants = rules.max_participants.unwrap();
+    for (id, says) in [
+        ("PUB-05", format!("`max_participants` (default {max_participants}, 0 = nobody)")),
+        ("PUB-13", format!("`max_group_size` (default {})", ad_hoc.size_max)),
+        ("FOC-05", "when `warn_detail` is on (default on)".to_owned()),
+        ("FOC-14", "`one_leg_per_user` (default on".to_owned()),
+        ("FOC-16", "the configured `anonymity` (default nobody)".to_owned()),
+        ("POL-04", "default: any authenticated user".to_owned()),
+        ("REF-03", "every connected participant (switchable to creator only)".to_owned()),
+        ("REF-03", "public room: configuration, default off".to_owned()),
+        ("EVT-06", "`transient_states` is on (default off)".to_owned()),
+        ("SDP-13", "`allow_active` is on (default on)".to_owned()),
+        ("RCS-08", "off by default (`recalls_members`)".to_owned()),
+    ] {
+        assert!(row(id).contains(&says), "{id} does not say \"{says}\"");
+    }
+    let built_in = Config::default();
+    assert!(built_in.warn_detail && built_in.one_leg_per_user && built_in.media.allow_active);
+    assert!(!built_in.transient_states && !built_in.recalls_members);
+    assert_eq!((&rules.admitted, &rules.blocked.len()), (&Users::Everyone, &0));
+    let nobody = Users::nobody();
+    assert_eq!([&rules.anonymity, &rules.inviters, &ad_hoc.anonymity], [&nobody; 3]);
+    assert_eq!(ad_hoc.additions, Additions::Everyone);
 
     let of = |profile| Config { profile, ..Config::default() };
     let (oma, rcs) = (of(Profile::Oma), of(Profile::Rcs));

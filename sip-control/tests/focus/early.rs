@@ -131,6 +131,25 @@ fn the_183_is_sent_until_it_is_acknowledged() {
     assert_eq!(prack(&mut world, &mut alice, &rack, "").status(), 481, "there is none any more");
 }
 
+/// OPS-13: with T1 at 10 ms all that follows from it is as much faster.
+#[test]
+fn timers_scale_with_t1() {
+    let mut config = Config { preconditions: true, ..vectors() };
+    config.timers.t1 = Duration::from_millis(10);
+    let mut world = World::new(config);
+    told(&mut world);
+    for millis in [10, 20, 40, 80, 160, 320] {
+        world.wait(Duration::from_millis(millis - 1));
+        assert!(world.take().is_empty(), "{millis}");
+        world.wait(Duration::from_millis(1));
+        assert_eq!(world.take().iter().map(Sent::status).collect::<Vec<_>>(), [183], "{millis}");
+    }
+    world.wait(Duration::from_millis(9));
+    assert!(world.take().is_empty());
+    world.wait(Duration::from_millis(1));
+    assert_eq!(world.take()[0].status(), 504, "64 times T1");
+}
+
 /// IMS-07, IMS-08: what is never acknowledged is 504, what is not reserved in 30 s is 580; either leaves
 /// the seat free.
 #[test]

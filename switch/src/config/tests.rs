@@ -73,16 +73,79 @@ fn fields(data: &impl std::fmt::Debug) -> Vec<String> {
     names.map(|(name, _)| name.trim().to_owned()).collect()
 }
 
+/// The example with another value for a key of that table.
+fn otherwise(table: &str, key: &str) -> String {
+    let (_, rest) = EXAMPLE.split_once(&format!("\n[{table}]")).expect("there is such a table");
+    let inside = rest.split_once("\n[").map_or(rest, |(inside, _)| inside);
+    let line = inside.lines().find(|line| line.starts_with(&format!("{key} = ")));
+    let line = line.unwrap_or_else(|| panic!("the example does not say what {table}.{key} is"));
+    let (_, value) = line.split_once(" = ").unwrap();
+    let other = match value.trim_matches('"') {
+        "0s" | "profile" => "\"1s\"".to_owned(),
+        plain => {
+            let unit_at = plain.find(char::is_alphabetic).unwrap_or(plain.len());
+            let (number, unit) = plain.split_at(unit_at);
+            let double = 2 * number.replace('_', "").parse::<u64>().unwrap();
+            if unit.is_empty() { double.to_string() } else { format!("\"{double}{unit}\"") }
+        }
+    };
+    let changed = inside.replacen(&format!("\n{line}\n"), &format!("\n{key} = {other}\n"), 1);
+    EXAMPLE.replacen(inside, &changed, 1)
+}
+
+/// The lines of one text that are not in another, which differs from it in one place.
+fn changed<'a>(before: &'a str, after: &str) -> Vec<&'a str> {
+    let (before, after): (Vec<&str>, Vec<&str>) =
+        (before.lines().collect(), after.lines().collect());
+    let same = |(one, other): &(&&str, &&str)| one == other;
+    let start = before.iter().zip(&after).take_while(same).count();
+    let end =
+        before[start..].iter().rev().zip(after[start..].iter().rev()).take_while(same).count();
+    before[start..before.len() - end].iter().map(|line| line.trim()).collect()
+}
+
+/// sip/OPS-13: every limit and every timer has a key by its own name, which stands in the example, and
+/// what the file says there is what it is.
 #[test]
 fn every_limit_and_timer_can_be_configured() {
-    let built_in = Config::default();
-    let limits = fields(&built_in.limits);
-    let sip_limits = fields(&built_in.sip.limits);
-    let timers = fields(&built_in.sip.timers);
-    assert!(limits.len() > 5 && sip_limits.len() > 5 && timers.len() > 5);
-    for name in limits.iter().chain(&sip_limits).chain(&timers) {
-        let key = format!("\n{name} = ");
-        assert!(EXAMPLE.contains(&key), "the example does not say what {name} is");
+    let built_in = parse(EXAMPLE).unwrap();
+    for (table, names) in [
+        ("msrp", fields(&built_in.limits)),
+        ("sip.limits", fields(&built_in.sip.limits)),
+        ("sip.timers", fields(&built_in.sip.timers)),
+    ] {
+        assert!(names.len() > 5, "{table}");
+        for name in names {
+            let (before, after) =
+                (show(&built_in), show(&parse(&otherwise(table, &name)).unwrap()));
+            let changed = changed(&before, &after);
+            let is_it = matches!(changed[..], [line] if line.starts_with(&format!("{name}: ")));
+            assert!(is_it, "{table}.{name} changes {changed:?}");
+        }
+    }
+}
+
+/// sip/OPS-13: what the catalogue gives a name and a default can be configured by that name.
+#[test]
+fn every_name_with_a_default_is_a_key() {
+    let catalogue = include_str!("../../../sip-control/spec/sip-control.md");
+    let words: Vec<&str> = catalogue.split('`').collect();
+    let has_default = |text: &str| {
+        [" (default ", ", default ", " is on (default "].iter().any(|start| text.starts_with(start))
+    };
+    let is_name = |word: &str| word.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+    let named: Vec<&str> = words
+        .windows(2)
+        .filter(|pair| !pair[0].is_empty() && is_name(pair[0]) && has_default(pair[1]))
+        .map(|pair| pair[0])
+        .collect();
+    assert!(named.len() > 15, "{named:?}");
+    for name in named {
+        let is_key = |line: &str| {
+            let line = line.strip_prefix("# ").unwrap_or(line);
+            line.starts_with(&format!("{name} = "))
+        };
+        assert!(EXAMPLE.lines().any(is_key), "there is no key {name}");
     }
 }
 
