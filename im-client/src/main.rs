@@ -77,10 +77,7 @@ async fn sip_side(args: &Args) -> Result<User, String> {
     "im-client".clone_into(&mut config.product);
     config.media.wrapped_types.push(composing::CONTENT_TYPE.to_owned());
     config.media.keep_alive = Some(KEEP_ALIVE);
-    config.credentials = args::password().map(|password| Credentials {
-        username: args.user_name().to_owned(),
-        password,
-        realm: None,
-    });
+    let password = args::password();
+    config.credentials = password.map(|password| Credentials::new(args.user_name(), &password));
     start(config, transport).map_err(|error| format!("no randomness: {error}"))
 }

@@ -287,7 +287,7 @@ impl Client {
             return;
         };
         let hop = self.hop_of(&dialog);
-        self.acknowledge(transaction, dialog.ack(ok.sequence()), &hop);
+        self.acknowledge(transaction, &dialog.ack(ok.sequence()), &hop);
         let is_wanted = self.calling(id, transaction).is_some();
         let Some(leg) = self.legs.get_mut(&id).filter(|_| is_wanted) else {
             // Another fork said yes before, or nobody is here any more.

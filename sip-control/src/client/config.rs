@@ -5,8 +5,8 @@ use std::{
     time::Duration,
 };
 
-use super::digest::Credentials;
 use crate::{
+    digest::Credentials,
     locate::Destination,
     transaction,
     transport::{Protocol, Target},

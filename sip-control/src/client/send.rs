@@ -2,11 +2,11 @@
 
 use std::time::Instant;
 
-use super::digest::Tries;
 use super::event::LegId;
 use super::hop::{Hop, Waiting};
 use super::leg::{Leg, Phase};
 use super::{Client, Purpose};
+use crate::digest::Tries;
 use crate::locate::prefer;
 use crate::message::{Draft, Header, Response};
 use crate::transaction::ClientId;
@@ -19,7 +19,7 @@ pub(super) struct Sent {
     /// The request without credentials, and where it went.
     draft: Draft,
     hop: Hop,
-    /// The credentials it had. An ACK has the same (RFC 3261 section 22.1).
+    /// The credentials it goes with.
     credentials: Vec<(Header, String)>,
     tries: Tries,
 }
@@ -44,9 +44,8 @@ impl Client {
         purpose: Purpose,
         tries: Tries,
     ) -> ClientId {
-        let who = self.config.credentials.as_ref();
-        let credentials = who.map(|who| self.keyring.credentials(who, &draft, &mut self.tokens));
-        let mut credentials = credentials.unwrap_or_default();
+        let who = self.config.credentials.as_slice();
+        let mut credentials = self.keyring.credentials(who, &draft, &mut self.tokens);
         if let (Purpose::Register, Some(registration)) = (&purpose, &self.registration)
             && credentials.is_empty()
         {
@@ -71,22 +70,20 @@ impl Client {
             return;
         };
         sent.hop = Hop::Known(targets.to_vec());
-        let complete = with(sent.draft.clone(), &sent.credentials);
+        let complete = sent.draft.clone().headers(&sent.credentials);
         let complete = self.for_network(complete);
         self.transactions.begin(now, transaction, &complete, targets);
     }
 
-    /// Sends the ACK of a 2xx, with the credentials of its INVITE: to the next hop of the dialog, and
-    /// to where the INVITE was answered if nobody knows better.
-    pub(super) fn acknowledge(&mut self, transaction: ClientId, ack: Draft, hop: &Hop) {
-        let credentials = self.requests.get(&transaction).map(|sent| &sent.credentials[..]);
-        let ack = with(ack, credentials.unwrap_or_default());
+    /// Sends the ACK of a 2xx: to the next hop of the dialog, and to where the INVITE was answered if
+    /// nobody knows better.
+    pub(super) fn acknowledge(&mut self, transaction: ClientId, ack: &Draft, hop: &Hop) {
         let next = match hop {
             Hop::Known(targets) => targets.first().copied(),
             Hop::Unknown(_) => None,
         };
         if let Some(target) = next.or_else(|| self.transactions.target(transaction)) {
-            self.transactions.acknowledge(transaction, &ack, target);
+            self.transactions.acknowledge(transaction, ack, target);
         }
     }
 
@@ -99,9 +96,7 @@ impl Client {
         sent: &Sent,
         refusal: &Response,
     ) -> bool {
-        let Some(who) = &self.config.credentials else {
-            return false;
-        };
+        let who = self.config.credentials.as_slice();
         if let (Purpose::Register, Some(registration)) = (&sent.purpose, &mut self.registration) {
             registration.agree(refusal);
         }
@@ -174,8 +169,4 @@ impl Client {
             dialog.continue_from(sequence);
         }
     }
-}
-
-fn with(draft: Draft, credentials: &[(Header, String)]) -> Draft {
-    credentials.iter().fold(draft, |draft, (header, value)| draft.header(*header, value))
 }

@@ -113,7 +113,7 @@ impl Client {
         let ack = dialog.ack(ok.sequence());
         let dialog = dialog.clone();
         let hop = self.hop_of(&dialog);
-        self.acknowledge(transaction, ack, &hop);
+        self.acknowledge(transaction, &ack, &hop);
     }
 
     /// A 422 to a refresh: once more, with the interval it asks for (TMR-06).

@@ -3,7 +3,10 @@
 use std::{collections::HashSet, fmt};
 
 use super::ConfigError;
-use crate::{digest::Algorithm, focus::UserKey};
+use crate::{
+    digest::{Algorithm, Credentials, Secret},
+    focus::UserKey,
+};
 
 /// How somebody proves who it is (AUTH-01, RFC 7616, RFC 8760).
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -43,7 +46,6 @@ impl fmt::Debug for Account {
 
 impl Digest {
     pub(super) fn check(&self) -> Result<(), ConfigError> {
-        let is_quotable = |text: &str| !text.is_empty() && !text.chars().any(char::is_control);
         if !is_quotable(&self.realm) {
             return Err(ConfigError::Realm(self.realm.clone()));
         }
@@ -52,8 +54,7 @@ impl Digest {
         }
         let mut names = HashSet::new();
         for Account { name, identities, .. } in &self.accounts {
-            // A colon would make one name and password out of two (RFC 7616 section 3.4.2).
-            if !is_quotable(name) || name.contains(':') {
+            if !is_username(name) {
                 return Err(ConfigError::AccountName(name.clone()));
             }
             if !names.insert(name) {
@@ -68,4 +69,42 @@ impl Digest {
         }
         Ok(())
     }
+}
+
+/// Whether these say who we are, and that in one way for each realm.
+pub(super) fn check_credentials(all: &[Credentials]) -> Result<(), ConfigError> {
+    let mut realms = HashSet::new();
+    for Credentials { username, secret, realm } in all {
+        let realm = realm.as_deref().unwrap_or_default();
+        if !is_quotable(realm) {
+            return Err(ConfigError::Realm(realm.to_owned()));
+        }
+        if !realms.insert(realm) {
+            return Err(ConfigError::RealmTwice(realm.to_owned()));
+        }
+        if !is_username(username) {
+            return Err(ConfigError::AccountName(username.clone()));
+        }
+        let is_hash = |(algorithm, hash): &(Algorithm, String)| {
+            let is_hexadecimal = |octet: u8| matches!(octet, b'0'..=b'9' | b'a'..=b'f');
+            hash.len() == algorithm.size() && hash.bytes().all(is_hexadecimal)
+        };
+        if let Secret::Hashed(hashes) = secret
+            && (hashes.is_empty() || !hashes.iter().all(is_hash))
+        {
+            return Err(ConfigError::Hash(realm.to_owned()));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a quoted string can have it, and is not empty.
+fn is_quotable(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(char::is_control)
+}
+
+/// Whether it can be the name of an account. A colon would make one name and password out of two (RFC 7616
+/// section 3.4.2).
+fn is_username(name: &str) -> bool {
+    is_quotable(name) && !name.contains(':')
 }

@@ -21,6 +21,10 @@ pub enum ConfigError {
     User(String),
     /// The realm of digest authentication is empty, or does not fit into a quoted string.
     Realm(String),
+    /// There are two credentials for the same realm.
+    RealmTwice(String),
+    /// The hashes for a realm are none, or not of their algorithms.
+    Hash(String),
     /// Nothing is asked for in digest authentication.
     NoAlgorithm,
     /// Two accounts have the same name.
@@ -59,6 +63,10 @@ impl fmt::Display for ConfigError {
             Self::Factory(uri) => write!(f, "`{uri}` cannot be the URI where groups are made"),
             Self::User(uri) => write!(f, "`{uri}` is no address of a user"),
             Self::Realm(realm) => write!(f, "`{realm}` cannot be the name of a realm"),
+            Self::RealmTwice(realm) => write!(f, "the realm `{realm}` is there twice"),
+            Self::Hash(realm) => {
+                write!(f, "what is there for the realm `{realm}` is no H(A1) in hexadecimal digits")
+            }
             Self::NoAlgorithm => f.write_str("no algorithm to ask for"),
             Self::AccountTwice(name) => write!(f, "the account `{name}` is there twice"),
             Self::AccountName(name) => write!(f, "`{name}` cannot be the name of an account"),

@@ -39,6 +39,7 @@ pub use self::{
     xcap::{HomeDocument, Xcap},
 };
 use crate::{
+    digest::Credentials,
     focus::{UserKey, Way, is_session_identity},
     message::SipUri,
 };
@@ -93,6 +94,8 @@ pub struct Config {
     /// The proxy by which users are invited, a SIP URI. Without one they are called where their own
     /// URIs lead.
     pub outbound_proxy: Option<String>,
+    /// Who we are to those who want proof for requests of ours: each for one realm.
+    pub credentials: Vec<Credentials>,
     /// Who is asked where names in SIP URIs lead (DLG-21). None: those of the host's `resolv.conf`.
     pub dns_servers: Vec<SocketAddr>,
     /// How many have to be left of a group for its session to go on. `None` is what the profile wants
@@ -156,6 +159,7 @@ impl Config {
         if let Some(digest) = &self.digest {
             digest.check()?;
         }
+        digest::check_credentials(&self.credentials)?;
         if let Some(proxy) = &self.outbound_proxy
             && let Err(why) = Way::to(proxy, self)
         {
@@ -283,6 +287,7 @@ impl Default for Config {
             strict_feature_tag: false,
             preconditions: false,
             outbound_proxy: None,
+            credentials: Vec::new(),
             dns_servers: Vec::new(),
             min_participants: None,
             recalls_members: false,

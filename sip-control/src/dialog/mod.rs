@@ -186,6 +186,12 @@ impl Dialog {
         self.draft(method, self.local_sequence)
     }
 
+    /// A request that was refused for what it lacks, as it goes out again (RFC 3261 section 8.1.3.5).
+    pub fn renumbered(&mut self, draft: Draft) -> Draft {
+        self.local_sequence += 1;
+        draft.renumbered(self.local_sequence)
+    }
+
     /// Drafts the ACK of a 2xx to our INVITE of that number.
     pub fn ack(&self, sequence: u32) -> Draft {
         self.draft(Method::Ack, sequence)

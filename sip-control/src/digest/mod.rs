@@ -1,11 +1,11 @@
 //! Digest access authentication as SIP uses it (RFC 7616, RFC 8760, RFC 3261 section 22): what
-//! those who ask for proof and those who give it have in common, and how the focus asks.
-//!
-//! How a client answers is [`client`](crate::client)'s affair.
+//! those who ask for proof and those who give it have in common, how the focus asks, and how it answers, as
+//! the client does, where it is asked itself.
 
 mod accounts;
 mod authenticator;
 mod claim;
+mod keyring;
 mod nonce;
 mod penalty;
 
@@ -14,9 +14,11 @@ use std::{borrow::Cow, fmt::Write};
 use md5::Md5;
 use sha2::{Digest, Sha256, Sha512_256};
 
+pub(crate) use self::keyring::{Keyring, Tries};
 pub use self::{
     accounts::Known,
     authenticator::{Authenticator, Rejection},
+    keyring::{Credentials, Secret},
 };
 use crate::message::{List, unquote};
 
@@ -52,6 +54,14 @@ impl Algorithm {
             Self::Md5 => "MD5",
             Self::Sha256 => "SHA-256",
             Self::Sha512To256 => "SHA-512-256",
+        }
+    }
+
+    /// Hexadecimal digits of a hash.
+    pub fn size(self) -> usize {
+        match self {
+            Self::Md5 => 32,
+            Self::Sha256 | Self::Sha512To256 => 64,
         }
     }
 

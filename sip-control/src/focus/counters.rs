@@ -24,6 +24,8 @@ figures! {
         pub refusals: BTreeMap<&'static str, u64>,
         /// Subscriptions made.
         pub subscriptions: u64,
+        /// Requests of ours that went out again with the proof that somebody on their way asked for.
+        pub proofs: u64,
         /// NOTIFYs sent.
         pub notifies: u64,
     }

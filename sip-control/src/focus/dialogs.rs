@@ -8,7 +8,7 @@ use mailbox::SessionId;
 use super::{link::Link, referral::ReferralId, subscription::SubscriptionId};
 use crate::{
     dialog::DialogId,
-    message::{Draft, Method},
+    message::{Draft, Method, Response},
     transport::Target,
 };
 
@@ -83,6 +83,16 @@ impl Dialogs {
     /// The next request in it, and where it goes.
     pub fn request(&mut self, dialog: &DialogId, method: Method) -> Option<(Draft, Target)> {
         self.link_mut(dialog).map(|link| link.request(method))
+    }
+
+    /// A request that was refused, as it goes out again under the next number of its dialog. In one that
+    /// is over nothing came after it.
+    pub fn renumbered(&mut self, draft: Draft, refusal: &Response) -> Draft {
+        let dialog = DialogId::of_response(refusal);
+        match dialog.and_then(|dialog| self.link_mut(&dialog)) {
+            Some(link) => link.renumbered(draft),
+            None => draft.renumbered(refusal.sequence() + 1),
+        }
     }
 
     /// The leg in it is over.

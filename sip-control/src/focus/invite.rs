@@ -38,6 +38,7 @@ use super::{
     way::Way,
 };
 use crate::{
+    digest::Tries,
     message::{Draft, Header, Marks, Method, Response, SipUri, join_parts, status},
     offer_answer::{MediaAnswer, Shape, Unacceptable},
     transport::Target,
@@ -98,10 +99,12 @@ pub struct Call {
     pub uri: String,
     /// Where it goes: first where it was met.
     pub targets: Vec<Target>,
-    /// What it says.
+    /// What it says, but for proof of who we are.
     pub draft: Draft,
     /// The least interval that somebody on its way has asked for, in seconds.
     pub min_se: Option<u32>,
+    /// To whom on its way it has given proof.
+    pub tries: Tries,
     /// By what an IMS core knows the dialog that it makes.
     pub vector: Option<Vector>,
 }
@@ -234,11 +237,12 @@ impl Focus {
             targets: targets.clone(),
             draft: draft.clone(),
             min_se: None,
+            tries: Tries::default(),
             vector,
         };
         self.calls.insert(request, call);
         self.counters.invitations += 1;
-        self.outputs.push_back(Output::Send { request, draft, targets });
+        self.put_out(request, draft, targets);
         if let Some(Phase::Inviting(inviting)) =
             self.legs.get_mut(&session).map(|leg| &mut leg.phase)
         {
@@ -315,7 +319,7 @@ impl Focus {
                 let call = self.calls.remove(&request);
                 let refused = call.zip(answer);
                 if is_wanted
-                    && !refused.is_some_and(|(call, refusal)| self.call_again(now, call, refusal))
+                    && !refused.is_some_and(|(call, no)| self.call_again(now, request, call, no))
                 {
                     let code = answer.map_or(NO_ANSWER, Response::code);
                     self.fail_invitation(now, session, code);

@@ -86,6 +86,11 @@ impl Link {
         (draft, self.target())
     }
 
+    /// A request to the peer that goes out again, under the next number.
+    pub fn renumbered(&mut self, draft: Draft) -> Draft {
+        self.dialog.renumbered(draft)
+    }
+
     /// The ACK of the 2xx to our INVITE of that number, and where it goes.
     pub fn ack(&self, sequence: u32) -> (Draft, Target) {
         (self.dialog.ack(sequence), self.target())

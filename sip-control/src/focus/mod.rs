@@ -34,6 +34,7 @@ mod order;
 mod output;
 mod participant;
 mod policy;
+mod proving;
 mod rates;
 mod recall;
 mod recipients;
@@ -73,6 +74,7 @@ use self::{
     invite::Call,
     leg::{Connected, Leg},
     participant::Originator,
+    proving::{Asked, Keyrings},
     rates::Rates,
     referral::{Referral, ReferralId, is_about_referral},
     refusal::Refusal,
@@ -98,7 +100,7 @@ use crate::{
     dialog::DialogId,
     digest::Authenticator,
     locate::prefer,
-    message::{Draft, Header, Method, Reply, Request, Response},
+    message::{Header, Method, Reply, Request, Response},
     offer_answer::Names,
     transaction::{ServerId, Tokens},
     transport::{Protocol, Source, Target},
@@ -140,8 +142,10 @@ pub struct Focus {
     invites: HashMap<ServerId, SessionId>,
     /// INVITEs of ours, until no fork can answer them any more.
     calls: HashMap<RequestId, Call>,
-    /// Requests of ours that are not answered, INVITEs left out.
-    requests: HashMap<RequestId, Purpose>,
+    /// Requests of ours that are not answered, INVITEs that make a leg left out.
+    requests: HashMap<RequestId, Asked>,
+    /// What we were asked for ourselves.
+    keyrings: Keyrings,
     agenda: Agenda<Subject>,
     /// The charging vectors of requests that are not answered.
     vectors: HashMap<ServerId, Vector>,
@@ -165,12 +169,14 @@ pub struct Focus {
 
 /// What a request of ours is for.
 #[derive(Clone, Copy, Debug)]
-enum Purpose {
+pub enum Purpose {
     /// It ends something that is forgotten already: no answer changes anything (LEAVE-10).
     Farewell,
+    /// It tells a watcher.
     Notify(SubscriptionId),
     /// It keeps a leg alive (TMR-03).
     Refresh(SessionId),
+    /// It tells what became of a REFER.
     Report(ReferralId),
 }
 
@@ -205,6 +211,7 @@ impl Focus {
             invites: HashMap::new(),
             calls: HashMap::new(),
             requests: HashMap::new(),
+            keyrings: Keyrings::default(),
             agenda: Agenda::default(),
             vectors: HashMap::new(),
             tidings: Tidings::default(),
@@ -267,11 +274,15 @@ impl Focus {
         if answer.is_some_and(|answer| answer.code() < 200) {
             return;
         }
-        match self.requests.remove(&request) {
-            Some(Purpose::Notify(subscription)) => self.notified(now, subscription, answer),
-            Some(Purpose::Refresh(session)) => self.refreshed(now, session, request, answer),
-            Some(Purpose::Report(referral)) => self.reported(now, referral, answer),
-            Some(Purpose::Farewell) | None => {}
+        let Some(mut asked) = self.requests.remove(&request) else { return };
+        if answer.is_some_and(|answer| self.prove(request, &mut asked, answer)) {
+            return;
+        }
+        match asked.purpose {
+            Purpose::Notify(subscription) => self.notified(now, subscription, answer),
+            Purpose::Refresh(session) => self.refreshed(now, session, request, answer),
+            Purpose::Report(referral) => self.reported(now, referral, answer),
+            Purpose::Farewell => {}
         }
     }
 
@@ -556,13 +567,6 @@ impl Focus {
             None => reply,
         };
         self.outputs.push_back(Output::Reply { to, reply });
-    }
-
-    fn send(&mut self, draft: Draft, target: Target, purpose: Purpose) -> RequestId {
-        let request = RequestId(self.next_id());
-        self.requests.insert(request, purpose);
-        self.outputs.push_back(Output::Send { request, draft, targets: vec![target] });
-        request
     }
 
     fn order(&mut self, order: Order) {

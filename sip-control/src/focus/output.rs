@@ -24,7 +24,8 @@ pub enum Output {
     },
     /// Send a request.
     Send {
-        /// By what its answer will be known.
+        /// By what its answer will be known. One that goes out again, under another number, is still the
+        /// same.
         request: RequestId,
         /// What.
         draft: Draft,

@@ -9,7 +9,6 @@ use super::{
     Focus, RequestId,
     invite::Call,
     leg::{Phase, Stage},
-    output::Output,
     session_timer::SessionTimer,
 };
 use crate::message::{Header, Response, SipUri};
@@ -22,9 +21,16 @@ const INVITES_MAX: u32 = 10;
 
 impl Focus {
     /// An INVITE was refused. Whether it goes out again.
-    pub(super) fn call_again(&mut self, now: Instant, call: Call, refusal: &Response) -> bool {
+    pub(super) fn call_again(
+        &mut self,
+        now: Instant,
+        request: RequestId,
+        call: Call,
+        refusal: &Response,
+    ) -> bool {
         match refusal.code() {
-            300..400 => self.send_on(now, call.session, refusal),
+            300..=399 => self.send_on(now, call.session, refusal),
+            401 | 407 => self.prove_call(request, call, refusal),
             422 => self.raise_interval(call, refusal),
             _ => false,
         }
@@ -76,7 +82,7 @@ impl Focus {
         let targets = call.targets.clone();
         let call = Call { draft: draft.clone(), min_se: Some(least), ..call };
         self.calls.insert(again, call);
-        self.outputs.push_back(Output::Send { request: again, draft, targets });
+        self.put_out(again, draft, targets);
         true
     }
 }

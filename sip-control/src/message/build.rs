@@ -59,6 +59,12 @@ impl Draft {
         self
     }
 
+    /// Adds several.
+    #[must_use]
+    pub fn headers(self, lines: &[(Header, String)]) -> Self {
+        lines.iter().fold(self, |draft, (header, value)| draft.header(*header, value))
+    }
+
     /// Adds a header line with a name of the caller's.
     #[must_use]
     pub fn extension(mut self, name: &str, value: &str) -> Self {

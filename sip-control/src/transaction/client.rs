@@ -233,6 +233,12 @@ impl Client {
         (self.follow_up(Method::Cancel, self.request.header(Header::To)), self.target)
     }
 
+    /// The credentials of the request, which the ACK of a 2xx repeats (RFC 3261 section 22.1).
+    pub(super) fn credentials(&self) -> impl Iterator<Item = (Header, &str)> {
+        let fields = [Header::Authorization, Header::ProxyAuthorization];
+        fields.into_iter().flat_map(|field| self.request.lines(field).map(move |it| (field, it)))
+    }
+
     /// Keeps and sends the ACK of a 2xx.
     pub(super) fn acknowledge(&mut self, ack: &Message, target: Target, out: &mut Outbox) {
         let State::Accepted { answers, .. } = &mut self.state else {

@@ -101,12 +101,15 @@ impl Transactions {
         }
     }
 
-    /// Sends the ACK of a 2xx, and sends it again whenever that 2xx comes again.
+    /// Sends the ACK of a 2xx with the credentials of its INVITE, and sends it again whenever that 2xx
+    /// comes again.
     pub fn acknowledge(&mut self, transaction: ClientId, ack: &Draft, target: Target) {
         let branch = self.branch();
-        let ack = ack.complete(&self.via(target.protocol, &branch));
+        let via = self.via(target.protocol, &branch);
         let transaction = self.current(transaction);
         if let Some(client) = self.clients.get_mut(&transaction) {
+            let add = |draft: Draft, (header, value)| draft.header(header, value);
+            let ack = client.credentials().fold(ack.clone(), add).complete(&via);
             client.acknowledge(&ack, target, &mut self.out);
         }
     }

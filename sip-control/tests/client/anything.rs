@@ -190,8 +190,7 @@ proptest! {
     /// dialog, no subscription, no timer.
     #[test]
     fn nothing_is_left_when_all_is_over(steps in prop::collection::vec(step(), 1..80)) {
-        let who =
-            Credentials { username: "u".to_owned(), password: "p".to_owned(), realm: None };
+        let who = Credentials::new("u", "p");
         let config = Config { watches: true, credentials: Some(who), ..config() };
         let scene = Scene::with(config);
         let (sent, tickets, legs) = (Vec::new(), Vec::new(), Vec::new());

@@ -6,11 +6,8 @@ use sip_control::message::{Header, Message};
 use super::peer::*;
 
 fn scene(realm: Option<&str>, watches: bool) -> Scene {
-    let credentials = Credentials {
-        username: "alice".to_owned(),
-        password: "open sesame".to_owned(),
-        realm: realm.map(str::to_owned),
-    };
+    let realm = realm.map(str::to_owned);
+    let credentials = Credentials { realm, ..Credentials::new("alice", "open sesame") };
     Scene::with(Config { credentials: Some(credentials), watches, ..config() })
 }
 

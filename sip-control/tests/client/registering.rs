@@ -22,11 +22,7 @@ fn ims() -> Config {
         is_hop_trusted: true,
         access_network: Some(ACCESS.to_owned()),
         registrar: Some(Registrar::new(HOME, vec![PCSCF.to_owned()])),
-        credentials: Some(Credentials {
-            username: "alice@ims.example.com".to_owned(),
-            password: "secret".to_owned(),
-            realm: None,
-        }),
+        credentials: Some(Credentials::new("alice@ims.example.com", "secret")),
         ..config()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{
     io,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, Once},
 };
 
 use tracing::subscriber::DefaultGuard;
@@ -23,8 +23,15 @@ impl io::Write for Log {
 }
 
 impl Log {
-    /// What this thread writes, as long as the guard lives.
+    /// What this thread writes, as long as the guard lives. All other threads write to nobody, but
+    /// not to nothing: what a place in the code first hears from a thread without a subscriber, that nobody
+    /// listens, is believed for all threads.
     pub fn begin() -> (Self, DefaultGuard) {
+        static NOBODY: Once = Once::new();
+        NOBODY.call_once(|| {
+            let nobody = tracing_subscriber::registry();
+            tracing::subscriber::set_global_default(nobody).expect("no other is set");
+        });
         let log = Self::default();
         let writer = log.clone();
         let subscriber = tracing_subscriber::fmt().with_ansi(false);

@@ -6,6 +6,7 @@ mod anything;
 mod callee;
 #[path = "../common/captured.rs"]
 mod captured;
+mod challenged;
 mod charging;
 mod contract;
 mod decision;

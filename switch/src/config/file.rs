@@ -15,6 +15,7 @@ use toml::Spanned;
 
 use super::{
     Config,
+    credentials::Proof,
     users::{self, User},
     value::{
         Adders, Address, Authority, Block, Ceiling, Cores, Crowd, Family, FlagOfProfile, Hash, Io,
@@ -119,6 +120,8 @@ struct SipTable {
     warn_detail: Option<bool>,
     partial_rosters: Option<bool>,
     outbound_proxy: Option<String>,
+    #[serde(default)]
+    credentials: Vec<Spanned<Proof>>,
     dns_servers: Option<Vec<NameServer>>,
     transient_states: Option<bool>,
     recalls_members: Option<bool>,
@@ -441,6 +444,11 @@ impl SipTable {
             sip.trusted = blocks.into_iter().map(|Block(network)| network).collect();
         }
         sip.outbound_proxy = self.outbound_proxy;
+        let checked = self.credentials.into_iter().map(|proof| {
+            let span = proof.span();
+            proof.into_inner().credentials().map_err(|expected| (span, expected.to_owned()))
+        });
+        sip.credentials = checked.collect::<Result<_, Wrong>>()?;
         if let Some(servers) = self.dns_servers {
             sip.dns_servers = servers.into_iter().map(|NameServer(address)| address).collect();
         }

@@ -5,6 +5,7 @@
 //! peers, which all are programs on this very host: a file has to say so itself.
 
 mod complaint;
+mod credentials;
 mod file;
 mod users;
 mod value;
@@ -130,6 +131,8 @@ fn subject(wrong: &ConfigError) -> &str {
         | ConfigError::RoomTwice(value)
         | ConfigError::User(value)
         | ConfigError::Realm(value)
+        | ConfigError::RealmTwice(value)
+        | ConfigError::Hash(value)
         | ConfigError::AccountTwice(value)
         | ConfigError::AccountName(value)
         | ConfigError::NoAccountIdentity(value)

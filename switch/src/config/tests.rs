@@ -1,5 +1,7 @@
 use std::time::Duration;
 
+use sip_control::digest::{Algorithm, Credentials, Secret};
+
 use super::{Config, Io, Ports};
 
 const EXAMPLE: &str = include_str!("../../msrp-switch.example.toml");
@@ -168,6 +170,8 @@ fn the_example_names_every_key() {
     let expected: [&[&str]; 2] =
         [&["sip:alice@chat.localhost", "tel:+12125550100"], &["sip:bob@chat.localhost"]];
     assert_eq!(identities.collect::<Vec<_>>(), expected);
+    let realms = config.sip.credentials.iter().map(|who| who.realm.as_deref());
+    assert_eq!(realms.collect::<Vec<_>>(), [Some("example.com"), Some("example.org")]);
     assert_eq!(config.advertise.unwrap().to_string(), "chat.example.com:2855");
     assert_eq!(config.sip.rooms[0].subject.as_deref(), Some("Gardens"));
     let xcap = config.sip.xcap.unwrap();
@@ -228,6 +232,60 @@ fn users_may_stand_in_a_file_of_their_own() {
     assert!(of(&broken).starts_with(&expected), "{}", of(&broken));
     let expected = "switch.toml:2: sip.digest.users_file: /nowhere cannot be read: No such file";
     assert!(of("/nowhere").starts_with(expected), "{}", of("/nowhere"));
+}
+
+/// Credentials for the switch's own requests: a password, or the hashes of one for some algorithms. Neither
+/// is ever shown.
+#[test]
+fn who_the_switch_is_to_others_is_said_for_each_realm() {
+    let hash = "0123456789ABCDEF0123456789ABCDEF";
+    let text = format!(
+        "[[sip.credentials]]\nrealm = \"a\"\nname = \"chat\"\npassword = \"x: y\"\n\
+         [[sip.credentials]]\nrealm = \"b\"\nname = \"chat\"\nha1 = {{ MD5 = \"{hash}\" }}\n"
+    );
+    let config = parse(&text).unwrap();
+    let shown = show(&config);
+    assert!(!shown.contains("x: y") && !shown.contains("cdef"), "a secret in the log");
+    let [first, second] = &config.sip.credentials[..] else { panic!("two realms") };
+    assert_eq!(*first, Credentials::new("chat", "x: y").for_realm("a"));
+    let hashes = vec![(Algorithm::Md5, hash.to_ascii_lowercase())];
+    assert_eq!(second.secret, Secret::Hashed(hashes));
+
+    let entry = "[[sip.credentials]]\nrealm = \"a\"\nname = \"chat\"\n";
+    for (rest, expected) in [
+        (
+            "",
+            "switch.toml:1: sip.credentials: expected either a password or what is made of it, ha1",
+        ),
+        (
+            "password = \"x\"\nha1 = {}",
+            "switch.toml:1: sip.credentials: expected either a password",
+        ),
+        (
+            "password = 4711",
+            "switch.toml:4: sip.credentials.password: expected a secret between quot",
+        ),
+        ("ha1 = { SHA = \"4711\" }", "switch.toml:4: sip.credentials.ha1: unknown variant `SHA`"),
+        (
+            "ha1 = {}",
+            "switch.toml:2: sip.credentials.realm: what is there for the realm `a` is no H(A1)",
+        ),
+        (
+            "ha1 = { MD5 = \"4711\" }",
+            "switch.toml:2: sip.credentials.realm: what is there for the rea",
+        ),
+        (
+            "password = \"x\"\n[[sip.credentials]]\nrealm = \"a\"\nname = \"b\"\npassword = \"y\"",
+            "switch.toml:6: sip.credentials.realm: the realm `a` is there twice",
+        ),
+    ] {
+        let said = complaint(&format!("{entry}{rest}"));
+        assert!(said.starts_with(expected), "{rest:?} gives: {said}");
+        assert!(!said.contains("4711") && !said.contains('\n'), "{said}");
+    }
+    let nobody = entry.replace("chat", "a:b") + "password = \"x\"";
+    let expected = "switch.toml:3: sip.credentials.name: `a:b` cannot be the name of an account";
+    assert_eq!(complaint(&nobody), expected);
 }
 
 #[test]

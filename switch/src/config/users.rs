@@ -5,7 +5,7 @@ use std::path::Path;
 use serde::Deserialize;
 use sip_control::config::Account;
 
-use super::Complaint;
+use super::{Complaint, credentials::Hidden};
 
 /// A file of users.
 #[derive(Debug, Default, Deserialize)]
@@ -19,7 +19,7 @@ struct File {
 #[serde(deny_unknown_fields)]
 pub struct User {
     name: String,
-    password: String,
+    password: Hidden,
     identities: Option<Vec<String>>,
     display_name: Option<String>,
 }
@@ -36,6 +36,7 @@ impl User {
     pub fn account(self, host: &str) -> Account {
         let Self { name, password, identities, display_name } = self;
         let identities = identities.unwrap_or_else(|| vec![format!("sip:{name}@{host}")]);
+        let password = password.reveal();
         Account { name, password, identities, display_name }
     }
 }

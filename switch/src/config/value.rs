@@ -356,7 +356,7 @@ impl From<Family> for Profile {
 }
 
 /// A hash function of digest authentication.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd)]
 pub enum Hash {
     /// For clients that know nothing better.
     #[serde(rename = "MD5")]

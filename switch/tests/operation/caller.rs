@@ -65,13 +65,33 @@ impl Caller {
         answer
     }
 
+    /// Makes a group of itself and somebody else.
+    pub fn create(&mut self, factory: &str, member: &str) -> Answer {
+        let body = format!(
+            "--x\r\nContent-Type: application/sdp\r\n\r\n{OFFER}\r\n\
+             --x\r\nContent-Type: application/resource-lists+xml\r\n\
+             Content-Disposition: recipient-list\r\n\r\n\
+             <resource-lists xmlns=\"urn:ietf:params:xml:ns:resource-lists\"><list>\
+             <entry uri=\"{member}\"/></list></resource-lists>\r\n--x--\r\n"
+        );
+        let kind = "multipart/mixed;boundary=x\r\nRequire: recipient-list-invite";
+        self.send_invite_with(factory, kind, &body);
+        let answer = self.answer();
+        self.ack(&answer, factory);
+        answer
+    }
+
     /// The INVITE alone.
     pub fn send_invite(&mut self, uri: &str) {
+        self.send_invite_with(uri, "application/sdp", OFFER);
+    }
+
+    fn send_invite_with(&mut self, uri: &str, kind: &str, body: &str) {
         self.calls += 1;
-        let offer_size = OFFER.len();
+        let size = body.len();
         let text = format!(
-            "{}Contact: <sip:{}@{}>\r\nContent-Type: application/sdp\r\n\
-             Content-Length: {offer_size}\r\n\r\n{OFFER}",
+            "{}Contact: <sip:{}@{}>\r\nContent-Type: {kind}\r\n\
+             Content-Length: {size}\r\n\r\n{body}",
             self.head("INVITE", uri, "", 1),
             self.name,
             self.local(),

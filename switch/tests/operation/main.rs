@@ -2,6 +2,7 @@
 
 mod attach;
 mod caller;
+mod challenged;
 mod figures;
 mod node;
 mod orders;

@@ -1,31 +1,79 @@
-//! Digest credentials (RFC 7616, RFC 8760, RFC 3261 section 22), as a client makes them.
+//! Giving proof, as who is asked for it does (RFC 7616, RFC 8760, RFC 3261 section 22): the focus for its
+//! own requests, and the client.
 
 use std::{borrow::Cow, fmt::Write};
 
+use super::{Algorithm, Proof, Protection, digest_params, param};
 use crate::{
-    digest::{Algorithm, Proof, Protection, digest_params, param},
     message::{Draft, Header, List, Message, quote},
     transaction::Tokens,
 };
 
-/// Who the user is to those who ask for proof.
-#[derive(Clone)]
+/// Who somebody is to those who ask for proof.
+#[derive(Clone, Eq, PartialEq)]
 pub struct Credentials {
     /// The user name.
     pub username: String,
-    /// The password. It goes nowhere but into digests.
-    pub password: String,
+    /// What proves it.
+    pub secret: Secret,
     /// The realm that may ask. `None` is any, so that whoever sees the request may try and guess.
     pub realm: Option<String>,
 }
 
-/// For logs: the password is nobody's business.
+/// What proves a user name. It goes nowhere but into digests.
+#[derive(Clone, Eq, PartialEq)]
+pub enum Secret {
+    /// A password.
+    Password(String),
+    /// H(A1) of it in hexadecimal, for one realm, by each of these algorithms: all that is needed of the
+    /// password (RFC 7616 section 3.4.2). No other algorithm can be answered.
+    Hashed(Vec<(Algorithm, String)>),
+}
+
+/// For logs: the secret is nobody's business.
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Credentials")
             .field("username", &self.username)
             .field("realm", &self.realm)
             .finish_non_exhaustive()
+    }
+}
+
+/// As above.
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("(hidden)")
+    }
+}
+
+impl Credentials {
+    /// Those of a user with a password, for any realm.
+    pub fn new(username: &str, password: &str) -> Self {
+        let secret = Secret::Password(password.to_owned());
+        Self { username: username.to_owned(), secret, realm: None }
+    }
+
+    /// The same, for no other realm than this.
+    #[must_use]
+    pub fn for_realm(self, realm: &str) -> Self {
+        Self { realm: Some(realm.to_owned()), ..self }
+    }
+
+    /// H(A1) for a realm and an algorithm, if both can be answered.
+    fn hash(&self, realm: &str, algorithm: Algorithm) -> Option<Cow<'_, str>> {
+        if self.realm.as_ref().is_some_and(|own| own != realm) {
+            return None;
+        }
+        match &self.secret {
+            Secret::Password(password) => {
+                Some(algorithm.secret(&self.username, realm, password).into())
+            }
+            Secret::Hashed(hashes) => {
+                let hash = hashes.iter().find(|(of, _)| *of == algorithm);
+                hash.map(|(_, hash)| hash.as_str().into())
+            }
+        }
     }
 }
 
@@ -91,16 +139,28 @@ impl Challenge {
         })
     }
 
-    /// The value of the field that answers it, once more than before.
-    fn answer(&mut self, who: &Credentials, method: &str, uri: &str, cnonce: &str) -> String {
+    /// Whose it is to answer, and with what.
+    fn keys<'a>(&self, who: &'a [Credentials]) -> Option<(&'a str, Cow<'a, str>)> {
+        who.iter()
+            .find_map(|who| Some((who.username.as_str(), who.hash(&self.realm, self.algorithm)?)))
+    }
+
+    /// The value of the field that answers it, once more than before. `None` where nobody can any more.
+    fn answer(
+        &mut self,
+        who: &[Credentials],
+        method: &str,
+        uri: &str,
+        cnonce: &str,
+    ) -> Option<String> {
+        let (username, secret) = self.keys(who)?;
         self.count += 1;
         let (realm, nonce, count) = (&self.realm, &self.nonce, format!("{:08x}", self.count));
         let protection = self.has_qop.then_some(Protection { count: &count, cnonce });
-        let secret = self.algorithm.secret(&who.username, realm, &who.password);
         let response = self.algorithm.response(&secret, &Proof { method, uri, nonce, protection });
         let mut value = format!(
             "Digest username={}, realm={}, nonce={}, uri={}, response=\"{response}\", algorithm={}",
-            quote(&who.username),
+            quote(username),
             quote(realm),
             quote(nonce),
             quote(uri),
@@ -113,7 +173,7 @@ impl Challenge {
         if let Some(opaque) = &self.opaque {
             let _ = write!(value, ", opaque={}", quote(opaque));
         }
-        value
+        Some(value)
     }
 }
 
@@ -122,13 +182,13 @@ const REALMS_MAX: usize = 8;
 
 /// All that was ever asked of us, for answering before it is asked again.
 #[derive(Debug, Default)]
-pub(super) struct Keyring {
+pub(crate) struct Keyring {
     challenges: Vec<Challenge>,
 }
 
 /// What one request has been through: the realms whose challenge it answered, and how often.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Tries(Vec<(Side, String, u32)>);
+pub(crate) struct Tries(Vec<(Side, String, u32)>);
 
 /// How often one request answers one realm: the second time only because the nonce was stale
 /// (AUTH-05).
@@ -136,40 +196,31 @@ const TRIES_MAX: u32 = 2;
 
 impl Keyring {
     /// Takes in the challenges of a 401 or 407. True if the request is worth another try: each realm
-    /// that asks is one whose question is new, and can be answered.
-    pub(super) fn handle(
+    /// that asks, and is one of ours, is one whose question is new.
+    pub(crate) fn handle(
         &mut self,
-        who: &Credentials,
+        who: &[Credentials],
         refusal: &Message,
         tries: &mut Tries,
     ) -> bool {
-        let mut strongest: Vec<Challenge> = Vec::new();
-        for side in Side::ALL {
-            for challenge in
-                refusal.lines(side.challenge()).filter_map(|value| Challenge::read(side, value))
-            {
-                let is_same =
-                    |other: &&mut Challenge| other.side == side && other.realm == challenge.realm;
-                match strongest.iter_mut().find(is_same) {
-                    Some(other) if other.algorithm >= challenge.algorithm => {}
-                    Some(other) => *other = challenge,
-                    None => strongest.push(challenge),
-                }
-            }
-        }
-        strongest.retain(|challenge| who.realm.as_ref().is_none_or(|r| *r == challenge.realm));
-        let is_answerable = !strongest.is_empty() && strongest.iter().all(|c| tries.allow(c));
-        if is_answerable {
-            for challenge in strongest {
+        let asked = strongest(who, refusal);
+        let is_answerable = !asked.is_empty() && asked.iter().all(|c| tries.allow(c));
+        for challenge in asked {
+            self.forget(&challenge);
+            // What was refused is not said unasked to the same realm again.
+            if is_answerable {
                 self.remember(challenge);
             }
         }
         is_answerable
     }
 
-    fn remember(&mut self, challenge: Challenge) {
+    fn forget(&mut self, challenge: &Challenge) {
         self.challenges
             .retain(|known| known.side != challenge.side || known.realm != challenge.realm);
+    }
+
+    fn remember(&mut self, challenge: Challenge) {
         if self.challenges.len() == REALMS_MAX {
             self.challenges.remove(0);
         }
@@ -177,19 +228,38 @@ impl Keyring {
     }
 
     /// The fields that answer all that was asked so far.
-    pub(super) fn credentials(
+    pub(crate) fn credentials(
         &mut self,
-        who: &Credentials,
+        who: &[Credentials],
         draft: &Draft,
         tokens: &mut Tokens,
     ) -> Vec<(Header, String)> {
         let (method, uri) = (draft.method().name(), draft.request_uri());
         let answer = |challenge: &mut Challenge| {
-            let value = challenge.answer(who, method, uri, &tokens.token());
-            (challenge.side.credentials(), value)
+            let value = challenge.answer(who, method, uri, &tokens.token())?;
+            Some((challenge.side.credentials(), value))
         };
-        self.challenges.iter_mut().map(answer).collect()
+        self.challenges.iter_mut().filter_map(answer).collect()
     }
+}
+
+/// The strongest challenge of each realm among those that can be answered (RFC 8760 section 2.4).
+fn strongest(who: &[Credentials], refusal: &Message) -> Vec<Challenge> {
+    let mut strongest: Vec<Challenge> = Vec::new();
+    for side in Side::ALL {
+        let challenges = refusal.lines(side.challenge());
+        let challenges = challenges.filter_map(|value| Challenge::read(side, value));
+        for challenge in challenges.filter(|challenge| challenge.keys(who).is_some()) {
+            let is_same =
+                |other: &&mut Challenge| other.side == side && other.realm == challenge.realm;
+            match strongest.iter_mut().find(is_same) {
+                Some(other) if other.algorithm >= challenge.algorithm => {}
+                Some(other) => *other = challenge,
+                None => strongest.push(challenge),
+            }
+        }
+    }
+    strongest
 }
 
 impl Tries {
@@ -218,11 +288,7 @@ mod tests {
     /// AUTH-05: the example of RFC 7616 section 3.9.1, with both its algorithms.
     #[test]
     fn responses_are_those_of_the_rfc() {
-        let who = Credentials {
-            username: "Mufasa".to_owned(),
-            password: "Circle of Life".to_owned(),
-            realm: None,
-        };
+        let who = [Credentials::new("Mufasa", "Circle of Life")];
         for (algorithm, response) in [
             ("SHA-256", "753927fa0e85d155564e2e272a28d1802ca10daf4496794697cf8db5856cb6c1"),
             ("MD5", "8ca523f5e9506fed4657c9700eebdbec"),
@@ -234,7 +300,7 @@ mod tests {
             );
             let mut challenge = Challenge::read(Side::Server, &challenge).unwrap();
             let cnonce = "f2/wE4q74E6zIJEtWaHKaf5wv/H5QzzpXusqGemxURZJ";
-            let value = challenge.answer(&who, "GET", "/dir/index.html", cnonce);
+            let value = challenge.answer(&who, "GET", "/dir/index.html", cnonce).unwrap();
             assert_eq!(
                 value,
                 format!(
@@ -251,15 +317,11 @@ mod tests {
     /// AUTH-05: without qop the response is that of RFC 2069, here the example of its erratum.
     #[test]
     fn a_challenge_without_qop_is_answered_as_of_old() {
-        let who = Credentials {
-            username: "Mufasa".to_owned(),
-            password: "CircleOfLife".to_owned(),
-            realm: None,
-        };
+        let who = [Credentials::new("Mufasa", "CircleOfLife")];
         let challenge = "Digest realm=\"testrealm@host.com\", \
                          nonce=\"dcd98b7102dd2f0e8b11d0f600bfb0c093\"";
         let mut challenge = Challenge::read(Side::Server, challenge).unwrap();
-        let value = challenge.answer(&who, "GET", "/dir/index.html", "x");
+        let value = challenge.answer(&who, "GET", "/dir/index.html", "x").unwrap();
         assert!(value.contains("response=\"1949323746fe6a43ef61f9606e7febea\""), "{value}");
         assert!(!value.contains("nc=") && !value.contains("cnonce="), "{value}");
     }
