@@ -127,37 +127,51 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             tokio::spawn(control::heed(control::bind(path)?, sip.desk()));
         }
         tokio::spawn(reload::heed(hangup, arguments.config, as_written, sip.desk()));
+        let mut terminate = await_signal(SignalKind::terminate())?;
+        let mut interrupt = await_signal(SignalKind::interrupt())?;
+        let told = async {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        };
+        let node = Node::start(&config)?;
         // All of the control plane is in it, which is much for a stack.
-        Box::pin(serve(&config, sip)).await
+        Box::pin(serve(&config, sip, node, |line| println!("{line}"), told)).await
     })
 }
 
-/// Serves until the process is told to stop, or its last core breaks.
-async fn serve(config: &Config, sip: server::Bound) -> Result<(), Failure> {
-    let mut terminate = await_signal(SignalKind::terminate())?;
-    let mut interrupt = await_signal(SignalKind::interrupt())?;
-    let Node { links, readings, bell, addresses, way, mut ended } = Node::start(config)?;
+/// Says in one line when all is ready, and where, and serves until the process is told to stop, or its
+/// last core breaks.
+async fn serve(
+    config: &Config,
+    sip: server::Bound,
+    node: Node,
+    say: impl FnOnce(&str),
+    told: impl Future<Output = ()>,
+) -> Result<(), Failure> {
+    let Node { links, readings, bell, addresses, way, mut ended } = node;
     let readiness = Readiness::default();
     let sources = Sources { cores: readings, focus: sip.desk(), readiness: readiness.clone() };
     let figures = serve_metrics(config, sources).await?;
     let figures = figures.map(|address| format!(" metrics={address}")).unwrap_or_default();
     readiness.set(true);
-    println!(
+    say(&format!(
         "ready sip={} msrp={} cores={} io={way}{figures}",
         sip_addresses(&sip).join(","),
         addresses.iter().map(SocketAddr::to_string).collect::<Vec<_>>().join(","),
         links.len()
-    );
+    ));
     let cores = links.len();
     let links = Cores { links, doorbell: bell, listeners: addresses };
     let desk = sip.desk();
     let (mut first_end, mut lost) = (None, 0);
-    let (told, was_told) = tokio::sync::oneshot::channel::<()>();
+    let (stops, has_stopped) = tokio::sync::oneshot::channel::<()>();
     let stop = async {
+        tokio::pin!(told);
         loop {
             let end = tokio::select! {
-                _ = terminate.recv() => break,
-                _ = interrupt.recv() => break,
+                () = &mut told => break,
                 end = ended.recv() => end,
             };
             match end {
@@ -175,12 +189,12 @@ async fn serve(config: &Config, sip: server::Bound) -> Result<(), Failure> {
         }
         // Nobody shall be sent here to be refused (sip/OPS-02).
         readiness.set(false);
-        drop(told);
+        drop(stops);
     };
     let stop_max = config.sip.timers.shutdown + CORES_STOP_MAX;
     let overdue = async {
         // Told by being let go of.
-        let _ = was_told.await;
+        let _ = has_stopped.await;
         tokio::time::sleep(stop_max).await;
     };
     tokio::pin!(overdue);

@@ -74,6 +74,14 @@ impl fmt::Display for Way {
 impl Node {
     /// Looks at the host, takes the port, and starts one thread per core.
     pub fn start(config: &Config) -> Result<Self, Failure> {
+        Self::start_with(config, Seat::serve)
+    }
+
+    /// The same, where `serve` is what each thread does.
+    fn start_with(
+        config: &Config,
+        serve: impl Fn(Seat, &Started) -> Option<std::io::Result<Counters>> + Clone + Send + 'static,
+    ) -> Result<Self, Failure> {
         let cpus = choose_cpus(config)?;
         let way = choose_way(config.io)?;
         check_descriptors(config, cpus.len())?;
@@ -99,11 +107,11 @@ impl Node {
                 ends,
                 listener,
             };
-            let (started, ending) = (started.clone(), ending.clone());
+            let (started, ending, serve) = (started.clone(), ending.clone(), serve.clone());
             thread::Builder::new()
                 .name(format!("core-{}", id.index()))
                 .spawn(move || {
-                    if let Some(end) = seat.serve(&started) {
+                    if let Some(end) = serve(seat, &started) {
                         // Nobody listens any more only when the process is on its way out.
                         let _ = ending.blocking_send((id, end));
                     }
@@ -300,3 +308,6 @@ pub fn cannot_listen(what: &str, key: &str, address: SocketAddr, error: Errno) -
     };
     Failure::Refused(format!("cannot listen for {what} on {address} ({key}): {error}; {remedy}"))
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use mailbox::{CoreId, SessionId};
+use mailbox::{CoreId, RoomId, SessionId};
 
 use crate::{
     config::Config,
@@ -299,6 +299,12 @@ impl Agent {
             assert!(lasting.contains(session), "{session:?} has a leg and no route");
         }
         assert!(self.calls.values().all(|client| self.asked.contains_key(client)));
+    }
+
+    /// Of each session: how many users are on seats, and how many seats there are. They are too few only
+    /// where they have become fewer (OPS-12).
+    pub fn seats(&self) -> impl Iterator<Item = (RoomId, usize, usize)> {
+        self.focus.seats()
     }
 
     /// How many entries there are in each of the books, by their names. None is left in any when

@@ -1,8 +1,9 @@
 //! A backend that wraps any other and lets happen what a network and a kernel may do: sends taken
 //! in part, completions late and in another order between connections, octets in odd pieces,
-//! connections reset.
+//! connections reset. And that it is at its end when a test says so, as one whose ring the kernel does
+//! not serve any more.
 //!
-//! All of it is drawn from a seed, which is printed when a test fails. What the contract promises
+//! All but that is drawn from a seed, which is printed when a test fails. What the contract promises
 //! for one connection still holds.
 
 use std::{
@@ -10,6 +11,10 @@ use std::{
     io,
     net::SocketAddr,
     os::fd::OwnedFd,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -30,6 +35,11 @@ pub struct Faults {
     pub resets: u32,
 }
 
+impl Faults {
+    /// Nothing goes wrong.
+    pub const NONE: Self = Self { short_sends: 0, delays: 0, splits: 0, resets: 0 };
+}
+
 /// The wrapper.
 pub struct Faulty<B, P> {
     inner: B,
@@ -40,6 +50,7 @@ pub struct Faulty<B, P> {
     accepted: VecDeque<OwnedFd>,
     /// Broken as far as their owner knows.
     reset: BTreeSet<Token>,
+    is_broken: Arc<AtomicBool>,
 }
 
 /// A completion that is kept back.
@@ -102,7 +113,13 @@ impl<B: Backend<Cut<P>>, P: Payload> Faulty<B, P> {
             held: BTreeMap::new(),
             accepted: VecDeque::new(),
             reset: BTreeSet::new(),
+            is_broken: Arc::default(),
         }
+    }
+
+    /// The same, which works as long as `is_broken` is not set.
+    pub fn until(self, is_broken: Arc<AtomicBool>) -> Self {
+        Self { is_broken, ..self }
     }
 
     /// Cuts what was received where nobody would expect it.
@@ -240,6 +257,9 @@ impl<B: Backend<Cut<P>>, P: Payload> Backend<P> for Faulty<B, P> {
         deadline: Option<Instant>,
         sink: &mut impl FnMut(Completion<'_, P>),
     ) -> io::Result<()> {
+        if self.is_broken.load(Ordering::SeqCst) {
+            return Err(Errno::BADFD.into());
+        }
         let nothing_held = self.held.is_empty() && self.accepted.is_empty();
         let deadline = if nothing_held { deadline } else { Some(Instant::now()) };
         let mut told = Vec::new();

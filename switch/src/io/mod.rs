@@ -8,8 +8,6 @@
 //! It knows no MSRP, and it reads the clock for nothing but how long to sleep.
 
 #[cfg(test)]
-pub mod breaking;
-#[cfg(test)]
 mod contract;
 #[cfg(test)]
 pub mod faulty;

@@ -21,7 +21,6 @@ use msrp::{AcceptTypes, AddressBuf, PathBuf};
 use super::{Link, Runtime, mesh};
 use crate::io::{
     Backend, Readiness, Uring,
-    breaking::Breaking,
     faulty::{Cut, Faults, Faulty},
     socket::{PATIENCE, listen},
 };
@@ -166,7 +165,7 @@ fn a_core_that_breaks_leaves_the_other() {
     let mut node = Node::start_each(move |core, doorbell| {
         let never = Arc::default();
         let is_broken = if core == 1 { Arc::clone(&breaks) } else { never };
-        Breaking::new(Uring::new(doorbell).unwrap(), is_broken)
+        Faulty::new(Uring::<Cut<_>>::new(doorbell).unwrap(), Faults::NONE, 0).until(is_broken)
     });
     let for_alice = node.join(0, 1, "sip:alice@example.org", ALICE);
     let for_bob = node.join(1, 2, "sip:bob@example.org", BOB);

@@ -18,15 +18,16 @@ impl Exchanges {
         }
     }
 
-    /// The focus answers, perhaps once more.
-    pub fn answer(&mut self, response: &Response) {
+    /// The focus answers, perhaps once more. Whether that is the first final answer.
+    pub fn answer(&mut self, response: &Response) -> bool {
         let method = response.cseq().unwrap().method().name().to_owned();
         if response.code() < 200 {
-            return;
+            return false;
         }
         let answered = self.0.get_mut(&name(response, &method)).expect("somebody asked");
         let before = answered.replace(response.code());
         assert!(before.is_none_or(|before| before == response.code()), "{before:?}, {response:?}");
+        before.is_none()
     }
 
     /// Every request has its answer.

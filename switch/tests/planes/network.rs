@@ -98,6 +98,16 @@ impl Network {
         self.under_way.insert((at, self.sent), arrival);
     }
 
+    /// One end has died: its streams with it, and what it waited to hear.
+    pub fn forget(&mut self, end: SocketAddr) {
+        self.under_way.retain(|_, arrival| match arrival {
+            Arrival::Packet(packet) => {
+                !packet.protocol.is_reliable() || packet.from != end && packet.to != end
+            }
+            Arrival::Undelivered(to, _) => *to != end,
+        });
+    }
+
     fn break_stream(&mut self, one: SocketAddr, other: SocketAddr) {
         self.under_way.retain(|_, arrival| match arrival {
             Arrival::Packet(packet) => {

@@ -3,30 +3,36 @@
 
 mod lull;
 mod media;
+mod node;
+mod upset;
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
     net::SocketAddr,
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant},
 };
 
-use engine::{Batch, Commons, Core, CoreConfig, Limits};
-use mailbox::{Command, CoreId, Doorbell, Event, Receiver, Relay, Sender, ring};
+use engine::{Batch, Commons, Core};
+use mailbox::{Command, CoreId, Event, Receiver, Relay, RoomId, Sender};
 use sip_control::{
     client::Media,
     config::{self, AdHoc, Config, Deal, Network as Block, Room, RoomKind, Rules, Timers, Users},
-    focus::WallClock,
-    message::Method,
-    placement::CoreLink,
-    server::{Agent, LocalNames},
+    group::Groups,
+    message::{Header, Method, Response},
+    server::Agent,
     transport::{Protocol, Source},
 };
 
+use self::{
+    node::{Node, Plan},
+    upset::groups,
+};
 use crate::{
     device::Device,
     dice::Dice,
+    disk::Disk,
     documents::Documents,
     exchanges::{Exchanges, Said, admitted, read},
     network::{Arrival, Network, Packet, Weather},
@@ -35,7 +41,9 @@ use crate::{
 };
 
 pub const FOCUS: &str = "192.0.2.100:5060";
-pub const ROOMS: [&str; 2] = ["sip:lobby@chat.example.com", "sip:cellar@chat.example.com"];
+/// Public rooms, and one that a group document makes.
+pub const ROOMS: [&str; 3] = ["sip:lobby@chat.example.com", "sip:cellar@chat.example.com", TEAM];
+const TEAM: &str = "sip:team@chat.example.com";
 pub const FACTORY: &str = "sip:factory@chat.example.com";
 /// Seats in the first room.
 const SEATS: usize = 3;
@@ -56,6 +64,15 @@ pub struct World {
     pub dice: Dice,
     pub now: Instant,
     pub agent: Agent,
+    plan: Plan,
+    /// Which of the processes this is, one after the other.
+    process: u64,
+    /// What the operator has written: the configuration, and the documents of the groups.
+    config: Config,
+    groups: Groups,
+    /// Cores that are broken, and those of which the focus has not heard that.
+    is_lost: Vec<bool>,
+    untold: VecDeque<usize>,
     commands: Vec<Receiver<Command>>,
     events: Vec<Sender<Event>>,
     /// What each core has said and the focus has not heard.
@@ -81,57 +98,42 @@ pub struct World {
     media: Media,
     /// How much has been said by anybody.
     spoken: u64,
-    /// Changes that wait for the disk.
-    unrecorded: u64,
-    recorded: u64,
+    disk: Disk,
     exchanges: Exchanges,
     documents: Documents,
+    /// How many users each session has.
+    crowds: HashMap<RoomId, usize>,
     /// Nothing goes wrong any more, and nobody starts anything.
     is_calm: bool,
     pub is_stopped: bool,
     /// Tells everything, for whoever looks for the reason of a failure.
     pub is_telling: bool,
-    began: Instant,
 }
 
 impl World {
     pub fn new(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
-        let cores = 1 + dice.below(3);
-        let ring_size = dice.one_of(&[2, 4, 64]);
-        let bell = Doorbell::new().unwrap();
-        let (mut links, mut commands, mut events) = (Vec::new(), Vec::new(), Vec::new());
-        for _ in 0..cores {
-            let (to_core, command) = ring(ring_size, &bell);
-            let (event, from_core) = ring(ring_size, &bell);
-            links.push(CoreLink { commands: to_core, events: from_core });
-            commands.push(command);
-            events.push(event);
-        }
-        let commons = Arc::new(Commons::new([seed as u8; 32]));
-        let core = |number: usize| {
-            let authority = "sw.example.com:2855".to_owned();
-            let config = CoreConfig { id: core_id(number), cores, authority };
-            let mut key = [number as u8; 32];
-            key[..8].copy_from_slice(&seed.to_le_bytes());
-            Core::among(config, Limits::default(), Arc::clone(&commons), key)
-        };
-        let cores = (0..cores).map(core).collect();
+        let (cores, ring_size) = (1 + dice.below(3), dice.one_of(&[2, 4, 64]));
         let now = Instant::now();
-        let clock = WallClock::new(now, SystemTime::UNIX_EPOCH + Duration::from_secs(1_000_000));
-        let names =
-            LocalNames { sent_by_udp: FOCUS.to_owned(), sent_by_tcp: FOCUS.to_owned(), port: None };
-        let seeds = [[seed as u8; 32], [!seed as u8; 32]];
-        let agent = Agent::new(Arc::new(configuration(&mut dice)), names, links, seeds, clock);
+        let plan = Plan { seed, cores, ring_size, began: now };
+        let config = configuration(&mut dice);
+        let Node { agent, commands, events, cores, commons } = Node::start(plan, 0, &config);
         let count = 3 + dice.below(5);
         let peers: Vec<Peer> = (0..count).map(|number| peer(number, &mut dice)).collect();
         let callable: Vec<String> = peers.iter().filter_map(Peer::called).collect();
         let users: Vec<String> = peers.iter().map(|peer| peer.user().to_owned()).collect();
         let weather = Weather::roll(&mut dice);
+        let groups = groups(&mut dice, &users);
         let count = commands.len();
-        Self {
+        let mut world = Self {
             now,
             agent,
+            plan,
+            process: 0,
+            config,
+            groups,
+            is_lost: vec![false; count],
+            untold: VecDeque::new(),
             said: (0..count).map(|_| VecDeque::new()).collect(),
             relays: (0..count * count).map(|_| VecDeque::new()).collect(),
             commands,
@@ -151,33 +153,46 @@ impl World {
             lookups: Vec::new(),
             media: Media::new([192, 0, 2, 1].into()),
             spoken: 0,
-            unrecorded: 0,
-            recorded: 0,
+            disk: Disk::default(),
             exchanges: Exchanges::default(),
             documents: Documents::default(),
+            crowds: HashMap::new(),
             is_calm: false,
             is_stopped: false,
             is_telling: std::env::var_os("SIMULATION_TELLS").is_some(),
-            began: now,
             dice,
-        }
+        };
+        world.agent.handle_groups(now, &world.groups);
+        world
     }
 
     /// One thing happens.
     pub fn step(&mut self) {
-        match self.dice.below(24) {
-            0 | 1 => self.act(),
-            2..7 => self.carry_command(),
-            7..12 => self.carry_event(),
-            12 => self.carry_relay(),
-            13 | 14 => self.carry_octets(),
-            15 | 16 => self.let_go(),
-            17 => self.break_something(),
-            18 => self.catch_up(),
+        match self.dice.below(25) {
+            0..3 => self.act(),
+            3..8 => self.carry_command(),
+            8..13 => self.carry_event(),
+            13 => self.carry_relay(),
+            14 | 15 => self.carry_octets(),
+            16 | 17 => self.let_go(),
+            18 if self.dice.chance(10) => self.upset(),
+            18 => self.break_something(),
+            19 => self.catch_up(),
             _ => self.pass_time(),
         }
         self.settle();
+        self.audit();
+    }
+
+    /// The books agree, and nobody has got a seat that there was not.
+    fn audit(&mut self) {
         self.agent.audit();
+        let seats = self.agent.seats().map(|(room, users, seats)| {
+            let before = self.crowds.get(&room).copied().unwrap_or_default();
+            assert!(users <= seats.max(before), "{users} users on {seats} seats of {room:?}");
+            (room, users)
+        });
+        self.crowds = seats.collect();
     }
 
     fn act(&mut self) {
@@ -191,7 +206,7 @@ impl World {
 
     fn carry_command(&mut self) {
         let core = self.dice.below(self.cores.len());
-        if let Some(command) = self.commands[core].pop() {
+        if let Some(command) = self.commands[core].pop().filter(|_| !self.is_lost[core]) {
             self.tell(|| format!("core {core}: {command:?}"));
             self.cores[core].handle_command(self.now, command);
         }
@@ -218,9 +233,9 @@ impl World {
 
     /// The disk has taken some of what was to be remembered.
     fn catch_up(&mut self) {
-        if self.recorded < self.unrecorded {
-            self.recorded += 1 + self.dice.below((self.unrecorded - self.recorded) as usize) as u64;
-            self.agent.handle_recorded(self.recorded);
+        if !self.disk.is_idle() {
+            let written = self.disk.write(&mut self.dice);
+            self.agent.handle_recorded(written);
         }
     }
 
@@ -301,7 +316,7 @@ impl World {
     /// What happens, if anybody wants to know.
     fn tell(&self, what: impl Fn() -> String) {
         if self.is_telling {
-            println!("{:9.3} {}", (self.now - self.began).as_secs_f64(), what());
+            println!("{:9.3} {}", (self.now - self.plan.began).as_secs_f64(), what());
         }
     }
 
@@ -340,12 +355,16 @@ impl World {
                     self.documents.note(&request);
                 }
                 Said::Asks(_) => {}
-                Said::Answers(response) => self.exchanges.answer(&response),
+                Said::Answers(response) => {
+                    if self.exchanges.answer(&response) {
+                        self.check_promise(&response);
+                    }
+                }
             }
             self.network.send(self.now, &mut self.dice, focus, transmit);
         }
-        while self.agent.poll_change().is_some() {
-            self.unrecorded += 1;
+        while let Some(change) = self.agent.poll_change() {
+            self.disk.give(change);
         }
         while let Some(lookup) = self.agent.poll_lookup() {
             self.lookups.push(lookup);
@@ -362,6 +381,17 @@ impl World {
         }
         self.fulfil();
         self.drain_cores();
+    }
+
+    /// sip/OPS-10: whoever is told which session it is in can come back to it, whatever happens.
+    fn check_promise(&self, answer: &Response) {
+        let contact = answer.address(Header::Contact);
+        let is_join = answer.code() == 200 && answer.cseq_method() == Method::Invite;
+        if let Some(identity) = contact.map(|it| it.uri().to_owned()).filter(|_| is_join)
+            && self.config.persist_sessions.is_some()
+        {
+            assert!(self.disk.holds(&identity), "{identity} is promised too early");
+        }
     }
 }
 
@@ -435,16 +465,19 @@ fn configuration(dice: &mut Dice) -> Config {
             subscription_max: seconds(120),
             media_grace: seconds(20),
             session_linger: if dice.chance(30) { seconds(15) } else { Duration::ZERO },
+            restored_session: seconds(dice.one_of(&[20, 300, 600])),
             ..Timers::default()
         },
         limits: config::Limits {
             user_invites: 1000,
             user_subscribes: 1000,
+            moved_legs: dice.one_of(&[2, 1000, 1000]),
             roster: dice.one_of(&[1, 200, 200]),
             ..config::Limits::default()
         },
-        persist_sessions: dice.chance(25).then(|| PathBuf::from("sessions")),
+        persist_sessions: dice.chance(50).then(|| PathBuf::from("sessions")),
         one_leg_per_user: dice.chance(70),
+        preconditions: dice.chance(70),
         transient_states: dice.chance(50),
         partial_rosters: dice.chance(80),
         ..Config::default()

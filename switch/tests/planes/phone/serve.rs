@@ -2,13 +2,14 @@
 
 use std::time::Instant;
 
+use msrp::PathBuf;
 use sip_control::{
     dialog::{Dialog, DialogId},
     message::{Header, Method, Reply, Request},
     transaction::ServerId,
 };
 
-use super::{ALLOW, Phone, Talk, path_in};
+use super::{Phone, Purpose, Talk, media::path_in};
 use crate::dice::Dice;
 
 impl Phone {
@@ -46,13 +47,20 @@ impl Phone {
             (Method::Invite | Method::Update, Some(_)) if !self.is_calm && dice.chance(15) => {
                 Reply::new(dice.one_of(&[491, 500]))
             }
+            // Two offers at a time are one too many (RFC 3261 section 14.2).
+            (Method::Invite | Method::Update, Some(at))
+                if !request.body().is_empty() && self.is_offering(at) =>
+            {
+                Reply::new(491)
+            }
             (Method::Invite | Method::Update, Some(at)) => {
+                self.follow(at, path_in(&request));
                 let talk = &mut self.talks[at];
                 let _ = talk.dialog.handle_request(&request);
                 let is_described = !request.body().is_empty() || request.method() == Method::Invite;
                 let sdp = self.description(self.talks[at].session, false);
                 let reply = Reply::new(200).header(Header::Contact, &self.contact());
-                let reply = reply.header(Header::Allow, ALLOW);
+                let reply = reply.header(Header::Allow, self.allow);
                 if is_described { reply.body("application/sdp", sdp) } else { reply }
             }
             (Method::Notify, _) if !self.is_calm && dice.chance(6) => match dice.below(2) {
@@ -63,6 +71,26 @@ impl Phone {
             _ => Reply::new(481),
         };
         self.transactions.respond(now, transaction, &reply);
+    }
+
+    /// Whether an offer of ours is not answered.
+    fn is_offering(&self, at: usize) -> bool {
+        let own = self.talks[at].dialog.id();
+        let mut purposes = self.asked.values().map(|asked| &asked.purpose);
+        purposes.any(|it| matches!(it, Purpose::Again { dialog, .. } if dialog == own))
+    }
+
+    /// The other side offers a path, which may be another one than before.
+    fn follow(&mut self, at: usize, path: Option<PathBuf>) {
+        let talk = &mut self.talks[at];
+        let Some(path) = path.filter(|path| talk.remote.as_ref().is_some_and(|it| it != path))
+        else {
+            return;
+        };
+        talk.remote = Some(path.clone());
+        talk.is_lost = false;
+        let (session, room) = (talk.session, talk.room.clone());
+        self.connect(session, path, &room);
     }
 
     /// Yes or no.
@@ -78,11 +106,12 @@ impl Phone {
         let session = self.next();
         let reply = Reply::new(200)
             .header(Header::Contact, &self.contact())
-            .header(Header::Allow, ALLOW)
+            .header(Header::Allow, self.allow)
             .body("application/sdp", self.description(session, false));
         self.transactions.respond(now, transaction, &reply);
         self.answered.insert(transaction, dialog.id().clone());
         let room = dialog.remote_target().to_owned();
+        self.note_session(&room);
         self.connect(session, remote.clone(), &room);
         let (is_lost, settled) = (false, 0);
         self.talks.push(Talk { dialog, session, remote: Some(remote), room, is_lost, settled });

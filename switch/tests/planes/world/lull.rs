@@ -23,7 +23,7 @@ impl World {
         self.network.weather = Weather::default();
         for peer in &mut self.peers {
             if let Peer::Phone(phone) = peer {
-                phone.settle_debts(self.now);
+                phone.settle_debts(self.now, &mut self.dice);
             }
         }
         self.rest(LONG);
@@ -48,6 +48,10 @@ impl World {
         loop {
             self.settle();
             self.catch_up();
+            while !self.untold.is_empty() {
+                self.tell_loss();
+                self.settle();
+            }
             self.let_all_go();
             for key in self.wires.keys().copied().collect::<Vec<_>>() {
                 self.carry(key, usize::MAX);
@@ -65,13 +69,14 @@ impl World {
                 && self.connecting.is_empty()
                 && self.detaching.is_empty()
                 && self.lookups.is_empty()
-                && self.recorded == self.unrecorded
+                && self.disk.is_idle()
                 && self.said.iter().all(VecDeque::is_empty)
                 && self.commands.iter().all(Receiver::is_empty)
+                && self.untold.is_empty()
                 && self.relays.iter().all(VecDeque::is_empty)
                 && self.wires.values().all(|wire| wire.out.is_empty());
             if is_still {
-                self.agent.audit();
+                self.audit();
                 return;
             }
         }
@@ -171,7 +176,7 @@ impl World {
         for peer in &mut self.peers {
             match peer {
                 Peer::Device(device) => device.leave_all(self.now),
-                Peer::Phone(phone) => phone.leave_all(self.now),
+                Peer::Phone(phone) => phone.leave_all(self.now, &mut self.dice),
             }
         }
         while let Some(next) = self.next() {

@@ -65,7 +65,8 @@ impl World {
     }
 
     pub(super) fn carry(&mut self, key: Key, most: usize) {
-        let accepting = self.dice.below(self.cores.len());
+        let live = self.live_cores();
+        let accepting = self.dice.one_of(&live);
         let wire = self.wires.get_mut(&key).unwrap();
         let Some(link) = wire.link else {
             let connects = wire.call.waits_at.is_none() && !wire.is_idle && !wire.is_lost;
@@ -90,7 +91,7 @@ impl World {
 
     /// Something that was on its way is there.
     pub(super) fn let_go(&mut self) {
-        match self.dice.below(6) {
+        match self.dice.below(7) {
             0 if !self.closing.is_empty() => {
                 let at = self.dice.below(self.closing.len());
                 self.close(at);
@@ -104,6 +105,7 @@ impl World {
                 self.connect(at);
             }
             3 if !self.lookups.is_empty() => self.look_up(),
+            4 if !self.untold.is_empty() => self.tell_loss(),
             _ if !self.sends.is_empty() => {
                 let at = self.dice.below(self.sends.len());
                 let most = 1 + self.dice.below(3000);
@@ -147,7 +149,7 @@ impl World {
         self.cores[link.core].handle_sent(self.now, link.id, batch, Ok(taken));
     }
 
-    fn wire_of(&mut self, link: Link) -> Option<&mut Wire> {
+    pub(super) fn wire_of(&mut self, link: Link) -> Option<&mut Wire> {
         let wire = self.wires.get_mut(self.links.get(&link)?)?;
         (wire.link == Some(link)).then_some(wire)
     }
@@ -168,8 +170,13 @@ impl World {
     }
 
     /// The user of that connection sees that it is gone.
-    fn lose(&mut self, link: Link) {
-        let Some(key) = self.links.get(&link) else { return };
+    pub(super) fn lose(&mut self, link: Link) {
+        if let Some(key) = self.links.get(&link).copied() {
+            self.lose_wire(key);
+        }
+    }
+
+    fn lose_wire(&mut self, key: Key) {
         match &mut self.peers[key.peer] {
             Peer::Device(device) => device.lose(key.session),
             Peer::Phone(phone) => phone.lose(self.now, key.session),
@@ -181,6 +188,16 @@ impl World {
         let key = self.links.remove(&link);
         let departure = self.cores[link.core].handle_detached(link.id).expect("on its way");
         let core = departure.to.index();
+        if self.is_lost[core] {
+            // Nobody takes it.
+            if let Some(key) = key
+                && let Some(wire) = self.wires.get_mut(&key).filter(|it| it.link == Some(link))
+            {
+                wire.closed();
+                self.lose_wire(key);
+            }
+            return;
+        }
         let id = self.cores[core].handle_accepted(self.now, departure.from).expect("there is room");
         let new = Link { core, id };
         self.cores[core].handle_received(self.now, id, &departure.received);
@@ -256,7 +273,9 @@ impl World {
             }
             for to in 0..self.cores.len() {
                 while let Some(relay) = self.cores[core].poll_relay(core_id(to)) {
-                    self.relays[core * self.cores.len() + to].push_back(relay);
+                    if !self.is_lost[to] {
+                        self.relays[core * self.cores.len() + to].push_back(relay);
+                    }
                 }
             }
         }
