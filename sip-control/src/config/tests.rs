@@ -53,6 +53,7 @@ fn every_impossible_value_is_named() {
         "https://h/x#a",
         "http://h h",
         "sip:h",
+        "http://a:b@h",
     ];
     for root in roots {
         let fault = Err(ConfigError::XcapRoot(root.to_owned()));

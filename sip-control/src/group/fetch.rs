@@ -46,11 +46,11 @@ impl Kind {
 }
 
 /// Whether a document can be fetched from below there: an `http` or `https` URI of a host, without a
-/// query or a fragment (RFC 4825 section 6.1).
+/// query or a fragment (RFC 4825 section 6.1), and without a password, which the log would tell.
 pub fn is_root(url: &str) -> bool {
     let Ok(uri) = url.parse::<Uri>() else { return false };
     let is_http = matches!(uri.scheme_str(), Some("http" | "https"));
-    is_http && uri.host().is_some_and(|host| !host.is_empty()) && !url.contains(['?', '#'])
+    is_http && uri.host().is_some_and(|host| !host.is_empty()) && !url.contains(['?', '#', '@'])
 }
 
 /// What came.

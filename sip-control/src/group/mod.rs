@@ -13,6 +13,7 @@
 //! has not come has no members.
 
 mod date_time;
+mod demand;
 mod document;
 mod fetch;
 mod groups;
@@ -31,6 +32,7 @@ mod xml;
 pub(crate) use self::fetch::is_root;
 pub(crate) use self::xml::{Element, Namespace};
 pub use self::{
+    demand::Demand,
     document::{Fault, Group, GroupDocument, Inquiry, Reason, Remark, Verdict},
     fetch::{FetchError, Fetched, Fetcher, Kind},
     groups::{Groups, Source},

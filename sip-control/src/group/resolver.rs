@@ -1,7 +1,6 @@
 //! Groups whose members are named elsewhere: the lists are fetched ahead of need, kept with their
 //! tags, and looked at again now and then (POL-09).
 //!
-//! [`Resolver`] reads no clock and fetches nothing itself: it says what is due, and is told what came.
 //! Until a list has come it has no members, so nobody is let in by what is not known.
 
 use std::{
@@ -9,10 +8,11 @@ use std::{
     io,
     sync::{Arc, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use super::{
+    demand::Demand,
     document::Group,
     fetch::{FetchError, Fetched, Fetcher},
     groups::{Groups, Source, Written},
@@ -77,29 +77,6 @@ impl Resolver {
         Arc::clone(&self.resolved)
     }
 
-    /// A list that is to be fetched now: where it is, and the tag of what is known of it.
-    pub fn due(&self, now: Instant) -> Option<(String, Option<String>)> {
-        let mut due = self.lists.iter().filter(|(_, list)| list.due() <= now);
-        due.next().map(|(url, list)| (url.clone(), list.tag().map(str::to_owned)))
-    }
-
-    /// When the next one is.
-    pub fn next_due(&self) -> Option<Instant> {
-        self.lists.values().map(Remote::due).min()
-    }
-
-    /// What came of fetching a list. One that was there once counts as it was, whatever the server
-    /// says. Whether the groups are others now.
-    pub fn handle_fetched(
-        &mut self,
-        now: Instant,
-        url: &str,
-        result: Result<Fetched, FetchError>,
-    ) -> bool {
-        let Some(list) = self.lists.get_mut(url) else { return false };
-        list.handle(now, url, &self.round, read(result, List::parse)) && self.resolve(now)
-    }
-
     /// Puts all groups together anew, and notes which lists are wanted. Whether any group is another.
     fn resolve(&mut self, now: Instant) -> bool {
         let mut wanted = HashSet::new();
@@ -156,22 +133,27 @@ impl Resolver {
         }
         Ok(Arc::new(Group { members, ..Group::clone(group) }))
     }
+}
 
-    /// Fetches all that is due, as often as one list leads to another.
-    pub fn fetch_due(&mut self, fetcher: &Fetcher) {
-        while self.due(Instant::now()).is_some() {
-            self.fetch_next(fetcher);
-        }
+impl Demand for Resolver {
+    fn due(&self, now: Instant) -> Option<(String, Option<String>)> {
+        let mut due = self.lists.iter().filter(|(_, list)| list.due() <= now);
+        due.next().map(|(url, list)| (url.clone(), list.tag().map(str::to_owned)))
     }
 
-    fn fetch_next(&mut self, fetcher: &Fetcher) -> bool {
-        let Some((url, tag)) = self.due(Instant::now()) else { return false };
-        let result = fetcher.get(&url, tag.as_deref());
-        self.handle_fetched(Instant::now(), &url, result)
+    fn next_due(&self) -> Option<Instant> {
+        self.lists.values().map(Remote::due).min()
     }
 
-    fn pause(&self) -> Duration {
-        self.next_due().map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()))
+    /// A list that was there once counts as it was, whatever the server says.
+    fn handle_fetched(
+        &mut self,
+        now: Instant,
+        url: &str,
+        result: Result<Fetched, FetchError>,
+    ) -> bool {
+        let Some(list) = self.lists.get_mut(url) else { return false };
+        list.handle(now, url, &self.round, read(result, List::parse)) && self.resolve(now)
     }
 }
 

@@ -4,6 +4,7 @@
 use std::{io, sync::Arc, time::Instant};
 
 use super::{
+    demand::Demand,
     fetch::Fetcher,
     groups::{Groups, Source},
     library::{self, Library},
@@ -24,10 +25,10 @@ pub struct Sources {
 }
 
 impl Sources {
-    /// The files of `library`, and the documents of an XCAP server, which are asked for once: those are
-    /// waited for as long as `timers.document_timeout` allows for one, so that who is served first finds
-    /// the groups there, and a server that does not answer keeps us from serving nobody else for long.
-    /// No list has come yet.
+    /// The files of `library`, and the documents of an XCAP server, which are asked for once: who is
+    /// served first shall find the groups there. After `timers.document_timeout` no more of them are
+    /// asked for, so that a server which does not answer keeps nobody else waiting. No list has come
+    /// yet.
     pub fn open(
         library: Option<Library>,
         xcap: Option<&config::Xcap>,
@@ -60,7 +61,7 @@ impl Sources {
             xcap.fetch_due(&Fetcher::of_documents(&self.timers), None);
             self.resolver.handle_groups(Instant::now(), Source::Xcap, xcap.groups());
         }
-        self.resolver.fetch_due(&Fetcher::of_lists(&self.timers));
+        self.resolver.fetch_due(&Fetcher::of_lists(&self.timers), None);
     }
 
     /// Tells of the groups as their documents change, and the lists in them (POL-09, POL-17, POL-18),

@@ -1,16 +1,11 @@
 //! Group documents of an XCAP server (RFC 4825), asked for again and again (POL-17).
-//!
-//! [`Xcap`] reads no clock and fetches nothing by itself: it says what is due, and is told what came.
 
-use std::{
-    io,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{io, sync::Arc, time::Instant};
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::{
+    demand::Demand,
     document::{Fault, Group, GroupDocument},
     fetch::{FetchError, Fetched, Fetcher},
     groups::Groups,
@@ -119,22 +114,35 @@ impl Xcap {
         Arc::clone(&self.groups)
     }
 
-    /// A document that is to be fetched now, the one that has waited longest: where it is, and the tag
-    /// of what is known of it.
-    pub fn due(&self, now: Instant) -> Option<(String, Option<String>)> {
+    fn compose(&mut self) {
+        let documents = &self.documents;
+        let sound = documents.iter().flat_map(|Document { url, remote, .. }| {
+            remote.value().into_iter().flatten().map(move |group| (&**url, group))
+        });
+        let awaited = documents.iter().filter_map(|it| Some((&*it.url, it.awaited.as_ref()?)));
+        let (groups, twice) = Groups::compose(sound.chain(awaited));
+        for (url, group) in twice.iter().filter(|(_, group)| !group.is_awaited) {
+            tracing::error!(url, uri = group.uri, "group left out: another document has it");
+        }
+        self.groups = Arc::new(groups);
+    }
+}
+
+impl Demand for Xcap {
+    /// The document that has waited longest.
+    fn due(&self, now: Instant) -> Option<(String, Option<String>)> {
         let due = self.documents.iter().filter(|document| document.remote.due() <= now);
         let next = due.min_by_key(|document| document.remote.due())?;
         Some((next.url.clone(), next.remote.tag().map(str::to_owned)))
     }
 
-    /// When the next one is.
-    pub fn next_due(&self) -> Option<Instant> {
+    fn next_due(&self) -> Option<Instant> {
         self.documents.iter().map(|document| document.remote.due()).min()
     }
 
-    /// What came of fetching a document. One that the server says is not there takes its groups with
-    /// it, as a file does that is deleted. Whether the groups are others now.
-    pub fn handle_fetched(
+    /// A document that the server says is not there takes its groups with it, as a file does that is
+    /// deleted.
+    fn handle_fetched(
         &mut self,
         now: Instant,
         url: &str,
@@ -153,38 +161,6 @@ impl Xcap {
         self.compose();
         tracing::info!(groups = self.groups.iter().count(), "group documents changed");
         true
-    }
-
-    fn compose(&mut self) {
-        let documents = &self.documents;
-        let sound = documents.iter().flat_map(|Document { url, remote, .. }| {
-            remote.value().into_iter().flatten().map(move |group| (&**url, group))
-        });
-        let awaited = documents.iter().filter_map(|it| Some((&*it.url, it.awaited.as_ref()?)));
-        let (groups, twice) = Groups::compose(sound.chain(awaited));
-        for (url, group) in twice.iter().filter(|(_, group)| !group.is_awaited) {
-            tracing::error!(url, uri = group.uri, "group left out: another document has it");
-        }
-        self.groups = Arc::new(groups);
-    }
-
-    /// Fetches what is due, one document after the other, and begins with none after `until`, if that
-    /// is some time.
-    pub fn fetch_due(&mut self, fetcher: &Fetcher, until: Option<Instant>) {
-        let is_late = || until.is_some_and(|until| until <= Instant::now());
-        while self.due(Instant::now()).is_some() && !is_late() {
-            self.fetch_next(fetcher);
-        }
-    }
-
-    fn fetch_next(&mut self, fetcher: &Fetcher) -> bool {
-        let Some((url, tag)) = self.due(Instant::now()) else { return false };
-        let result = fetcher.get(&url, tag.as_deref());
-        self.handle_fetched(Instant::now(), &url, result)
-    }
-
-    fn pause(&self) -> Duration {
-        self.next_due().map_or(Duration::MAX, |due| due.saturating_duration_since(Instant::now()))
     }
 }
 

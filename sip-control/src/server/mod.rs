@@ -98,8 +98,8 @@ pub struct Bound {
 }
 
 /// Checks the configuration, reads the group documents and opens the sockets. Needs a tokio runtime
-/// around it. Documents of an XCAP server are asked for, too; what has not come within
-/// `timers.document_timeout` is not waited for.
+/// around it. Documents of an XCAP server are asked for, too, as long as
+/// `timers.document_timeout` allows.
 pub async fn bind(config: Config) -> Result<Bound, BindError> {
     config.check().map_err(BindError::Config)?;
     let library = config.group_documents.as_deref().map(Library::open).transpose();

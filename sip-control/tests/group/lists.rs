@@ -6,7 +6,8 @@ use std::{
 };
 
 use sip_control::group::{
-    FetchError, Fetched, Fetcher, Groups, Kind, Patience, Resolver, Right, Round, Source, Tally,
+    Demand, FetchError, Fetched, Fetcher, Groups, Kind, Patience, Resolver, Right, Round, Source,
+    Tally,
 };
 
 use super::{document, grants, group, server::Server};

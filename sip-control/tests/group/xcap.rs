@@ -9,8 +9,8 @@ use sip_control::{
     config::{self, HomeDocument},
     focus::UserKey,
     group::{
-        Fetcher, Group, Groups, Inquiry, Kind, Patience, Reason, Resolver, Right, Round, Source,
-        Tally, Verdict, Xcap,
+        Demand, Fetcher, Group, Groups, Inquiry, Kind, Patience, Reason, Resolver, Right, Round,
+        Source, Tally, Verdict, Xcap,
     },
 };
 
