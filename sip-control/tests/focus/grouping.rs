@@ -22,7 +22,7 @@ const W_ANONYMITY: Option<&str> = Some("399 im.example.com \"Anonymity not allow
 const W_KEY: Option<&str> = Some("399 im.example.com \"Key participant not present\"");
 
 /// The document of section 5.1, with Carol as a fourth member and these changes.
-fn document(changes: &[(&str, &str)]) -> String {
+pub fn document(changes: &[(&str, &str)]) -> String {
     let catalogue = include_str!("../../spec/sip-control.md");
     let section = catalogue.split_once("### 5.1 ").expect("a section 5.1").1;
     let minimal = section.split("```\n").nth(1).expect("a document");

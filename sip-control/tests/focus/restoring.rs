@@ -1,15 +1,20 @@
 //! Sessions that outlive the process.
 
-use std::{path::PathBuf, time::Duration};
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
 
 use sip_control::{
-    config::{Config, Users},
+    config::{Config, Users, Xcap},
     focus::UserKey,
+    group,
     store::{Change, Remembered, RememberedMember},
 };
 
 use super::{
     adhoc, callee,
+    grouping::document,
     harness::{OFFER, Sent, World, connected, invite, vectors},
 };
 
@@ -209,6 +214,7 @@ fn who_was_put_out_stays_out() {
     world.join(&session, ALICE);
 }
 
+/// OPS-10: what nobody comes back to is over when it has been waited for long enough.
 #[test]
 fn a_session_that_nobody_comes_back_to_ends() {
     let mut world = World::new(keeping());
@@ -220,6 +226,32 @@ fn a_session_that_nobody_comes_back_to_ends() {
     assert_eq!(world.changes, [Change::Closed { session: identity.clone() }]);
     let rejoin = invite(&mut world, &identity, ALICE, "", OFFER);
     assert_eq!(world.ask(&rejoin).status(), 403);
+}
+
+/// OPS-10, POL-17: a session of a group whose document is late is kept, and nobody is let into it before the
+/// document says who may be.
+#[test]
+fn a_session_waits_for_the_document_of_its_group() {
+    let config = || Config { rooms: Vec::new(), ..keeping() };
+    let mut world = World::new(config());
+    world.regroup(&[&document(&[])]);
+    let session = world.join(GARDEN, ALICE).identity();
+    let kept = remembered(&world.changes);
+
+    let mut world = World::new(config());
+    let server = Xcap { groups: vec![GARDEN.to_owned()], ..Xcap::new("http://xcap.example.com") };
+    let round = group::Round::of_documents(&config().timers, group::Tally::default());
+    let awaited = group::Xcap::new(Instant::now(), &server, round);
+    world.regroup_as(&awaited.groups());
+    world.restore(kept);
+    for uri in [&*session, GARDEN] {
+        let early = invite(&mut world, uri, ALICE, "", OFFER);
+        let refused = world.ask(&early);
+        let warning = Some("399 im.example.com \"Not allowed to join\"");
+        assert_eq!(refused.verdict(), (403, warning), "{uri}");
+    }
+    world.regroup(&[&document(&[])]);
+    assert_eq!(world.join(&session, ALICE).identity(), session);
 }
 
 #[test]

@@ -249,7 +249,12 @@ impl World {
         let read = documents.iter().flat_map(|document| {
             GroupDocument::parse(document.as_bytes()).expect("a sound document").groups
         });
-        self.agent.handle_groups(self.now, &read.collect::<Groups>());
+        self.regroup_as(&read.collect());
+    }
+
+    /// From now on these are the Pre-defined Groups.
+    pub fn regroup_as(&mut self, groups: &Groups) {
+        self.agent.handle_groups(self.now, groups);
         self.settle();
     }
 
