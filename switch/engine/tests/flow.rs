@@ -186,6 +186,34 @@ fn what_will_not_fit_is_not_begun() {
     assert!(!bob.contains(&format!("/{total}")) && !bob.contains("#\r\n"));
 }
 
+/// FLOW-01, FLOW-04: what waits already counts, on the connection as for the session, and what was begun
+/// when there was room is given up when there is no more.
+#[test]
+fn what_waits_already_counts() {
+    let built_in = Limits::default();
+    let on_connection = Limits { connection_queue_bytes_max: 30_000, ..built_in.clone() };
+    let for_session = Limits { session_queue_bytes_soft: 1000, ..built_in };
+    for (limits, size_max) in [(on_connection, 300_000), (for_session, 30_000)] {
+        let mut room = Fixture::on(Node::with(1, &limits, size_max));
+        room.node.hold_sends(room.bob.0);
+        room.say(&text("f1rst000", 20_000));
+        assert_eq!(room.node.counters(0).copies_shed, 0);
+        let begun = room_message("s3c0nd00", "Byte-Range: 1-*/*\r\n", HELLO);
+        room.say(&begun.replace("-------s3c0nd00$", "-------s3c0nd00+"));
+        let rest = room_message(
+            "r3st0000",
+            &format!("Byte-Range: {}-*/*\r\n", HELLO.len() + 1),
+            &"z".repeat(15_000),
+        );
+        room.say(&rest.replace("Message-ID: r3st0000", "Message-ID: s3c0nd00"));
+        assert_eq!(room.node.counters(0).copies_shed, 1);
+        room.node.trickle(room.bob.0, usize::MAX);
+        let [_, bob, carol] = room.heard();
+        assert!(carol.contains("zzz"));
+        assert!(bob.contains(&"x".repeat(1000)) && !bob.contains("zzz"), "{}", bob.len());
+    }
+}
+
 /// FLOW-03, COMP-04: a congested session is begun no long message, and is spared notices; what is
 /// short it gets. Of the statuses of one composer that wait, the last one counts.
 #[test]
