@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use common::{
     Member, Node,
-    lobby::{ALICE, Fixture, HELLO, TV_01, alice, bob},
-    masked,
+    lobby::{ALICE, Fixture, HELLO, TV_01, alice, bob, room_message},
+    masked, status,
 };
 use engine::Limits;
 use mailbox::{Command, CoreSet, Epoch};
@@ -402,11 +402,39 @@ fn a_core_that_does_not_keep_up_is_told_once() {
     say(&mut node, HELLO.len() + 1 + 9 * more.len(), &more, '$');
     node.hold_relays(false);
     assert_eq!(node.relayed, 3, "who gets it, some of it, and that there will be no end");
+    assert_eq!(node.counters(0).relays_shed, 1);
     let (near, far) = (node.output(near), node.output(far));
     assert_eq!(bodies(&near), format!("{HELLO}{}", more.repeat(10)));
     assert!(near.ends_with("$\r\n"));
     assert_eq!(bodies(&far), format!("{HELLO}{more}"));
     assert!(far.ends_with("#\r\n") && far.matches("#\r\n").count() == 1);
+}
+
+/// CHAT-23, CHAT-26: what does not reach the room's home is refused its sender, and what had begun on the
+/// way there is given up, however full the way is.
+#[test]
+fn a_home_that_does_not_keep_up_is_no_secret() {
+    let limits = Limits { relay_backlog_max: 2, ..Limits::default() };
+    let mut node = Node::with(2, &limits, 10_485_760);
+    let (sender, uri) = node.bound(&Member { core: 1, ..alice() });
+    let (home, _) = node.bound(&bob());
+    node.hold_relays(true);
+    let say = |node: &mut Node, text: &str| {
+        node.feed(sender, text.replace("{alice}", &uri).as_bytes());
+        node.output(sender)
+    };
+    let part =
+        |at: usize, body: &str| chunk("f4rh0me0", &format!("Byte-Range: {at}-*/*"), body, '+');
+    say(&mut node, &part(1, HELLO));
+    say(&mut node, &part(HELLO.len() + 1, &"x".repeat(2048)));
+    let refused = say(&mut node, &room_message("wh0le000", "", HELLO));
+    assert_ne!(status(&refused), "200", "{refused}");
+    assert_eq!(node.output(home), "");
+    node.disconnect(sender);
+    node.hold_relays(false);
+    let home = node.output(home);
+    assert!(home.ends_with("#\r\n") && !home.contains("wh0le000"), "{home}");
+    assert_eq!(home.matches("$\r\n").count(), 0);
 }
 
 /// CHAT-22, CHAT-26, CHAT-38: a home core that forgets the room takes back what it had passed on of
