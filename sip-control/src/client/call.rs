@@ -100,6 +100,7 @@ impl Client {
     }
 
     fn forget(&mut self, id: LegId) -> Option<Conversation> {
+        self.forget_early(id);
         self.dialogs.retain(|_, usage| *usage != Usage::Leg(id));
         self.legs.remove(&id).map(|leg| leg.conversation)
     }
@@ -151,10 +152,13 @@ impl Client {
             marks: conversation.marks.clone(),
             group,
         };
-        let offer = Offer::new(&self.config.media, &mut self.tokens);
+        let has_preconditions = self.config.preconditions;
+        let offer = Offer::new(&self.config.media, has_preconditions, &mut self.tokens);
         let transaction = self.invite(now, id, &invitation, &offer);
         let visited = vec![invitation.request_uri.clone()];
-        let calling = Calling { transaction, invitation, offer, visited, is_withdrawn: false };
+        let early = Vec::new();
+        let calling =
+            Calling { transaction, invitation, offer, early, visited, is_withdrawn: false };
         Phase::Calling(Box::new(calling))
     }
 
@@ -202,7 +206,9 @@ impl Client {
             return;
         }
         match (sent.purpose, response.code()) {
-            (Purpose::Invite { leg, .. }, ..200) => self.progressed(leg, response),
+            (Purpose::Invite { leg, request_uri }, ..200) => {
+                self.progressed(now, leg, transaction, &request_uri, response);
+            }
             (Purpose::Invite { leg, request_uri }, 200..300) => {
                 self.accepted(now, leg, transaction, &request_uri, response);
             }
@@ -210,12 +216,16 @@ impl Client {
             (Purpose::Register, 200..) => self.registered(now, transaction, Some(response)),
             (Purpose::Register | Purpose::Farewell, _)
             | (
-                Purpose::Refresh { .. }
+                Purpose::Early { .. }
+                | Purpose::Refresh { .. }
                 | Purpose::Bye { .. }
                 | Purpose::Subscribe { .. }
                 | Purpose::Refer { .. },
                 ..200,
             ) => {}
+            (Purpose::Early { leg, dialog }, _) => {
+                self.early_answered(now, leg, &dialog, response);
+            }
             (Purpose::Refer { leg }, status) => self.referred(leg, Some(status)),
             (Purpose::Referral { referral, .. }, _) => {
                 self.referral_answered(referral, response);
@@ -252,7 +262,8 @@ impl Client {
                 self.conclude(referral, Referred::Unheard);
             }
             Some(Purpose::Register) => self.registered(now, transaction, None),
-            Some(Purpose::Farewell) | None => {}
+            // If nobody is there any more, the INVITE will tell.
+            Some(Purpose::Early { .. } | Purpose::Farewell) | None => {}
         }
     }
 
@@ -261,12 +272,6 @@ impl Client {
         match &mut self.legs.get_mut(&id)?.phase {
             Phase::Calling(calling) if calling.transaction == transaction => Some(calling),
             _ => None,
-        }
-    }
-
-    fn progressed(&mut self, leg: LegId, response: &Response) {
-        if response.code() > 100 && self.legs.contains_key(&leg) {
-            self.events.push_back(Event::Progress { leg, status: response.code() });
         }
     }
 
@@ -280,7 +285,7 @@ impl Client {
         request_uri: &str,
         ok: &Response,
     ) {
-        let Some(dialog) = Dialog::begin(request_uri, ok) else {
+        let Some(mut dialog) = Dialog::begin(request_uri, ok) else {
             if self.calling(id, transaction).is_some() {
                 self.fail(id, Failure::Unusable(Unusable::NoDialog));
             }
@@ -289,6 +294,7 @@ impl Client {
         let hop = self.hop_of(&dialog);
         self.acknowledge(transaction, &dialog.ack(ok.sequence()), &hop);
         let is_wanted = self.calling(id, transaction).is_some();
+        let early = is_wanted.then(|| self.take_early(id, &mut dialog)).flatten();
         let Some(leg) = self.legs.get_mut(&id).filter(|_| is_wanted) else {
             // Another fork said yes before, or nobody is here any more.
             return self.say_farewell(now, dialog, REASON_LEFT);
@@ -297,15 +303,17 @@ impl Client {
         let Phase::Calling(calling) = &mut leg.phase else {
             return;
         };
-        let unwanted = match agreement(ok, &calling.offer) {
+        let answered = early.and_then(|early| Some((early.answer?, early.offer)));
+        let (answer, offer) = answered.unwrap_or_else(|| (sdp_of(ok), calling.offer.clone()));
+        let unwanted = match agreement(&answer, &offer) {
             _ if calling.is_withdrawn => (Failure::Withdrawn, REASON_LEFT),
             Err(unusable) => (Failure::Unusable(unusable), REASON_UNUSABLE),
             Ok(agreement) => {
                 self.dialogs.insert(dialog.id().clone(), Usage::Leg(id));
                 leg.phase = Phase::Connected(Box::new(Connected {
                     dialog,
-                    offer: calling.offer.clone(),
-                    answer: ok.body(),
+                    offer,
+                    answer,
                     timer: Timer::of_response(now, ok),
                     min_se: calling.invitation.min_se,
                     refreshing: None,
@@ -333,6 +341,10 @@ impl Client {
         if calling.is_withdrawn {
             return self.fail(id, Failure::Withdrawn);
         }
+        self.forget_early(id);
+        let Some(calling) = self.calling(id, transaction) else {
+            return;
+        };
         let follow_up = match response.code() {
             _ if calling.invitation.sequence >= INVITES_MAX => None,
             300..400 => redirected(calling, response),
@@ -416,6 +428,7 @@ impl Client {
 
     /// The leg did not come to be.
     fn fail(&mut self, id: LegId, failure: Failure) {
+        self.forget_early(id);
         if let Some(leg) = self.legs.remove(&id) {
             let failed = Box::new(Failed { failure, conversation: leg.conversation });
             self.events.push_back(Event::Failed { leg: id, failed });
@@ -434,10 +447,17 @@ impl Client {
 }
 
 /// What the 200 agrees to.
-fn agreement(ok: &Response, offer: &Offer) -> Result<Agreement, Unusable> {
-    let is_sdp = ok.content_type().is_some_and(|kind| kind.is("application/sdp"));
-    let answer: Option<Bytes> = is_sdp.then(|| ok.body()).filter(|body| !body.is_empty());
-    Agreement::read(&answer.ok_or(Unusable::Missing)?, offer)
+fn agreement(answer: &[u8], offer: &Offer) -> Result<Agreement, Unusable> {
+    if answer.is_empty() {
+        return Err(Unusable::Missing);
+    }
+    Agreement::read(answer, offer)
+}
+
+/// The description in a response: nothing if there is none.
+pub(super) fn sdp_of(response: &Response) -> Bytes {
+    let is_sdp = response.content_type().is_some_and(|kind| kind.is("application/sdp"));
+    if is_sdp { response.body() } else { Bytes::new() }
 }
 
 /// The INVITE for the first place a 3xx names that may be called and was not (JOIN-10).

@@ -8,8 +8,12 @@ use crate::message::{Draft, Header, Marks, Method, join_parts, quote};
 /// The methods we serve. None is listed that is not (REJ-03): a REFER is declined, for we are nobody's
 /// to send elsewhere, and a PRACK finds no response that waits for it.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, REFER, PRACK, UPDATE";
-/// The extensions we know.
+/// The extension that all requests and answers are told of.
 pub(super) const SUPPORTED: &str = "timer";
+/// What is said before the answer to an INVITE may have to be acknowledged (RFC 3262).
+pub(super) const RELIABLE: &str = "100rel";
+/// Something may have to be reserved before a session begins (RFC 3312).
+const PRECONDITION: &str = "precondition";
 /// What marks a client, and asks for a server, of this service (IMS-01).
 pub(super) const FEATURE: &str = "+g.oma.sip-im";
 
@@ -74,16 +78,25 @@ impl Config {
         );
         draft = draft
             .header(Header::Allow, ALLOW)
-            .header(Header::Supported, SUPPORTED)
+            .header(Header::Supported, &self.extensions())
             .header(Header::SessionExpires, &invitation.session_interval.to_string());
         if let Some(min_se) = invitation.min_se {
             draft = draft.header(Header::MinSe, &min_se.to_string());
+        }
+        if self.requires_100rel {
+            draft = draft.header(Header::Require, RELIABLE);
         }
         draft = invitation.marks.put(draft);
         match &invitation.group {
             Some(group) => group.put(draft, offer),
             None => draft.body(SDP, offer.to_owned()),
         }
+    }
+
+    /// What a peer may make use of in its answer to an INVITE.
+    fn extensions(&self) -> String {
+        let all = [SUPPORTED, RELIABLE, PRECONDITION];
+        all[..if self.preconditions { 3 } else { 2 }].join(", ")
     }
 
     /// A request outside of any dialog, by the General rules.

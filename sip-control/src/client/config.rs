@@ -45,6 +45,12 @@ pub struct Config {
     pub marks_service: bool,
     /// Proof of who the user is, for those who ask for it (AUTH-05).
     pub credentials: Option<Credentials>,
+    /// Whether a focus that says something before its answer has to have it acknowledged, or else may not
+    /// serve us at all (RFC 3262).
+    pub requires_100rel: bool,
+    /// Whether offers say that on our side all is reserved that a session needs, as those of a 3GPP
+    /// client do whose bearer is there already (TS 24.229 section 5.1.3, RFC 3312).
+    pub preconditions: bool,
     /// What the media is like.
     pub media: Media,
     /// Whether whoever joins also follows who is in the conference (REJ-12, JOIN-09).
@@ -180,6 +186,8 @@ impl Config {
             registrar: None,
             marks_service: false,
             credentials: None,
+            requires_100rel: false,
+            preconditions: false,
             media: Media::new(contact.ip()),
             refers_within: false,
             factory: None,

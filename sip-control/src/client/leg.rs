@@ -11,6 +11,7 @@ use std::time::Instant;
 
 use super::compose::{Invitation, Privacy};
 use super::conversation::Conversation;
+use super::early::Early;
 use super::media::Offer;
 use super::refresh::Timer;
 use super::{CannotCall, callable};
@@ -64,6 +65,8 @@ pub(super) struct Calling {
     pub(super) transaction: ClientId,
     pub(super) invitation: Invitation,
     pub(super) offer: Offer,
+    /// The dialogs that its INVITE may come to make, as far as they are known.
+    pub(super) early: Vec<Early>,
     /// Where 3xx answers have sent it, in order.
     pub(super) visited: Vec<String>,
     /// The user changed his mind, and the CANCEL is on its way, or waits to be (JOIN-11).

@@ -27,9 +27,16 @@ pub(super) struct Offer {
     text: String,
 }
 
+/// How far the peer is, as long as nothing is known of it.
+const UNKNOWN: &str = "a=curr:qos remote none\r\n";
+/// What is reserved: all on our side, of the peer's nothing is known yet, and none of it is ours to demand
+/// (TS 24.229 section 6.1.2).
+const RESERVED: &str = "a=curr:qos local sendrecv\r\na=curr:qos remote none\r\n\
+                        a=des:qos mandatory local sendrecv\r\na=des:qos optional remote sendrecv\r\n";
+
 impl Offer {
     /// Makes one up (SDP-01 to SDP-05).
-    pub(super) fn new(media: &Media, tokens: &mut Tokens) -> Self {
+    pub(super) fn new(media: &Media, has_preconditions: bool, tokens: &mut Tokens) -> Self {
         let (family, host) = match media.address {
             IpAddr::V4(address) => ("IP4", address.to_string()),
             IpAddr::V6(address) => ("IP6", format!("[{address}]")),
@@ -44,11 +51,12 @@ impl Offer {
             "v=0\r\no=- {} 1 IN {family} {address}\r\ns=-\r\nc=IN {family} {address}\r\nt=0 0\r\n\
              m=message {DISCARD_PORT} {TRANSPORT} *\r\na=accept-types:{}\r\n\
              a=accept-wrapped-types:{}\r\na=setup:active\r\na=path:{path}\r\na=max-size:{}\r\n\
-             a=chatroom:nickname private-messages\r\na=sendrecv\r\n",
+             a=chatroom:nickname private-messages\r\na=sendrecv\r\n{}",
             tokens.below(u32::MAX),
             accept_types.join(" "),
             media.wrapped_types.join(" "),
             media.size_max,
+            if has_preconditions { RESERVED } else { "" },
         );
         Self {
             path: UriBuf::parse(path.as_bytes())
@@ -57,6 +65,30 @@ impl Offer {
             wrapped_types: media.wrapped_types.clone(),
             text,
         }
+    }
+
+    /// The offer once more, for a peer whose answer wants to hear when our part is reserved (RFC 3312 section
+    /// 6): `None` if it does not, or if nothing was said of that. How far it is itself it has said.
+    pub(super) fn confirming(&self, answer: &[u8]) -> Option<Self> {
+        let answer = Description::parse(answer).ok()?;
+        let [line] = &answer.media[..] else { return None };
+        let is_wanted = line.attributes.all("conf").any(|words| {
+            let mut words = words.split_ascii_whitespace();
+            words.next() == Some("qos") && matches!(words.next(), Some("remote" | "e2e"))
+        });
+        let (before, after) = self.text.split_once(UNKNOWN).filter(|_| is_wanted)?;
+        let theirs = line.attributes.all("curr").find_map(|it| it.strip_prefix("qos local "));
+        // What they send is what we receive.
+        let ours = match theirs.map(str::trim) {
+            Some("send") => "recv",
+            Some("recv") => "send",
+            Some("sendrecv") => "sendrecv",
+            _ => "none",
+        };
+        // Another version of the description (RFC 3264 section 8).
+        let before = before.replacen(" 1 IN ", " 2 IN ", 1);
+        let text = format!("{before}a=curr:qos remote {ours}\r\n{after}");
+        Some(Self { text, ..self.clone() })
     }
 
     /// The description, for a body.

@@ -12,6 +12,7 @@ mod call;
 mod compose;
 mod config;
 mod conversation;
+mod early;
 mod event;
 mod hop;
 mod inbox;
@@ -123,6 +124,8 @@ pub struct Client {
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 enum Usage {
     Leg(LegId),
+    /// A leg that is not answered yet.
+    Early(LegId),
     Watch(LegId),
 }
 
@@ -131,6 +134,8 @@ enum Usage {
 enum Purpose {
     /// Makes a leg. Where it went to is kept, for the dialogs of forks.
     Invite { leg: LegId, request_uri: String },
+    /// Acknowledges what was said before the answer, or confirms our part of it.
+    Early { leg: LegId, dialog: DialogId },
     /// Keeps a leg alive, by UPDATE or by INVITE.
     Refresh { leg: LegId },
     /// Ends a leg.

@@ -4,7 +4,7 @@ use std::time::Instant;
 
 use super::event::LegId;
 use super::hop::{Hop, Waiting};
-use super::leg::{Leg, Phase};
+use super::leg::Leg;
 use super::{Client, Purpose};
 use crate::digest::Tries;
 use crate::locate::prefer;
@@ -101,7 +101,7 @@ impl Client {
             registration.agree(refusal);
         }
         let mut tries = sent.tries.clone();
-        if self.is_withdrawn(&sent.purpose) || !self.keyring.handle(who, refusal, &mut tries) {
+        if self.is_unwanted(&sent.purpose) || !self.keyring.handle(who, refusal, &mut tries) {
             return false;
         }
         let sequence = refusal.sequence() + 1;
@@ -117,14 +117,8 @@ impl Client {
         true
     }
 
-    fn is_withdrawn(&self, purpose: &Purpose) -> bool {
-        match purpose {
-            Purpose::Invite { leg, .. } => self.legs.get(leg).is_none_or(|leg| match &leg.phase {
-                Phase::Calling(calling) => calling.is_withdrawn,
-                _ => true,
-            }),
-            _ => false,
-        }
+    fn is_unwanted(&self, purpose: &Purpose) -> bool {
+        matches!(purpose, Purpose::Invite { leg, .. } if self.is_withdrawn(*leg))
     }
 
     /// Whoever waits for the answer to one request now waits for that to another.
@@ -135,6 +129,7 @@ impl Client {
                     calling.transaction = new;
                     calling.invitation.sequence = sequence;
                 }
+                self.forget_early(*leg);
             }
             Purpose::Refresh { leg } => {
                 if let Some(connected) = self.connected(*leg) {
@@ -160,6 +155,7 @@ impl Client {
                     registration.follow((old, new), sequence);
                 }
             }
+            Purpose::Early { leg, dialog } => self.count_early(*leg, dialog, sequence),
             Purpose::Refer { .. } | Purpose::Farewell => {}
         }
     }

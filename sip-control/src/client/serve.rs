@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::compose::{ALLOW, SUPPORTED};
+use super::compose::{ALLOW, RELIABLE, SUPPORTED};
 use super::event::LegId;
 use super::leg::{Leg, Phase};
 use super::outcome::Ending;
@@ -32,6 +32,7 @@ impl Client {
         } else if let Some(dialog) = DialogId::of_request(request) {
             match self.dialogs.get(&dialog).copied() {
                 Some(Usage::Leg(leg)) => self.serve_leg(now, leg, transaction, request),
+                Some(Usage::Early(leg)) => self.serve_early(leg, request),
                 // What is not about the subscription has no place in its dialog.
                 Some(Usage::Watch(_)) | None => Reply::new(481),
             }
@@ -125,7 +126,7 @@ impl Client {
 
 /// Whether an offer is about the session there is: it names the path that the answer named. The rest
 /// of it could only narrow what is agreed.
-fn is_same_session(offer: &[u8], answer: &[u8]) -> bool {
+pub(super) fn is_same_session(offer: &[u8], answer: &[u8]) -> bool {
     let path = |text: &[u8]| {
         let description = Description::parse(text).ok()?;
         let [line] = &description.media[..] else { return None };
@@ -153,13 +154,18 @@ fn screen(request: &Request, is_merged: bool) -> Option<Reply> {
         return Some(Reply::new(482));
     }
     let required = request.list(Header::Require);
-    let foreign: Vec<&str> = required.filter(|tag| !tag.eq_ignore_ascii_case(SUPPORTED)).collect();
+    let foreign: Vec<&str> = required.filter(|tag| !is_known(tag)).collect();
     if !foreign.is_empty() {
         return Some(Reply::new(420).header(Header::Unsupported, &foreign.join(", ")));
     }
     let is_foreign = request.content_type().is_some_and(|kind| !kind.is(ACCEPT));
     let is_offer = matches!(request.method(), Method::Invite | Method::Update);
     (is_offer && is_foreign).then(|| Reply::new(415).header(Header::Accept, ACCEPT))
+}
+
+/// Whether we know an extension. No answer of ours to an INVITE is provisional, so none has to be acknowledged.
+fn is_known(tag: &str) -> bool {
+    [SUPPORTED, RELIABLE].iter().any(|known| tag.eq_ignore_ascii_case(known))
 }
 
 /// What somebody hears who has no dialog with us.
@@ -173,7 +179,7 @@ fn stranger(request: &Request) -> Reply {
 }
 
 /// What we can (RFC 3261 section 11.2).
-fn capabilities() -> Reply {
+pub(super) fn capabilities() -> Reply {
     Reply::new(200)
         .header(Header::Allow, ALLOW)
         .header(Header::Accept, ACCEPT)

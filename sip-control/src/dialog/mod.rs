@@ -154,6 +154,13 @@ impl Dialog {
         self.local_sequence = self.local_sequence.max(sequence);
     }
 
+    /// Says that this dialog was an early one before: numbers go on from there, while the way is that of
+    /// the 2xx (RFC 3261 section 13.2.2.4).
+    pub fn succeed(&mut self, early: &Self) {
+        self.local_sequence = self.local_sequence.max(early.local_sequence);
+        self.remote_sequence = self.remote_sequence.max(early.remote_sequence);
+    }
+
     /// Takes note of a request of the peer, which its transaction has seen to be new. A gap upwards
     /// is no fault: a proxy may have answered what is missing. ACK and CANCEL have the number of
     /// their INVITE, and are not counted.

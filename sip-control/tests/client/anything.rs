@@ -23,10 +23,12 @@ enum Step {
     Pass(u64),
 }
 
-const ANSWERS: [(&str, &str); 17] = [
+const ANSWERS: [(&str, &str); 19] = [
     ("200 OK", "Expires: 3600\n"),
     ("100 Trying", ""),
     ("183 Session Progress", ""),
+    ("183 Session Progress", "Require: 100rel\nRSeq: 1\n"),
+    ("180 Ringing", "Require: 100rel\nRSeq: 2\n"),
     ("200 OK", "Session-Expires: 90;refresher=uac\nAllow: UPDATE\nExpires: 60\n"),
     ("200 OK", "Session-Expires: 90;refresher=uas\n"),
     ("202 Accepted", "Expires: 0\n"),

@@ -57,7 +57,7 @@ fn expected(uri: &str, names: &[String; 5]) -> String {
          Accept-Contact: *;+g.oma.sip-im\n\
          User-Agent: IM-client/OMA1.0 demo/0.1\n\
          Allow: INVITE, ACK, CANCEL, BYE, OPTIONS, NOTIFY, REFER, PRACK, UPDATE\n\
-         Supported: timer\n\
+         Supported: timer, 100rel\n\
          Session-Expires: 1800\n\
          Content-Type: application/sdp\n\
          Content-Length: {}\n\n",

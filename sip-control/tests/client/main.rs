@@ -12,6 +12,7 @@ mod peer;
 mod proving;
 mod referring;
 mod registering;
+mod reliably;
 mod running;
 mod server;
 mod staying;

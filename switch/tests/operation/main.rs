@@ -3,6 +3,7 @@
 mod attach;
 mod caller;
 mod challenged;
+mod client;
 mod figures;
 mod node;
 mod orders;

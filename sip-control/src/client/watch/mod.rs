@@ -287,7 +287,7 @@ impl Client {
         let name = DialogId::of_request(notify)?;
         match self.dialogs.get(&name) {
             Some(Usage::Watch(id)) => Some(*id),
-            Some(Usage::Leg(_)) => None,
+            Some(Usage::Leg(_) | Usage::Early(_)) => None,
             None => {
                 let mut open = self.watches.iter().filter(|(_, watch)| watch.dialog.is_none());
                 open.find(|(_, watch)| watch.is_named(&name)).map(|(&id, _)| id)
