@@ -246,9 +246,11 @@ impl Participant {
         self.user_with(vec![Endpoint { entity: endpoint(leg), status }])
     }
 
-    /// What it is called by its own choice: by that of its oldest leg that has made one.
+    /// What it is called by its own choice: by that of its oldest leg that has made one. A leg that is not
+    /// connected yet, and may never be, has its media before (IMS-07), and no say in that.
     pub fn nickname(&self) -> Option<&str> {
-        self.legs.iter().find_map(|seat| seat.nickname.as_deref())
+        let mut connected = self.legs.iter().filter(|seat| seat.is_connected());
+        connected.find_map(|seat| seat.nickname.as_deref())
     }
 
     fn user_with(&self, endpoints: Vec<Endpoint>) -> User {

@@ -280,3 +280,35 @@ fn a_normal_join_has_no_progress() {
         assert_eq!(world.take().iter().map(Sent::status).collect::<Vec<_>>(), [200], "{lines}");
     }
 }
+
+/// msrp/NICK-15, IMS-07: whoever has its media before its 200 may take a nickname, which is told with the
+/// 200; and is not told at all, if that never comes.
+#[test]
+fn a_nickname_is_told_when_its_leg_is_there() {
+    for comes in [false, true] {
+        let config = Config { preconditions: true, one_leg_per_user: false, ..vectors() };
+        let mut world = World::new(config);
+        let bob = world.join(GARDEN, BOB);
+        let first = world.join(GARDEN, ALICE);
+        world.watch(&bob.identity(), BOB);
+        for call in [&bob, &first] {
+            world.bound(call.session());
+        }
+        let (mut second, _) = told(&mut world);
+        world.bound(second.session());
+        world.wait(Duration::from_secs(6));
+        world.notified();
+        world.renamed(second.session(), Some("Al"));
+        let acknowledged = rack(&second);
+        assert_eq!(prack(&mut world, &mut second, &acknowledged, "").status(), 200);
+        if comes {
+            let update = second.offering(&mut world, "UPDATE", "", &reserved());
+            world.hear(&update);
+        } else {
+            world.wait(Duration::from_secs(31));
+        }
+        let notified = world.notified();
+        let names = notified.iter().filter(|it| it.body().contains("nickname=\"Al\"")).count();
+        assert_eq!((notified.len(), names), if comes { (1, 1) } else { (0, 0) });
+    }
+}

@@ -1,5 +1,7 @@
 //! Two cores on threads of their own, real sockets, and the focus played by hand.
 
+mod order;
+
 use std::{
     io::{ErrorKind, Read, Write},
     net::{SocketAddr, TcpStream},
@@ -66,14 +68,7 @@ impl Node {
                 Runtime::new(core, backend, ends, listeners.remove(0)).run()
             }));
         }
-        let address = AddressBuf::parse(b"sip:lobby@chat.example.com").unwrap();
-        let terms = Arc::new(RoomTerms {
-            id: RoomId(1),
-            addresses: [address].into(),
-            home: ids[0],
-            size_max: 10_485_760,
-            policy: RoomPolicy::default(),
-        });
+        let terms = terms(ids[0]);
         let links = links.into_iter().map(|Link { commands, events, .. }| (commands, events));
         Self { links: links.collect(), bell, addresses, threads, terms, epoch: 0 }
     }
@@ -107,22 +102,7 @@ impl Node {
 
     /// Installs and activates a session; returns the URI minted for it.
     fn join(&mut self, core: usize, session: u64, address: &str, path: &str) -> String {
-        let route = Box::new(Route {
-            room: Arc::clone(&self.terms),
-            participant: ParticipantId(session),
-            identities: [AddressBuf::parse(address.as_bytes()).unwrap()].into(),
-            is_anonymous: false,
-            may_whisper: true,
-            nickname: None,
-            peer: Some(PeerMedia {
-                path: PathBuf::parse(path.as_bytes()).unwrap(),
-                accept_wrapped: AcceptTypes::parse(b"*").unwrap(),
-                size_max: None,
-                direction: Direction::SendReceive,
-                setup: mailbox::Setup::Passive,
-                chatroom: Some(Chatroom::default()),
-            }),
-        });
+        let route = Box::new(route(&self.terms, session, address, path));
         let session = SessionId(session);
         self.command(core, |epoch| Command::Install { session, epoch, route });
         let Event::Installed { path, .. } = self.event(core) else { panic!("not installed") };
@@ -153,6 +133,36 @@ impl Node {
         for thread in self.threads {
             thread.join().unwrap().unwrap();
         }
+    }
+}
+
+fn terms(home: CoreId) -> Arc<RoomTerms> {
+    let address = AddressBuf::parse(b"sip:lobby@chat.example.com").unwrap();
+    Arc::new(RoomTerms {
+        id: RoomId(1),
+        addresses: [address].into(),
+        home,
+        size_max: 10_485_760,
+        policy: RoomPolicy::default(),
+    })
+}
+
+fn route(terms: &Arc<RoomTerms>, session: u64, address: &str, path: &str) -> Route {
+    Route {
+        room: Arc::clone(terms),
+        participant: ParticipantId(session),
+        identities: [AddressBuf::parse(address.as_bytes()).unwrap()].into(),
+        is_anonymous: false,
+        may_whisper: true,
+        nickname: None,
+        peer: Some(PeerMedia {
+            path: PathBuf::parse(path.as_bytes()).unwrap(),
+            accept_wrapped: AcceptTypes::parse(b"*").unwrap(),
+            size_max: None,
+            direction: Direction::SendReceive,
+            setup: mailbox::Setup::Passive,
+            chatroom: Some(Chatroom::default()),
+        }),
     }
 }
 

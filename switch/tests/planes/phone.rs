@@ -56,7 +56,8 @@ pub struct Phone {
     owing: Vec<Owing>,
     pub wishes: Vec<Wish>,
     last: u64,
-    /// Whether it says that it knows session timers, which it then does not serve.
+    /// Whether it says that it knows session timers, of which it serves no more than what the other side
+    /// has to do.
     knows_timers: bool,
     /// What it says it takes: with UPDATE, or without it.
     allow: &'static str,
@@ -184,8 +185,8 @@ impl Phone {
                 self.decide(now, dice, at);
             }
             (10..13, Some(at)) => self.offer(now, dice, at),
-            (13 | 14, Some(at)) => self.hang_up(now, at),
-            (15 | 16, _) => self.subscribe(now, dice, some),
+            (13, Some(at)) => self.hang_up(now, at),
+            (14..17, _) => self.subscribe(now, dice, some),
             (17 | 18, some) => self.refer(now, dice, some, users),
             _ => {}
         }
@@ -223,7 +224,7 @@ impl Phone {
     /// a process had answered may come when there is another.
     fn probe(&mut self, now: Instant, at: usize) {
         let update = self.talks[at].dialog.request(Method::Update);
-        let update = update.header(Header::Contact, &self.contact());
+        let update = self.timed(update.header(Header::Contact, &self.contact()));
         let dialog = self.talks[at].dialog.id().clone();
         self.ask(now, &update, Purpose::Probe { dialog });
     }

@@ -108,6 +108,15 @@ impl Wire {
         said.ok().map(|_| words)
     }
 
+    /// Asks to be called like this, or by no nickname any more.
+    pub fn take_nickname(&mut self, now: Instant, nickname: &str) {
+        if self.is_bound && !self.is_lost {
+            // The room may have none, and there may be too much that is not answered.
+            let _ = self.session.request_nickname(now, nickname);
+            self.drain();
+        }
+    }
+
     /// Takes in what has happened.
     pub fn drain(&mut self) {
         while let Some(octets) = self.session.poll_transmit() {

@@ -101,6 +101,10 @@ pub struct World {
     disk: Disk,
     exchanges: Exchanges,
     documents: Documents,
+    /// Upsets among what breaks, in percent.
+    upsets: u64,
+    /// Milliseconds that pass at most at a time, while something is under way between the planes.
+    pace: usize,
     /// How many users each session has.
     crowds: HashMap<RoomId, usize>,
     /// Nothing goes wrong any more, and nobody starts anything.
@@ -156,6 +160,8 @@ impl World {
             disk: Disk::default(),
             exchanges: Exchanges::default(),
             documents: Documents::default(),
+            upsets: dice.one_of(&[0, 4, 10]),
+            pace: dice.one_of(&[40, 120, 400, 2000]),
             crowds: HashMap::new(),
             is_calm: false,
             is_stopped: false,
@@ -175,7 +181,7 @@ impl World {
             13 => self.carry_relay(),
             14 | 15 => self.carry_octets(),
             16 | 17 => self.let_go(),
-            18 if self.dice.chance(10) => self.upset(),
+            18 if self.dice.chance(self.upsets) => self.upset(),
             18 => self.break_something(),
             19 => self.catch_up(),
             _ => self.pass_time(),
@@ -245,7 +251,7 @@ impl World {
         let is_busy = self.said.iter().any(|said| !said.is_empty())
             || self.commands.iter().any(|commands| !commands.is_empty());
         let next = self.next().unwrap_or(self.now);
-        let little = self.now + Duration::from_millis(self.dice.below(40) as u64);
+        let little = self.now + Duration::from_millis(self.dice.below(self.pace) as u64);
         let end = if is_busy && self.dice.chance(90) { next.min(little) } else { next };
         self.advance(end.max(self.now));
     }
@@ -492,7 +498,16 @@ fn core_id(number: usize) -> CoreId {
 fn summary(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&text, ""));
-    let wanted = ["Call-ID", "CSeq", "To", "Event", "Subscription-State", "Reason", "Expires"];
+    let wanted = [
+        "Call-ID",
+        "CSeq",
+        "To",
+        "Event",
+        "Subscription-State",
+        "Reason",
+        "Expires",
+        "Session-Expires",
+    ];
     let is_wanted = |line: &&str| wanted.iter().any(|name| line.starts_with(&format!("{name}:")));
     let start = head.lines().next().unwrap_or_default();
     let lines: Vec<&str> = head.lines().filter(is_wanted).collect();

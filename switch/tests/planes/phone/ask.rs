@@ -25,6 +25,16 @@ impl Phone {
             .header(Header::Contact, &self.contact())
     }
 
+    /// The same, with a word about session timers: whoever knows them wants the other side to refresh.
+    pub(super) fn timed(&self, draft: Draft) -> Draft {
+        if self.knows_timers {
+            let draft = draft.header(Header::Supported, "timer");
+            draft.header(Header::SessionExpires, "90;refresher=uas")
+        } else {
+            draft
+        }
+    }
+
     pub(super) fn join(&mut self, now: Instant, dice: &mut Dice) {
         let (session, has_offer) = (self.next(), dice.chance(75));
         let known = self.known.iter().nth(dice.below(1 + self.known.len())).cloned();
@@ -33,14 +43,10 @@ impl Phone {
         let mut draft = self.outside(Method::Invite, &room);
         draft = draft.header(Header::Allow, self.allow);
         let insists = has_offer && dice.chance(40);
-        draft = match (self.knows_timers, insists) {
-            (true, true) => draft.header(Header::Supported, "timer, 100rel"),
-            (true, false) => draft.header(Header::Supported, "timer"),
-            (false, true) => draft.header(Header::Supported, "100rel"),
-            (false, false) => draft,
-        };
+        draft = self.timed(draft);
         if insists {
-            let draft = draft.header(Header::Require, "precondition");
+            let draft =
+                draft.header(Header::Supported, "100rel").header(Header::Require, "precondition");
             let draft = draft.body("application/sdp", self.wanting(session, false));
             return self.ask(now, &draft, Purpose::Join { session, has_offer });
         }
@@ -104,7 +110,8 @@ impl Phone {
         let contact = self.contact();
         let talk = &mut self.talks[at];
         let dialog = talk.dialog.id().clone();
-        let mut draft = talk.dialog.request(method).header(Header::Contact, &contact);
+        let draft = talk.dialog.request(method).header(Header::Contact, &contact);
+        let mut draft = self.timed(draft);
         if offer != Offer::Theirs {
             draft = draft.body("application/sdp", sdp);
         }

@@ -38,7 +38,7 @@ impl Phone {
             wrapped_types: AcceptTypes::any(),
             size_max: None,
             may_send: true,
-            nicknames: false,
+            nicknames: true,
             private_messages: false,
         };
         let ip = self.address.ip();

@@ -61,6 +61,11 @@ impl Phone {
                 let sdp = self.description(self.talks[at].session, false);
                 let reply = Reply::new(200).header(Header::Contact, &self.contact());
                 let reply = reply.header(Header::Allow, self.allow);
+                let reply = if self.knows_timers {
+                    reply.header(Header::SessionExpires, "90;refresher=uac")
+                } else {
+                    reply
+                };
                 if is_described { reply.body("application/sdp", sdp) } else { reply }
             }
             (Method::Notify, _) if !self.is_calm && dice.chance(6) => match dice.below(2) {

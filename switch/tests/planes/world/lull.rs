@@ -131,6 +131,11 @@ impl World {
                     "{} does not see itself: {roster:?}",
                     device.user
                 );
+                let mut names = BTreeSet::new();
+                let members = roster.users().values().filter(|member| member.is_connected());
+                for name in members.filter_map(|member| member.nickname.as_ref()) {
+                    assert!(names.insert(name), "two are called {name}: {roster:?}");
+                }
                 if there.len() < roster.user_count().unwrap() as usize {
                     // It is told no more than how many there are.
                     continue;

@@ -241,7 +241,7 @@ impl World {
 
     /// A connection may break.
     pub(super) fn break_something(&mut self) {
-        if self.wires.is_empty() || !self.dice.chance(20) {
+        if self.wires.is_empty() || !self.dice.chance(7) {
             return;
         }
         let at = self.dice.below(self.wires.len());
@@ -253,14 +253,18 @@ impl World {
         }
     }
 
-    /// Somebody says something.
+    /// Somebody says something, or wants to be called something.
     pub(super) fn say(&mut self) {
         if self.wires.is_empty() {
             return;
         }
         let at = self.dice.below(self.wires.len());
         let wire = self.wires.values_mut().nth(at).unwrap();
-        wire.say(self.now, &mut self.spoken);
+        if self.dice.chance(30) {
+            wire.take_nickname(self.now, self.dice.one_of(&["Ann", "Bob", "Bo\u{300}b", ""]));
+        } else {
+            wire.say(self.now, &mut self.spoken);
+        }
     }
 
     pub(super) fn drain_cores(&mut self) {

@@ -16,9 +16,9 @@ use crate::{dice::Dice, documents::Documents, exchanges::Exchanges};
 impl World {
     pub(super) fn upset(&mut self) {
         match self.dice.below(20) {
-            0..8 => self.reload(),
-            8..14 => self.regroup(),
-            14..17 => self.lose_core(),
+            0..6 => self.reload(),
+            6..11 => self.regroup(),
+            11..17 => self.lose_core(),
             _ => self.restart(),
         }
     }
