@@ -18,13 +18,22 @@ mod policy;
 mod reload;
 mod runtime;
 
-use std::{io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    convert::Infallible, io::IsTerminal, net::SocketAddr, path::PathBuf, process::ExitCode,
+    time::Duration,
+};
 
 use clap::{Parser, Subcommand};
 use engine::Counters;
 use mailbox::CoreId;
-use sip_control::server::{self, BindError, Cores};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use sip_control::{
+    focus::Duty,
+    server::{self, BindError, Cores},
+};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    sync::{mpsc, watch},
+};
 
 use crate::{
     config::{Config, Io},
@@ -33,10 +42,10 @@ use crate::{
     node::Node,
 };
 
-/// How long the cores may take to send what is queued, once the BYEs are answered or
-/// `sip.timers.shutdown` is up. By default that is 4.5 s in all: a supervisor that gives five sees us
-/// go by ourselves.
-const CORES_STOP_MAX: Duration = Duration::from_millis(1500);
+/// How long the cores may take to end once the focus has: they have had their time to send what was
+/// queued. With that, and `sip.timers.shutdown`, a stop takes 4.5 s by default: a supervisor that gives
+/// five sees us go by ourselves.
+const CORES_END_MAX: Duration = Duration::from_millis(500);
 
 #[cfg(not(test))]
 #[global_allocator]
@@ -127,28 +136,39 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
             tokio::spawn(control::heed(control::bind(path)?, sip.desk()));
         }
         tokio::spawn(reload::heed(hangup, arguments.config, as_written, sip.desk()));
-        let mut terminate = await_signal(SignalKind::terminate())?;
-        let mut interrupt = await_signal(SignalKind::interrupt())?;
-        let told = async {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
-            }
-        };
+        let (tell, told) = mpsc::channel(1);
+        tokio::spawn(heed_signals(
+            await_signal(SignalKind::terminate())?,
+            await_signal(SignalKind::interrupt())?,
+            tell,
+        ));
         let node = Node::start(&config)?;
         // All of the control plane is in it, which is much for a stack.
         Box::pin(serve(&config, sip, node, |line| println!("{line}"), told)).await
     })
 }
 
+/// Tells of every signal that asks the process to end.
+async fn heed_signals(mut terminate: Signal, mut interrupt: Signal, tell: mpsc::Sender<()>) {
+    loop {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        if tell.send(()).await.is_err() {
+            return;
+        }
+    }
+}
+
 /// Says in one line when all is ready, and where, and serves until the process is told to stop, or its
-/// last core breaks.
+/// last core breaks. Told for the first time, it drains (sip/OPS-02).
 async fn serve(
     config: &Config,
     sip: server::Bound,
     node: Node,
     say: impl FnOnce(&str),
-    told: impl Future<Output = ()>,
+    mut told: mpsc::Receiver<()>,
 ) -> Result<(), Failure> {
     let Node { links, readings, bell, addresses, way, mut ended } = node;
     let readiness = Readiness::default();
@@ -165,62 +185,68 @@ async fn serve(
     let cores = links.len();
     let links = Cores { links, doorbell: bell, listeners: addresses };
     let desk = sip.desk();
-    let (mut first_end, mut lost) = (None, 0);
-    let (stops, has_stopped) = tokio::sync::oneshot::channel::<()>();
-    let stop = async {
-        tokio::pin!(told);
-        loop {
-            let end = tokio::select! {
-                () = &mut told => break,
-                end = ended.recv() => end,
+    let (mut first_end, mut gone) = (None, 0);
+    let (assign, duty) = watch::channel(Duty::Serving);
+    let supervision = async {
+        while *assign.borrow() != Duty::Stopping {
+            let serves = *assign.borrow() == Duty::Serving;
+            let next = tokio::select! {
+                // Nobody can tell any more: as if it were told to stop.
+                word = told.recv() => match word {
+                    Some(()) if serves => Duty::Draining,
+                    _ => Duty::Stopping,
+                },
+                end = ended.recv() => match end {
+                    // The others go on without it (sip/OPS-09).
+                    Some((core, Err(error))) if gone + 1 < cores => {
+                        gone += 1;
+                        tracing::error!("core {} does not serve any more: {error}", core.index());
+                        desk.lose(core).await;
+                        continue;
+                    }
+                    Some((core, Ok(counters))) if !serves => {
+                        gone += 1;
+                        note_counted(core, &counters);
+                        continue;
+                    }
+                    end => {
+                        first_end = end;
+                        Duty::Stopping
+                    }
+                },
             };
-            match end {
-                // The others go on without it (sip/OPS-09).
-                Some((core, Err(error))) if lost + 1 < cores => {
-                    lost += 1;
-                    tracing::error!("core {} does not serve any more: {error}", core.index());
-                    desk.lose(core).await;
-                }
-                end => {
-                    first_end = end;
-                    break;
-                }
-            }
+            // Nobody shall be sent here to be refused (sip/OPS-02).
+            readiness.set(false);
+            assign.send_replace(next);
         }
-        // Nobody shall be sent here to be refused (sip/OPS-02).
-        readiness.set(false);
-        drop(stops);
+        std::future::pending::<Infallible>().await
     };
-    let stop_max = config.sip.timers.shutdown + CORES_STOP_MAX;
-    let overdue = async {
-        // Told by being let go of.
-        let _ = has_stopped.await;
-        tokio::time::sleep(stop_max).await;
+    let counters = tokio::select! {
+        counters = sip.serve(links, duty) => counters,
+        never = supervision => match never {},
     };
-    tokio::pin!(overdue);
-    tokio::select! {
-        counters = sip.serve(links, stop) => tracing::info!("the focus counted: {counters:?}"),
-        () = &mut overdue => tracing::warn!("not everybody has answered in time"),
-    }
+    tracing::info!("the focus counted: {counters:?}");
     if let Some((core, end)) = first_end {
         return Err(broken(core, end));
     }
     let ends = async {
-        for _ in lost..cores {
+        for _ in gone..cores {
             match ended.recv().await {
-                Some((core, Ok(counters))) => {
-                    tracing::info!("core {} counted: {counters:?}", core.index());
-                }
+                Some((core, Ok(counters))) => note_counted(core, &counters),
                 Some((core, end)) => return Err(broken(core, end)),
                 None => {}
             }
         }
         Ok(())
     };
-    tokio::select! {
-        ends = ends => ends,
-        () = overdue => Ok(()),
-    }
+    tokio::time::timeout(CORES_END_MAX, ends).await.unwrap_or_else(|_| {
+        tracing::warn!("not every core has ended in time");
+        Ok(())
+    })
+}
+
+fn note_counted(core: CoreId, counters: &Counters) {
+    tracing::info!("core {} counted: {counters:?}", core.index());
 }
 
 /// Serves figures where the configuration says, if it does. Where that is.

@@ -64,7 +64,10 @@ pub struct Timers {
     pub key_grace: Duration,
     /// How often a member who is not there is called at most when something is said (RCS-08).
     pub recall: Duration,
-    /// How long the process waits for all of them when it is told to stop.
+    /// How long sessions go on, and new ones are refused, when the process is told to stop; zero ends
+    /// them at once (OPS-02).
+    pub drain: Duration,
+    /// How long the process then waits for the answers to its BYEs.
     pub shutdown: Duration,
     /// Least time between two change NOTIFYs of one subscription (NTF-04).
     pub notify_min_interval: Duration,
@@ -118,6 +121,7 @@ impl Default for Timers {
             document_refresh: seconds(60),
             document_retry: seconds(10),
             document_timeout: seconds(5),
+            drain: Duration::ZERO,
             shutdown: seconds(3),
             notify_min_interval: seconds(5),
             session_interval: seconds(1800),

@@ -17,6 +17,7 @@ use mailbox::SessionId;
 use super::{
     Focus, Incoming, RequestId, Subject,
     content::Content,
+    duty::Duty,
     exchange::{Exchange, Open},
     link::Link,
     output::Output,
@@ -165,7 +166,7 @@ impl Focus {
         self.names = found;
         match what {
             Postponed::Outside { incoming, originator, content } => {
-                let served = if self.is_stopping {
+                let served = if self.duty == Duty::Stopping {
                     Err(Refusal::Draining)
                 } else {
                     self.serve(now, &incoming, &originator, &content)

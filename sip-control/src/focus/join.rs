@@ -20,6 +20,7 @@ use super::{
     conference_info::Disconnection,
     content::Content,
     directory::{Place, SESSION_TOKEN_SIZE},
+    duty::Duty,
     errand::Postponed,
     exchange::{Exchange, Open, Theirs},
     invite::UNAVAILABLE,
@@ -222,6 +223,9 @@ impl Focus {
         venue: Arc<Venue>,
         invite: &Request,
     ) -> Result<RoomId, Refusal> {
+        if self.duty != Duty::Serving {
+            return Err(Refusal::Draining);
+        }
         if self.rooms.len() >= self.config.limits.sessions {
             return Err(Refusal::Exhausted);
         }

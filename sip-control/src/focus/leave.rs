@@ -7,6 +7,7 @@ use mailbox::{FailureCause, RoomId, SessionId};
 use super::{
     Focus, Incoming, Purpose, Subject,
     conference_info::Disconnection,
+    duty::Duty,
     exchange::Open,
     invite::{NO_ANSWER, UNAVAILABLE, WITHDRAWN},
     leg::{Ack, Connected, Farewell, Leg, Media, Phase, Stage},
@@ -330,7 +331,7 @@ impl Focus {
         let was_connected = room.is_connected_by(session);
         let is_loss = how.is_loss();
         let has_changed = room.vacate(session, how, now, &self.clock);
-        if self.is_stopping {
+        if self.duty == Duty::Stopping {
             return;
         }
         let linger = self.config.timers.session_linger;
@@ -397,7 +398,7 @@ impl Focus {
     ) {
         let Some(room) = self.rooms.remove(&room_id) else { return };
         self.directory.close(&room.identity, &room.venue);
-        if !self.is_stopping {
+        if self.duty != Duty::Stopping {
             let session = room.identity.clone();
             self.record(|| Change::Closed { session });
         }

@@ -17,6 +17,7 @@ mod content;
 mod counters;
 mod dialogs;
 mod directory;
+mod duty;
 mod early;
 mod errand;
 mod exchange;
@@ -86,6 +87,7 @@ pub use mailbox::{Utc, WallClock};
 
 pub use self::{
     counters::{Counters, Gauges},
+    duty::Duty,
     errand::ErrandId,
     order::{Member, Order, Report},
     output::{Output, RequestId},
@@ -159,7 +161,7 @@ pub struct Focus {
     counters: Counters,
     /// The last id given out. Sessions, rooms and all the others share one count.
     last_id: u64,
-    is_stopping: bool,
+    duty: Duty,
     rates: Rates,
     /// How long the request that is served now has waited.
     delay: Duration,
@@ -220,7 +222,7 @@ impl Focus {
             outputs: VecDeque::new(),
             counters: Counters::default(),
             last_id: 0,
-            is_stopping: false,
+            duty: Duty::Serving,
             rates: Rates::default(),
             delay: Duration::ZERO,
             media_load: 0,
@@ -363,13 +365,6 @@ impl Focus {
         self.spread_tidings(now);
     }
 
-    /// Ends all sessions and serves no new ones (LEAVE-09, OPS-02).
-    pub fn handle_stop(&mut self, now: Instant) {
-        self.is_stopping = true;
-        self.end_everything(now);
-        self.run_all_errands(now);
-    }
-
     /// The next thing to be done.
     pub fn poll_output(&mut self) -> Option<Output> {
         self.outputs.pop_front()
@@ -467,7 +462,7 @@ impl Focus {
     fn has_room_for(&mut self, method: Method) -> Result<(), Refusal> {
         let limits = &self.config.limits;
         match method {
-            _ if self.is_stopping => Err(Refusal::Draining),
+            _ if self.duty == Duty::Stopping => Err(Refusal::Draining),
             _ if self.is_overloaded() => Err(Refusal::Overloaded(self.respite())),
             Method::Invite if self.legs.len() >= limits.legs => Err(Refusal::Exhausted),
             Method::Subscribe if self.subscriptions.len() >= limits.subscriptions => {

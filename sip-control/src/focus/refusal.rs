@@ -53,7 +53,7 @@ pub enum Refusal {
     NoRecipient,
     /// A: there are as many sessions, legs or subscriptions as there may be (OPS-03).
     Exhausted,
-    /// A: the focus is on its way out (OPS-02).
+    /// A: the focus is on its way out. C: it begins no more sessions, for it will be (OPS-02).
     Draining,
     /// A: there is more to do than can be done; ask again then (OPS-01).
     Overloaded(Duration),

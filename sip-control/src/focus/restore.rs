@@ -8,6 +8,7 @@ use mailbox::{ParticipantId, RoomId, SessionId};
 use super::{
     Focus, Output, Subject,
     directory::Place,
+    duty::Duty,
     invite::Invitee,
     participant::Originator,
     policy::{Company, Policy},
@@ -111,7 +112,9 @@ impl Focus {
     /// Notes that a user is not in the session any more, and whether it may come back. Whoever is sent
     /// away because the process ends is in it as before.
     pub(super) fn record_gone(&mut self, room: RoomId, keys: &[UserKey]) {
-        let Some(room) = self.rooms.get(&room).filter(|_| !self.is_stopping) else { return };
+        let Some(room) = self.rooms.get(&room).filter(|_| self.duty != Duty::Stopping) else {
+            return;
+        };
         let Some(user) = keys.first().cloned() else { return };
         let (session, has_departed) = (room.identity.clone(), room.has_departed(keys));
         let is_guest = matches!(*room.venue.policy, Policy::AdHoc(_));

@@ -230,6 +230,16 @@ impl Agent {
         self.focus.handle_timeout(now);
     }
 
+    /// What it goes by.
+    pub fn config(&self) -> &Config {
+        self.focus.config()
+    }
+
+    /// Begins no more sessions (OPS-02).
+    pub fn handle_drain(&mut self) {
+        self.focus.handle_drain();
+    }
+
     /// Ends everything: BYE to all, the last NOTIFYs, and no new session.
     pub fn handle_stop(&mut self, now: Instant) {
         self.focus.handle_stop(now);
@@ -260,6 +270,11 @@ impl Agent {
     /// taken in yet.
     pub fn has_events(&self) -> bool {
         self.placement.has_events()
+    }
+
+    /// Whether any session runs.
+    pub fn has_sessions(&self) -> bool {
+        self.focus.has_sessions()
     }
 
     /// Whether nothing is left of what was told to end.

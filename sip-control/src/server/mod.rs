@@ -32,7 +32,7 @@ pub use self::{
 };
 use crate::{
     config::{Config, ConfigError},
-    focus::{Counters, WallClock},
+    focus::{Counters, Duty, WallClock},
     group::{Groups, Library, LibraryError, Sources, Tally},
     locate::{Dns, Locator},
     placement::CoreLink,
@@ -41,7 +41,7 @@ use crate::{
 };
 
 /// How long the cores may take to send what is queued, once every dialog is over.
-const CORES_DRAIN_MAX: Duration = Duration::from_secs(2);
+const CORES_DRAIN_MAX: Duration = Duration::from_secs(1);
 
 /// Why the control plane did not start.
 #[derive(Debug)]
@@ -141,16 +141,16 @@ impl Bound {
         self.desk.clone()
     }
 
-    /// Serves until `shutdown` is done; then ends every dialog with BYE, and every subscription with
-    /// a last NOTIFY, waits for their answers as long as `timers.shutdown` allows, and has the cores
-    /// send what is queued. What was counted is returned.
-    pub async fn serve(self, cores: Cores, shutdown: impl Future<Output = ()>) -> Counters {
+    /// Serves until its duty is another one. Once that is to drain, it begins no more sessions, until
+    /// none runs or `timers.drain` is up (OPS-02). Then, and at once when the duty is to stop or nobody is
+    /// left to say what it is, it ends every dialog with BYE, and every subscription with a last NOTIFY,
+    /// waits for their answers as long as `timers.shutdown` allows, and has the cores send what is
+    /// queued. What was counted is returned.
+    pub async fn serve(self, cores: Cores, duty: watch::Receiver<Duty>) -> Counters {
         let names = self.local_names();
         let Self { config, transport, sources, fetched, store, seeds, locator, .. } = self;
         let Self { instructions, desk: _desk, .. } = self;
         let clock = WallClock::new(Instant::now(), SystemTime::now());
-        let timers = config.timers.clone();
-        let shutdown_max = timers.shutdown;
         let connect_anywhere = config.media.connect_anywhere;
         let mut agent = Agent::new(config, names, cores.links, seeds, clock);
         let first = sources.groups();
@@ -177,15 +177,18 @@ impl Bound {
             bell,
         };
 
-        let mut shutdown = pin!(shutdown);
-        let mut is_told = false;
-        while !is_told {
-            is_told = running.turn(None, shutdown.as_mut()).await;
-        }
+        let comes_to = |least: Duty| {
+            let mut duty = duty.clone();
+            async move { drop(duty.wait_for(|duty| *duty >= least).await) }
+        };
+        let mut told = pin!(comes_to(Duty::Draining));
+        while !running.turn(None, told.as_mut()).await {}
+        running.drain(pin!(comes_to(Duty::Stopping))).await;
         tracing::info!("stopping");
         let now = Instant::now();
         running.agent.handle_stop(now);
-        running.wait_until(now + shutdown_max, Agent::is_idle).await;
+        let end = now + running.agent.config().timers.shutdown;
+        running.wait_until(end, Agent::is_idle).await;
         running.agent.drain_cores();
         let end = Instant::now() + CORES_DRAIN_MAX;
         running.wait_until(end, Agent::are_cores_drained).await;
@@ -285,6 +288,22 @@ impl Running {
         };
         self.bell.get_ref().0.awake();
         is_told
+    }
+
+    /// Serves sessions that run and no new ones, until none runs any more, it has taken long enough, or
+    /// `stop` is done.
+    async fn drain(&mut self, mut stop: std::pin::Pin<&mut impl Future<Output = ()>>) {
+        let longest = self.agent.config().timers.drain;
+        let end = Instant::now() + longest;
+        self.agent.handle_drain();
+        if !longest.is_zero() {
+            tracing::info!(?longest, "no new sessions: draining");
+        }
+        while self.agent.has_sessions() && Instant::now() < end {
+            if self.turn(Some(end), stop.as_mut()).await {
+                break;
+            }
+        }
     }
 
     /// Goes on until `is_done`, or until it has taken too long.

@@ -10,6 +10,7 @@ use sip_control::client::{
     Referred, Refusal, Session,
 };
 use sip_control::config::{self, Listen, Users};
+use sip_control::focus::Duty;
 use sip_control::message::Message;
 use sip_control::placement::CoreLink;
 use sip_control::server::{Cores, bind};
@@ -38,7 +39,10 @@ pub async fn focus(
     let (to_focus, events) = ring(64, &doorbell);
     let cores =
         Cores { links: vec![CoreLink { commands, events }], doorbell, listeners: Vec::new() };
-    tokio::task::spawn_local(bound.serve(cores, std::future::pending()));
+    tokio::task::spawn_local(async move {
+        let (_serving, duty) = tokio::sync::watch::channel(Duty::Serving);
+        bound.serve(cores, duty).await;
+    });
     tokio::task::spawn_local(obliging_core(to_core, to_focus, switch));
     addresses
 }

@@ -307,3 +307,28 @@ fn a_focus_that_stops_says_good_bye_to_all() {
     let refused = world.ask(&late);
     assert_eq!((refused.status(), refused.header("Retry-After")), (503, "30"));
 }
+
+/// OPS-02: a focus that drains begins no session, and serves those that run: who joins, who rejoins, and
+/// who leaves. When the last has left there is nothing to wait for.
+#[test]
+fn a_focus_that_drains_serves_the_sessions_that_run() {
+    let (mut world, mut alice, mut bob) = world();
+    world.drain();
+    let new = invite(&mut world, "sip:gardeners@groups.example.com", ALICE, "", OFFER);
+    let refused = world.ask(&new);
+    assert_eq!((refused.status(), refused.header("Retry-After")), (503, "30"));
+    assert_eq!(world.refusals("draining"), 1);
+    let mut carol = world.join(GARDEN, "sip:carol@example.com");
+    assert_eq!(carol.identity(), alice.identity());
+    let mut again = world.join(&alice.identity(), BOB);
+    world.bound(again.session());
+    world.take();
+    for call in [&mut alice, &mut bob, &mut carol, &mut again] {
+        assert!(world.has_sessions());
+        let bye = call.next(&mut world, "BYE", "Content-Length: 0\n\n");
+        world.hear(&bye);
+    }
+    assert!(!world.has_sessions());
+    let late = invite(&mut world, GARDEN, ALICE, "", OFFER);
+    assert_eq!(world.ask(&late).status(), 503);
+}

@@ -8,11 +8,11 @@ use mailbox::{Command, Doorbell, Event, Receiver, Sender, ring};
 use msrp::UriBuf;
 use sip_control::{
     config::{Config, Listen},
-    focus::Counters,
+    focus::{Counters, Duty},
     placement::CoreLink,
     server::{Cores, bind},
 };
-use tokio::sync::oneshot;
+use tokio::sync::watch;
 
 use peer::{OFFER, Peer, connected};
 
@@ -22,7 +22,7 @@ const ROOM: &str = "sip:lobby@chat.localhost";
 struct Server {
     udp: SocketAddr,
     tcp: SocketAddr,
-    stop: oneshot::Sender<()>,
+    duty: watch::Sender<Duty>,
 }
 
 /// Runs a scenario against the built-in configuration, on ports that the host chooses, and yields
@@ -38,14 +38,15 @@ fn run<F: Future<Output = ()>>(scenario: impl FnOnce(Server) -> F) -> Counters {
         config.partial_rosters = false;
         config.timers.shutdown = Duration::from_millis(500);
         let bound = bind(config).await.unwrap();
-        let (stop, told) = oneshot::channel();
-        let server = Server { udp: bound.udp_addresses()[0], tcp: bound.tcp_addresses()[0], stop };
+        let (tell, duty) = watch::channel(Duty::Serving);
+        let (udp, tcp) = (bound.udp_addresses()[0], bound.tcp_addresses()[0]);
+        let server = Server { udp, tcp, duty: tell };
         let doorbell = Doorbell::new().unwrap();
         let (commands, to_core) = ring(64, &Doorbell::new().unwrap());
         let (to_focus, events) = ring(64, &doorbell);
         let cores =
             Cores { links: vec![CoreLink { commands, events }], doorbell, listeners: Vec::new() };
-        let served = bound.serve(cores, async move { told.await.unwrap_or(()) });
+        let served = bound.serve(cores, duty);
         tokio::select! {
             (counters, ()) = async { tokio::join!(served, scenario(server)) } => counters,
             () = obliging_core(to_core, to_focus) => unreachable!("it never ends"),
@@ -96,7 +97,7 @@ fn three_users_meet_and_one_leaves() {
 
         alice.bye().await;
         assert_eq!(bob.notified_of(2).await, ["sip:bob@example.org", "sip:carol@example.org"]);
-        server.stop.send(()).unwrap();
+        server.duty.send_replace(Duty::Stopping);
         let reason = bob.ended().await;
         assert!(reason.contains("cause=503"), "{reason}");
         carol.ended().await;
@@ -117,7 +118,7 @@ fn names_are_looked_up_by_the_host() {
         let elsewhere = named.replace("c=IN IP4 127.0.0.1", "c=IN IP4 127.0.0.2");
         let warning = bob.refused(ROOM, &elsewhere).await;
         assert!(warning.ends_with("\"Path and connection address differ\""), "{warning}");
-        server.stop.send(()).unwrap();
+        server.duty.send_replace(Duty::Stopping);
         alice.ended().await;
     });
 }
@@ -128,7 +129,7 @@ fn stopping_does_not_wait_for_the_silent() {
     let counters = run(async |server| {
         let mut alice = Peer::udp("alice", server.udp).await;
         alice.join(ROOM).await;
-        server.stop.send(()).unwrap();
+        server.duty.send_replace(Duty::Stopping);
     });
     assert_eq!(counters.farewells.get("stopping"), Some(&1));
 }

@@ -191,6 +191,7 @@ struct TimersTable {
     document_refresh: Option<Time>,
     document_retry: Option<Time>,
     document_timeout: Option<Time>,
+    drain: Option<TimeOrZero>,
     shutdown: Option<Time>,
     notify_min_interval: Option<Time>,
     session_interval: Option<Time>,
@@ -469,7 +470,7 @@ impl SipTable {
             media_grace as time, session_linger as time, key_grace as time, recall as time, idle_timeout as time, restored_session as time,
             list_refresh as time, list_retry as time, list_timeout as time,
             document_refresh as time, document_retry as time, document_timeout as time,
-            shutdown as time, notify_min_interval as time, session_interval as time,
+            drain as time, shutdown as time, notify_min_interval as time, session_interval as time,
             session_interval_min as time, subscription_max as time, subscription_min as time,
             refer_reports as time, digest_nonce as time, digest_window as time, digest_penalty as time,
         );

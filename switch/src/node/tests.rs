@@ -60,7 +60,7 @@ struct Subject {
     metrics: String,
     log: Log,
     is_broken: Arc<AtomicBool>,
-    stop: tokio::sync::oneshot::Sender<()>,
+    stop: tokio::sync::mpsc::Sender<()>,
     thread: thread::JoinHandle<()>,
 }
 
@@ -80,7 +80,7 @@ impl Subject {
         config.sip.listen.tcp = Vec::new();
         config.sip.timers.shutdown = Duration::from_millis(1);
         let (log, is_broken) = (Log::default(), Arc::new(AtomicBool::new(false)));
-        let (stop, stopped) = tokio::sync::oneshot::channel();
+        let (stop, told) = tokio::sync::mpsc::channel(1);
         let (say, said) = mpsc::channel();
         let (writes, breaks) = (log.clone(), Arc::clone(&is_broken));
         let thread = thread::spawn(move || {
@@ -90,7 +90,6 @@ impl Subject {
             control.unwrap().block_on(async {
                 let sip = server::bind(config.sip.clone()).await.unwrap();
                 let node = Node::start_with(&config, serving(breaks)).unwrap();
-                let told = async { stopped.await.unwrap() };
                 let say = |line: &str| say.send(line.to_owned()).unwrap();
                 Box::pin(crate::serve(&config, sip, node, say, told)).await.unwrap();
             });
@@ -123,7 +122,7 @@ impl Subject {
 
     /// Ends it, as one that serves to the end. What it has logged.
     fn end(self) -> String {
-        self.stop.send(()).unwrap();
+        self.stop.blocking_send(()).unwrap();
         self.thread.join().expect("it has served to the end");
         String::from_utf8(self.log.0.lock().unwrap().clone()).unwrap()
     }

@@ -54,6 +54,33 @@ fn every_part_is_counted_and_nobody_is_named() {
     node.logged("reason=\"not_found\"");
 }
 
+/// sip/OPS-02: told to stop, a node is not ready any more, and goes on with the sessions it has until they
+/// are over, or until it is told again.
+#[test]
+fn a_node_drains_before_it_ends() {
+    for told_again in [false, true] {
+        let config = format!("{ANYWHERE}{METRICS}[sip.timers]\ndrain = \"1h\"\n");
+        let mut node = Node::start(&config, &[]);
+        let mut alice = Caller::new("alice", node.sip());
+        let mut bob = Caller::new("bob", node.sip());
+        let joined = alice.invite("sip:garden@chat.localhost");
+        assert_eq!((joined.status(), page(&node, "/ready").0), (200, 200));
+        node.signal(rustix::process::Signal::TERM);
+        node.logged("draining");
+        assert_eq!(page(&node, "/ready").0, 503);
+        assert_eq!(bob.invite("sip:orchard@chat.localhost").status(), 503);
+        let met = bob.invite(joined.identity());
+        assert_eq!(met.status(), 200);
+        if told_again {
+            node.signal(rustix::process::Signal::TERM);
+        } else {
+            assert_eq!(alice.bye(&joined).status(), 200);
+            assert_eq!(bob.bye(&met).status(), 200);
+        }
+        assert_eq!(node.end().0, Some(0));
+    }
+}
+
 /// sip/OPS-02: readiness is withdrawn, and only then new sessions are refused.
 #[test]
 fn a_node_that_ends_is_not_ready_any_more() {

@@ -277,6 +277,15 @@ impl World {
         was_there
     }
 
+    pub fn drain(&mut self) {
+        self.agent.handle_drain();
+        self.settle();
+    }
+
+    pub fn has_sessions(&self) -> bool {
+        self.agent.has_sessions()
+    }
+
     pub fn stop(&mut self) {
         self.agent.handle_stop(self.now);
         self.settle();
