@@ -22,7 +22,7 @@ use super::{
     conference_info::{Disconnection, Progress},
     errand::Postponed,
     exchange::{Exchange, Theirs},
-    join::{SUPPORTED, contact_of, origin_of},
+    join::{SUPPORTED_AS_CALLER, contact_of, origin_of},
     keep_alive::allows_update,
     leg::{Ack, Connected, Farewell, Inviting, Leg, Media, Phase, Stage},
     link::Link,
@@ -294,7 +294,7 @@ impl Focus {
                 .header(Header::Allow, ALLOW)
                 .header(Header::AllowEvents, "conference")
                 .header(Header::Accept, ACCEPT)
-                .header(Header::Supported, SUPPORTED)
+                .header(Header::Supported, SUPPORTED_AS_CALLER)
                 .header(Header::SessionExpires, &SessionTimer::asked(&self.config.timers, 0)),
         )
     }

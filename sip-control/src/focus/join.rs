@@ -455,7 +455,10 @@ pub(super) fn origin_of(at: Utc, session: SessionId) -> Origin {
 }
 
 /// The extensions we know, as Supported has them.
-pub(super) const SUPPORTED: &str = "timer, 100rel, norefersub, gruu, recipient-list-invite";
+const SUPPORTED: &str = "timer, 100rel, norefersub, gruu, recipient-list-invite";
+/// The same in INVITEs and UPDATEs of ours. What who is called says before its answer is of no use to us, and so
+/// never acknowledged: it must not think that it would be (RFC 3262 section 3).
+pub(super) const SUPPORTED_AS_CALLER: &str = "timer, norefersub, gruu, recipient-list-invite";
 
 /// Adds what was agreed about refreshes (TMR-01).
 pub(super) fn with_timer(reply: Reply, timer: Option<SessionTimer>) -> Reply {

@@ -7,7 +7,7 @@ use mailbox::SessionId;
 use super::{
     Focus, Purpose,
     exchange::Open,
-    join::{SUPPORTED, contact_of},
+    join::{SUPPORTED_AS_CALLER, contact_of},
     leg::{Farewell, Leg, Media},
     link::Link,
     output::{Output, RequestId},
@@ -73,7 +73,7 @@ impl Focus {
             .header(Header::Contact, &contact)
             .header(Header::UserAgent, &user_agent)
             .header(Header::Allow, ALLOW)
-            .header(Header::Supported, SUPPORTED);
+            .header(Header::Supported, SUPPORTED_AS_CALLER);
         if let Some(timing) = &mut connected.timing {
             timing.refresh_at = None;
             let interval = timing.timer.interval.as_secs();

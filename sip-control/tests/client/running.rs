@@ -8,7 +8,7 @@ use sip_control::client::{
     CallError, CannotCall, CannotSend, Config, Conversation, Ending, Failure, Happening, NotSaid,
     Privacy, Refusal, SessionError, User, listen, start,
 };
-use sip_control::message::Message;
+use sip_control::message::{Header, Message};
 use sip_control::transport::{Protocol, Target};
 use tokio::net::UdpSocket;
 
@@ -77,6 +77,36 @@ impl Focus {
     fn identity(&self) -> String {
         format!("sip:s-1@{};gr", self.socket.local_addr().unwrap())
     }
+}
+
+/// IMS-11: the answer may come before the 200, when it has to be acknowledged: then it is to where that said that
+/// the user connects, once there is a 200.
+#[test]
+fn a_user_joins_where_the_answer_comes_early() {
+    run(async {
+        let (mut focus, mut switch) = (Focus::new().await, Switch::answering("200 OK").await);
+        let user = focus.user().await;
+        let call = tokio::spawn(async move { user.join(ROOM, Privacy::None).await });
+        let invite = focus.expect("INVITE").await;
+        let early = ANSWER.replace("198.51.100.5:2855", &switch.address.to_string());
+        let contact = contact(&focus.identity());
+        let lines = format!("Require: 100rel\nRSeq: 4711\n{contact}");
+        let progress = ok_with(&invite, "f9c1", &lines, &early);
+        focus.say(&progress.replacen("200 OK", "183 Session Progress", 1)).await;
+        let prack = focus.expect("PRACK").await;
+        assert_eq!(prack.header(Header::RAck), Some("4711 1 INVITE"));
+        focus.say(&answer(&prack, "200 OK", "")).await;
+        focus.say(&answer(&invite, "200 OK", &contact)).await;
+        focus.expect("ACK").await;
+        let binding = switch.next().await;
+        assert_eq!(&*binding.from_path, &*attribute(&invite, "path"));
+        let session = call.await.unwrap().unwrap();
+        let leaving = tokio::spawn(session.leave());
+        let bye = focus.expect("BYE").await;
+        assert_eq!(bye.header(Header::CSeq), Some("3 BYE"));
+        focus.say(&answer(&bye, "200 OK", "")).await;
+        leaving.await.unwrap();
+    });
 }
 
 fn heard(happening: Option<Happening>) -> (String, String) {

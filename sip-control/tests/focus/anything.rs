@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mailbox::FailureCause;
 use proptest::{collection::vec, prelude::*};
+use sip_control::digest::Credentials;
 
 use super::{
     callee::{ANSWER, answered},
@@ -40,7 +41,8 @@ fn step() -> impl Strategy<Value = Step> {
     // The offer does for an answer too, where there was none.
     let offer = prop_oneof![2 => Just(OFFER), 1 => Just("")];
     let ack = prop_oneof![Just(None), Just(Some("")), Just(Some(OFFER))];
-    let status = prop_oneof![Just("180 Ringing"), Just("200 OK"), Just("486 Busy Here")];
+    let asked = Just("407 Proxy Authentication Required");
+    let status = prop_oneof![Just("180 Ringing"), Just("200 OK"), Just("486 Busy Here"), asked];
     let content = prop_oneof![Just(""), Just(ANSWER)];
     prop_oneof![
         4 => (user.clone(), any::<bool>(), offer, ack.clone()).prop_map(
@@ -119,8 +121,11 @@ fn carry_out(world: &mut World, calls: &mut Vec<Call>, called: &mut Vec<Sent>, s
             called.extend(sent.filter(|sent| sent.start().starts_with("INVITE ")));
         }
         Step::Answered { nth, status, content } if nth < called.len() => {
-            let kind = "Content-Type: application/sdp\nContent-Length: ?\n\n";
+            let kind = "Proxy-Authenticate: Digest realm=\"p\", nonce=\"n\", stale=true\n\
+                        Content-Type: application/sdp\nContent-Length: ?\n\n";
             answered(world, &called[nth], status, "callee", &format!("{kind}{content}"));
+            let sent = world.take().into_iter();
+            called.extend(sent.filter(|sent| sent.start().starts_with("INVITE ")));
         }
         Step::Bye { nth } if nth < calls.len() => {
             let bye = calls.remove(nth).next(world, "BYE", "Content-Length: 0\n\n");
@@ -172,6 +177,7 @@ proptest! {
         config.rooms[0].rules.max_participants = Some(SEATS);
         config.rooms[0].rules.anonymity = sip_control::config::Users::Everyone;
         config.rooms[0].rules.inviters = sip_control::config::Users::Everyone;
+        config.credentials = vec![Credentials::new("chat", "open sesame").for_realm("p")];
         config.outbound_proxy = Some("sip:192.0.2.1;transport=tcp".to_owned());
         let mut world = World::new(config);
         let (mut calls, mut called) = (Vec::new(), Vec::new());
