@@ -160,7 +160,9 @@ fn a_private_message_is_passed_on_like_any_other() {
         assert_eq!(first, expected, "before there is more of it");
         let (late, _) = room.node.bound(&private(on(core, bob())));
         room.say(&chunk("l0ng", "part0002", "Byte-Range: 93-95/95\r\n", "...", "$"));
-        let (last, other_tid, same_mid) = masked(&room.heard()[1]);
+        let [alice, bob, _] = room.heard();
+        assert!(!alice.contains("REPORT"), "nothing is lost: {alice}");
+        let (last, other_tid, same_mid) = masked(&bob);
         assert!(
             last.contains("Byte-Range: 93-95/95\r\n")
                 && last.ends_with("\r\n...\r\n-------{tid}$\r\n")
@@ -188,6 +190,33 @@ fn a_private_message_is_passed_on_like_any_other() {
     let [alice, bob, _] = room.heard();
     assert!(alice.contains("MSRP part0001 200 ") && alice.contains("MSRP part0002 413 "));
     assert!(bob.ends_with("#\r\n"));
+}
+
+/// PRIV-13, FLOW-05: of a message whose last part finds no room its sender is told that it is lost, and
+/// the recipient that it is not whole.
+#[test]
+fn a_private_message_whose_end_finds_no_room_is_lost() {
+    for core in [0, 1] {
+        let limits = Limits { connection_queue_bytes_max: 2000, ..Limits::default() };
+        let mut node = Node::with(2, &limits, 10_485_760);
+        std::sync::Arc::make_mut(&mut node.terms).policy = open_policy();
+        let mut room = Fixture::of(node, &[alice(), private(on(core, bob())), carol()]);
+        let wrapper = psst("sip:bob@example.net");
+        room.say(&chunk("l0ng", "part0001", "Byte-Range: 1-92/3092\r\n", &wrapper, "+"));
+        room.node.pause();
+        assert!(room.heard()[1].contains("Psst"));
+        room.say(&chunk(
+            "l0ng",
+            "part0002",
+            "Byte-Range: 93-3092/3092\r\n",
+            &"x".repeat(3000),
+            "$",
+        ));
+        let [alice, bob, _] = room.heard();
+        assert!(bob.ends_with("#\r\n") && !bob.contains("xx"));
+        let told = ["MSRP part0002 413 ", "Status: 000 413 "].map(|it| alice.matches(it).count());
+        assert_eq!(told.iter().sum::<usize>(), 1, "{alice}");
+    }
 }
 
 /// RPT-06: the success report says that the whole message is queued for whoever it is for, be it nobody;
