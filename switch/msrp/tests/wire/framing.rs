@@ -283,6 +283,9 @@ fn what_is_unfinished_is_counted() {
     assert!(framer.next(&mut &before[..]).unwrap().is_none());
     let held = framer.held();
     assert!((100..1000).contains(&held), "{held} octets for 100");
+    let (more, after) = after.split_at(100);
+    assert!(framer.next(&mut &more[..]).unwrap().is_none());
+    assert!(framer.held() > held, "{} octets for 200", framer.held());
     let mut input = after;
     while framer.next(&mut input).unwrap().is_some() {}
     assert_eq!(framer.held(), 0);
