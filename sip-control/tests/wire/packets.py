@@ -163,13 +163,23 @@ class Fault(Exception):
     """The node did what it must not do."""
 
 
+def free_port():
+    """A port that is free for UDP and for TCP."""
+    while True:
+        with socket.socket() as tcp, socket.socket(type=socket.SOCK_DGRAM) as udp:
+            tcp.bind((TRUSTED, 0))
+            try:
+                udp.bind(tcp.getsockname())
+            except OSError:
+                continue
+            return tcp.getsockname()[1]
+
+
 class Node:
     """A node of our own, on ports of its own."""
 
     def __init__(self, binary, folder):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind((TRUSTED, 0))
-            port = probe.getsockname()[1]
+        port = free_port()
         self.sip = (TRUSTED, port)
         file = folder / "node.toml"
         cpu = min(os.sched_getaffinity(0))
