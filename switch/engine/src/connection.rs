@@ -19,7 +19,7 @@ use msrp::{Framer, TransactionId};
 
 use crate::{
     branch::{Branch, Branches},
-    limits::{MALFORMED_MAX, MALFORMED_WINDOW},
+    limits::{MALFORMED_MAX, MALFORMED_WINDOW, STALL_MIN},
     outbox::Outbox,
     route::SessionKey,
     slots::Key,
@@ -230,6 +230,14 @@ impl Connection {
     pub(crate) fn mark_dirty(&mut self, id: ConnectionId, list: &mut VecDeque<ConnectionId>) {
         if !std::mem::replace(&mut self.dirty, true) {
             list.push_back(id);
+        }
+    }
+
+    /// Whether its reader reads nothing, as far as the kernel can tell.
+    pub(crate) fn is_stalled(&self, now: Instant) -> bool {
+        match self.sending {
+            Sending::Idle => false,
+            Sending::InFlight { since, .. } => now.duration_since(since) >= STALL_MIN,
         }
     }
 

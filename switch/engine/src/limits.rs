@@ -107,6 +107,10 @@ pub(crate) const SAID_KEPT_MAX: usize = 4096;
 /// Chunks without an answer, one after the other, that fail a session (RESP-15).
 pub(crate) const UNANSWERED_MAX: u32 = 3;
 
+/// A connection of which the kernel takes nothing for this long is stalled: its reader reads nothing, so
+/// it cannot answer either (RESP-15).
+pub(crate) const STALL_MIN: Duration = Duration::from_secs(1);
+
 /// Types that one session has refused with 415 and is sent no more of (SEND-14). One that accepts
 /// anything may forget the oldest.
 pub(crate) const REFUSED_TYPES_MAX: usize = 16;

@@ -93,11 +93,14 @@ impl Core {
     /// A recipient did not take its copy. That ends the copy, may end more, and is nothing to the
     /// others (RESP-18, RPT-14).
     fn copy_failed(&mut self, now: Instant, key: SessionKey, about: &Arc<CopyHead>, code: u16) {
-        let bound = self.sessions.get_mut(key).filter(|it| it.connection().is_some());
-        let Some(session) = bound else { return };
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(connection) = session.connection() else { return };
         let failed = if code == TIMED_OUT {
             self.counters.copies_unanswered += 1;
-            let lasts = session.silence.goes_on(now, self.limits.unanswered_max);
+            // Who reads nothing has time to begin again, and is cut for that alone (FLOW-07).
+            let connection = self.connections.get(connection);
+            let is_reading = connection.is_some_and(|it| !it.is_stalled(now));
+            let lasts = is_reading && session.silence.goes_on(now, self.limits.unanswered_max);
             lasts.then_some(FailureCause::Unresponsive)
         } else {
             self.counters.copies_refused_by_peer += 1;

@@ -411,6 +411,24 @@ fn who_does_not_answer_three_times_is_gone() {
     assert_eq!(room.bob_failed(), Some(FailureCause::Unresponsive));
 }
 
+/// FLOW-07, RESP-15: the kernel has room for much that a reader never sees. That nobody answers it is no
+/// failure of its own while the reader reads nothing: it has its 60 s, and is cut for being slow.
+#[test]
+fn who_reads_nothing_is_slow_and_not_silent() {
+    let mut room = Fixture::new();
+    for _ in 0..10 {
+        room.bob_hears();
+    }
+    room.node.advance(5 * SECOND);
+    room.node.hold_sends(room.bob.0);
+    room.say(&room_message("n0tr3ad0", "", HELLO));
+    room.node.advance(58 * SECOND);
+    assert!(room.node.counters(0).copies_unanswered >= 10);
+    assert_eq!(room.bob_failed(), None);
+    room.node.advance(3 * SECOND);
+    assert_eq!(room.bob_failed(), Some(FailureCause::SlowReader));
+}
+
 /// RESP-15: two are enough when all of a minute goes unanswered; one alone never is.
 #[test]
 fn who_answers_nothing_for_a_minute_is_gone() {
