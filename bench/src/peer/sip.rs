@@ -361,8 +361,7 @@ impl Agent {
                 }
             };
             if let Some(reply) = reply {
-                // If it cannot be sent, whoever asked will ask again, or has gone.
-                let _ = self.transport.send(&reply).await;
+                self.transport.reply(reply);
             }
         }
     }

@@ -7,7 +7,7 @@ use std::rc::Rc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpStream, UdpSocket};
-use tokio::sync::mpsc;
+use tokio::sync::mpsc::{self, error::TrySendError};
 
 use crate::scenario::SipTransport;
 
@@ -99,6 +99,21 @@ impl Sender {
                 .send(message.to_vec())
                 .await
                 .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe)),
+        }
+    }
+
+    /// Sends a message that whoever reads has to send. That waits for nobody: the focus reads no more
+    /// while we do not read, and each would wait for the other. If it cannot be sent, whoever asked will
+    /// ask again, or has gone.
+    pub fn reply(&self, message: Vec<u8>) {
+        match &self.way {
+            Way::Udp(socket) => drop(socket.try_send(&message)),
+            Way::Tcp(outgoing) => {
+                if let Err(TrySendError::Full(message)) = outgoing.try_send(message) {
+                    let outgoing = outgoing.clone();
+                    tokio::task::spawn_local(async move { outgoing.send(message).await });
+                }
+            }
         }
     }
 }
